@@ -1,0 +1,1 @@
+"""The local target: real llama.cpp engines as supervised background processes on this machine."""
