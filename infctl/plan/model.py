@@ -1,0 +1,226 @@
+"""Owns the plan as a value: net changes in Terraform's shape, and the steps that make them.
+
+Knows neither how a plan is made (`planner`) nor how it is stored (`file`) or shown (`views`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from infctl.address import Address
+from infctl.diagnostics import Diagnostic
+from infctl.provider.values import Do, Unreadable, Values
+from infctl.state.model import ModelState
+
+
+class Mode(StrEnum):
+    NORMAL = "normal"
+    DESTROY = "destroy"
+    REFRESH_ONLY = "refresh-only"
+
+
+class Action(StrEnum):
+    """The net change of one address. Terraform's `actions` are `ACTIONS[action]`."""
+
+    NOOP = "no-op"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    REPLACE = "replace"  # the old one goes first: -/+
+    REPLACE_BESIDE = "replace-beside"  # the new one stands first: +/-
+    FORGET = "forget"  # gone from the world: leaves state only
+
+
+ACTIONS: Mapping[Action, tuple[str, ...]] = {
+    Action.NOOP: ("no-op",),
+    Action.CREATE: ("create",),
+    Action.UPDATE: ("update",),
+    Action.DELETE: ("delete",),
+    Action.REPLACE: ("delete", "create"),
+    Action.REPLACE_BESIDE: ("create", "delete"),
+    Action.FORGET: ("forget",),
+}
+
+
+class Effect(StrEnum):
+    IN_PLACE = "in-place"
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that differs. `path` is from the resource's values down; `why` says what the effect is for."""
+
+    path: tuple[str, ...]
+    old: Any
+    new: Any
+    effect: Effect = Effect.IN_PLACE
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceChange:
+    """The net change of one address. `before` and `after` are values (None: not there); `reason` is a short
+    phrase ("engine args", "gone from the host", "requested by -replace", "late write of run 7").
+    """
+
+    address: Address
+    target: str
+    provider: str  # the target's type
+    model: str
+    action: Action
+    before: Values | None
+    after: Values | None
+    fields: tuple[FieldChange, ...] = ()
+    reason: str = ""
+    id_before: str = ""
+    id_after: str = ""
+    revision_before: int = 0
+    revision_after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """After the step, the object must answer within `timeout` seconds, or the model's rollout is undone."""
+
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How a step is taken back: the same as a step, on `id`. A `create` here starts the old object again."""
+
+    do: Do
+    id: str
+    set: Values | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One action of the executor. `id` is "s1", "s2" ... in a valid order; `needs` are ids of earlier steps.
+
+    `object` is the infctl.id acted on, `name` its native name; `set` the values it must have (refs name objects
+    by id); `seen` is the fingerprint the plan saw ("" when the object does not exist yet). `timeout` in seconds.
+    `spec_hash`, `revision`, `lowering` describe a created or updated object.
+    """
+
+    id: str
+    address: Address
+    target: str
+    model: str
+    do: Do
+    object: str
+    name: str
+    set: Values | None = None
+    gate: Gate | None = None
+    needs: tuple[str, ...] = ()
+    undo: Undo | None = None
+    seen: str = ""
+    revision: int = 0
+    spec_hash: str = ""
+    lowering: int = 1
+    timeout: float = 600.0
+    resuming: bool = False  # an earlier run began this and did not see its end
+
+
+class Rollout(StrEnum):
+    """How a model gets from one revision to the next."""
+
+    NONE = "none"
+    FIRST = "first"  # nothing ran before
+    SURGE = "surge"  # all new ones beside the old, then one switch: no downtime, no mixed fleet
+    ROLLING = "rolling"  # as many at a time as fit beside the old: no downtime, mixed meanwhile
+    SWAP = "drain-and-swap"  # no room: each old one goes before its successor comes
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChange:
+    """What happens to one model as its owner sees it. Memory in bytes; `downtime` is whether it answers nobody
+    for a while. `fields` are the changes of the template; `where` counts replicas by target after the change.
+    """
+
+    name: str
+    action: Action
+    revision_before: int
+    revision_after: int
+    replicas_before: int
+    replicas_after: int
+    spec_hash_before: str = ""
+    spec_hash_after: str = ""
+    template: Values = field(default_factory=dict)  # after
+    fields: tuple[FieldChange, ...] = ()
+    where: Mapping[str, int] = field(default_factory=dict)
+    rollout: Rollout = Rollout.NONE
+    downtime: bool = False
+    memory_needed: int = 0
+    memory_free: int = 0
+    why_rollout: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What the world changed behind infctl's back, in fields that infctl owns."""
+
+    address: Address
+    kind: str  # "changed" | "gone" | "stopped"
+    fields: tuple[FieldChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """What the plan took for granted, checked again by apply: `what` is stable ("memory:local/this-machine",
+    "checksum:file:models/x.gguf", "secret:hf_token"), `value` what it was then. A broken one is plan-stale.
+    """
+
+    what: str
+    value: Any
+    needs: int = 0  # for memory: the bytes that must be free; then `value` is informative
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRef:
+    """How apply reaches a target: the provider's type and its config, no secret in it."""
+
+    name: str
+    type: str
+    config: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything apply needs, and everything a reviewer reads. The same inputs give the same bytes."""
+
+    lineage: str
+    serial: int
+    stack: str
+    workspace: str
+    infctl_version: str
+    mode: Mode = Mode.NORMAL
+    targets: tuple[TargetRef, ...] = ()
+    resource_changes: tuple[ResourceChange, ...] = ()
+    steps: tuple[Step, ...] = ()
+    models: tuple[ModelChange, ...] = ()
+    model_states: tuple[ModelState, ...] = ()  # what state says of each changed model once its steps are done
+    forgotten_models: tuple[str, ...] = ()
+    moved: tuple[tuple[str, str], ...] = ()  # model renames, from -> to: state only
+    drift: tuple[Drift, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
+    holds: tuple[str, ...] = ()  # sentences
+    notes: tuple[str, ...] = ()  # sentences
+    unreachable: tuple[Unreadable, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+    outputs: Mapping[str, Any] = field(default_factory=dict)  # hello.url -> value, UNKNOWN or Ref
+    protected: tuple[str, ...] = ()
+    secrets: Mapping[str, Values] = field(default_factory=dict)  # name -> source (env, file, command): references only
+
+    @property
+    def changes(self) -> tuple[ResourceChange, ...]:
+        return tuple(change for change in self.resource_changes if change.action is not Action.NOOP)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether applying would change neither the world nor state."""
+        return not (self.steps or self.changes or self.moved or self.model_states or self.forgotten_models)

@@ -1,0 +1,48 @@
+"""Owns how a provider describes its kinds of resource: as data, so that the core never asks which provider it is.
+
+Knows nothing of any kind in particular.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """How a kind takes part in a rollout.
+
+    REPLICA serves a model and is replaced beside its predecessor; ROUTER sends traffic to replicas, whose refs
+    it holds, and is switched; SUPPORT is anything else that others need (a network, a relay process).
+    """
+
+    REPLICA = "replica"
+    ROUTER = "router"
+    SUPPORT = "support"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """`forces_replace` says why a change of this field needs a new object ("" = updated in place).
+
+    `owned_by_platform` names who owns the field (an autoscaler): shown, never diffed, never reset.
+    """
+
+    forces_replace: str = ""
+    owned_by_platform: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KindSpec:
+    """`fields` are all the values a resource of this kind has, by top-level name; any other is a defect.
+
+    `outputs` names what only the world knows, `url_output` the one that is the model's address (routers only),
+    `backends` the field that holds the refs to replicas (routers only).
+    """
+
+    role: Role
+    fields: Mapping[str, FieldSpec]
+    outputs: tuple[str, ...] = ()
+    backends: str = ""
+    gated: bool = field(default=False)  # whether a created object must pass `probe` before others may need it

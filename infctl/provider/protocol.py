@@ -1,0 +1,89 @@
+"""Owns the provider protocol: six methods, and the optional abilities beside them.
+
+A provider is a class registered under the entry-point group `infctl.providers`; its name there is what
+`targets.X.type` says. Knows no provider and no SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from infctl.provider.kinds import KindSpec
+from infctl.provider.values import (
+    Change,
+    Desired,
+    Emit,
+    Health,
+    Inventory,
+    Observed,
+    Reading,
+    Scope,
+    TargetWant,
+)
+
+if TYPE_CHECKING:  # pydantic costs more to import than a no-op plan of a small stack
+    from pydantic import BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Whose work a provider does. `root` is the stack's folder (relative `file:` uris start there);
+    `data` is a private 0700 folder of this stack and workspace where a provider may keep what it runs.
+    """
+
+    target: str
+    stack: str
+    workspace: str
+    lineage: str
+    root: Path
+    data: Path
+
+
+class Provider(Protocol):
+    """What a place to run must be able to do. Constructed as `cls(config, context)`; connects only when asked.
+
+    One place of many that is down goes into `Reading.unreadable`; raising for it fails the conformance suite.
+    Everything else that goes wrong is raised as ProviderError.
+    """
+
+    config: ClassVar[type[BaseModel]]  # the fields of `targets.X` of this type, besides `type`
+    kinds: ClassVar[Mapping[str, KindSpec]]
+    serves: ClassVar[frozenset[str]]  # fields of a model it honours beyond the core's, as "expose.port"
+    lowering: ClassVar[int]  # raised by one whenever `lower` says the same thing differently
+
+    def __init__(self, config: BaseModel, context: Context) -> None: ...
+    def inventory(self) -> Reading[Inventory]: ...
+    def lower(self, want: TargetWant, have: Inventory) -> tuple[Desired, ...]: ...
+    def observe(self, scope: Scope) -> Reading[tuple[Observed, ...]]: ...
+    def apply(self, change: Change, emit: Emit) -> Observed | None: ...
+    def probe(self, what: Observed) -> Health: ...
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class SupportsLogs(Protocol):
+    """The ability to show what a replica wrote."""
+
+    def logs(self, what: Observed, *, tail: int, follow: bool) -> Iterator[str]:
+        """Yield lines, oldest first; with `follow`, go on as new ones come."""
+        ...
+
+
+@runtime_checkable
+class SupportsCheck(Protocol):
+    """The ability to say what is wrong with a place before it is used (`infctl doctor`)."""
+
+    def check(self) -> tuple[Finding, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `infctl doctor`: what was looked at, whether it is well, and what mends it."""
+
+    what: str
+    ok: bool
+    detail: str = ""
+    hint: str = ""

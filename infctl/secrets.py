@@ -1,0 +1,67 @@
+"""Owns values that must not be seen, and values that are not known yet.
+
+A `Secret` prints as redacted wherever it ends up; its only way out is `reveal()`, called by a provider at the
+moment of delivery. Knows nothing of where secrets come from (see `infctl.spec.secrets`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+REDACTED: Final = "(sensitive)"
+
+
+class Secret:
+    """A secret's value. Compare by `digest`, never by `==`; it refuses to be pickled."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def digest(self, key: bytes) -> str:
+        """Return HMAC-SHA256 of the value under `key` (the lineage's or the state's), 32 hex characters."""
+        return hmac.new(key, self._value.encode(), hashlib.sha256).hexdigest()[:32]
+
+    def __repr__(self) -> str:
+        return REDACTED
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return REDACTED
+
+    def __reduce__(self) -> NoReturn:
+        msg = "a Secret is never serialised"
+        raise TypeError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """A reference to a secret of the stack: what plans and states hold instead of the value.
+
+    `delivery` is "file" (a 0600 file, its path in NAME_FILE) or "env". `digest` is the keyed digest of the
+    value that was last applied, or "" while it is not known.
+    """
+
+    name: str
+    delivery: str = "file"
+    digest: str = ""
+
+
+class Unknown:
+    """The value that only apply can tell: an address, a port. One instance: `UNKNOWN`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "(known after apply)"
+
+
+UNKNOWN: Final = Unknown()

@@ -1,0 +1,4 @@
+"""Owns what infctl remembers: snapshot, journal, leased lock, stores, recovery.
+
+Knows nothing of plans, of providers' insides, or of terminals.
+"""
