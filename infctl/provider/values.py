@@ -250,7 +250,7 @@ class Template:
 class Deployment:
     """One model on one target. `slots` are the stable replica numbers that live here.
 
-    `port` 0 means "choose one and keep it"; the planner passes what state kept as `port` from then on.
+    `port` 0 means "choose one and keep it": the router's output says which, and `Change.before` keeps it.
     Timeouts in seconds. `tags` are informative labels.
     """
 
@@ -326,8 +326,8 @@ class Do(StrEnum):
 class Change:
     """One mutation, everything known: refs are resolved and secrets are values by now.
 
-    `before` is the object as state or the world knows it (None for a create), `after` the values it must have
-    (None for drain, stop and delete). Safe to repeat: a create whose `labels.id` already stands is a success.
+    `before` is the object as state knows it; for a create it is the predecessor at this address, if there was one
+    (so that an automatic port can be kept). `after` are the values it must have (None for drain, stop, delete). Safe to repeat: a create whose `labels.id` already stands is a success.
     `timeout` in seconds.
     """
 

@@ -82,7 +82,7 @@ class Failure:
 class ModelState:
     """What is remembered of one model. `revision` serves now (0: none yet); `next_revision` is never used twice.
 
-    `ports` keeps the automatically chosen port by target; `aliases` are old served names after a rename.
+    `aliases` are old served names after a rename.
     """
 
     name: str
@@ -91,7 +91,6 @@ class ModelState:
     revisions: tuple[Revision, ...] = ()
     hold: Hold | None = None
     failure: Failure | None = None
-    ports: Mapping[str, int] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
 
 
