@@ -13,7 +13,7 @@ from typing import Any
 from infctl.address import Address
 from infctl.diagnostics import Diagnostic
 from infctl.provider.values import Do, Unreadable, Values
-from infctl.state.model import ModelState
+from infctl.state.model import ModelState, Resource
 
 
 class Mode(StrEnum):
@@ -104,7 +104,8 @@ class Step:
 
     `object` is the infctl.id acted on, `name` its native name; `set` the values it must have (refs name objects
     by id); `seen` is the fingerprint the plan saw ("" when the object does not exist yet). `timeout` in seconds.
-    `spec_hash`, `revision`, `lowering` describe a created or updated object.
+    `spec_hash`, `revision`, `lowering`, `inputs` describe a created or updated object, as in `Resource`.
+    `replaces` is the id of the object that a create stands beside: deposed from then on.
     """
 
     id: str
@@ -122,8 +123,11 @@ class Step:
     revision: int = 0
     spec_hash: str = ""
     lowering: int = 1
+    inputs: str = ""
+    replaces: str = ""
     timeout: float = 600.0
     resuming: bool = False  # an earlier run began this and did not see its end
+    reason: str = ""
 
 
 class Rollout(StrEnum):
@@ -205,6 +209,8 @@ class Plan:
     models: tuple[ModelChange, ...] = ()
     model_states: tuple[ModelState, ...] = ()  # what state says of each changed model once its steps are done
     forgotten_models: tuple[str, ...] = ()
+    forget: tuple[str, ...] = ()  # ids of objects that are gone: they leave state, no provider is asked
+    refreshed: tuple[Resource, ...] = ()  # refresh-only: what state will say instead
     moved: tuple[tuple[str, str], ...] = ()  # model renames, from -> to: state only
     drift: tuple[Drift, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
@@ -223,4 +229,12 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Whether applying would change neither the world nor state."""
-        return not (self.steps or self.changes or self.moved or self.model_states or self.forgotten_models)
+        return not (
+            self.steps
+            or self.changes
+            or self.moved
+            or self.model_states
+            or self.forgotten_models
+            or self.forget
+            or self.refreshed
+        )

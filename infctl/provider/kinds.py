@@ -6,7 +6,7 @@ Knows nothing of any kind in particular.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -37,12 +37,15 @@ class FieldSpec:
 class KindSpec:
     """`fields` are all the values a resource of this kind has, by top-level name; any other is a defect.
 
-    `outputs` names what only the world knows, `url_output` the one that is the model's address (routers only),
-    `backends` the field that holds the refs to replicas (routers only).
+    `outputs` names what only the world knows. Of a router, `backends` is the field whose items hold the refs to
+    replicas, and `url_output` the output that is the model's address. `gated` says that a created object must
+    pass `probe` before others may need it. `name_limit` is the platform's limit on native names, in characters.
     """
 
     role: Role
     fields: Mapping[str, FieldSpec]
     outputs: tuple[str, ...] = ()
     backends: str = ""
-    gated: bool = field(default=False)  # whether a created object must pass `probe` before others may need it
+    url_output: str = ""
+    gated: bool = False
+    name_limit: int = 63

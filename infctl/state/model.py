@@ -22,7 +22,8 @@ class Resource:
 
     `values` are as lowered (refs and secret refs inside, with the digests that were applied); `outputs` what the
     world answered. `reach` is how its place is reached, with no secret in it: the provider's type and config.
-    `lowering` is the provider's lowering version that made `values`. `deposed` marks the predecessor of a
+    `lowering` is the provider's lowering version that made `values`, and `inputs` the digest of what it was given:
+    the same inputs under a newer lowering are no change. `deposed` marks the predecessor of a
     replacement that has not been removed yet; `pending` names the step that was begun and whose end is not
     recorded ("create", "delete" ...), "" when all is known. `ready` is whether its gate was passed.
     """
@@ -38,6 +39,7 @@ class Resource:
     outputs: Values = field(default_factory=dict)
     reach: Values = field(default_factory=dict)  # {"type": ..., "config": {...}}
     lowering: int = 1
+    inputs: str = ""
     fence: int = 0
     deposed: bool = False
     pending: str = ""

@@ -1,0 +1,175 @@
+"""Owns revisions: which number a model's wish gets, and what a hold, a rollback or a failure makes of it.
+
+A revision is a spec: the digest of a model's templates by target. The same spec is the same revision; a restart
+is a new one on purpose. Knows nothing of resources or steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from infctl.diagnostics import Code, Diagnostic, InfctlError, error
+from infctl.plan.request import Request
+from infctl.provider.values import Deployment, digest, template_from, template_hash, template_values
+from infctl.state.model import REMEMBERED_REVISIONS, Hold, ModelState, Revision, State
+
+REVISION_FAILED = Code(
+    "revision-failed",
+    "The revision that the file asks for failed its gate before, and nobody is there to decide.",
+    "Change the model, or say `-retry=MODEL` to try the same revision once more.",
+)
+NO_SUCH_REVISION = Code(
+    "no-such-revision",
+    "A rollback names a revision that is not remembered.",
+    "`infctl show` lists the revisions that are; the last ten of each model are kept.",
+)
+NO_SUCH_MODEL = Code(
+    "no-such-model",
+    "A command names a model that is neither in the file nor in state.",
+    "Check the name; `infctl status` lists the models.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The wishes with their revisions, what state will say of each model once they stand, and the holds in words."""
+
+    deployments: tuple[Deployment, ...]
+    placed_on: tuple[str, ...]
+    models: Mapping[str, ModelState]
+    holds: tuple[str, ...] = ()
+
+
+def assign(placed: tuple[tuple[str, Deployment], ...], state: State, request: Request) -> Assigned:
+    """Return `placed` (target, wish) with revision numbers. Raises InfctlError with every problem found."""
+    by_model: dict[str, list[tuple[str, Deployment]]] = {}
+    for target, wish in placed:
+        by_model.setdefault(wish.model, []).append((target, wish))
+    problems = [_unknown(name) for name in _named(request) if name not in by_model]
+    assigned: list[tuple[str, Deployment]] = []
+    models: dict[str, ModelState] = {}
+    holds: list[str] = []
+    for name, wishes in by_model.items():
+        try:
+            known, numbered, held = _assign_model(state.models.get(name, ModelState(name)), wishes, state, request)
+        except InfctlError as problem:
+            problems += problem.diagnostics
+            continue
+        models[name] = known
+        assigned += numbered
+        if held:
+            holds.append(held)
+    if problems:
+        raise InfctlError(*problems)
+    return Assigned(tuple(wish for _, wish in assigned), tuple(target for target, _ in assigned), models, tuple(holds))
+
+
+def _assign_model(
+    known: ModelState, wishes: list[tuple[str, Deployment]], state: State, request: Request
+) -> tuple[ModelState, list[tuple[str, Deployment]], str]:
+    hashes = {target: template_hash(wish.template) for target, wish in wishes}
+    asked = digest(hashes) if len(hashes) > 1 else next(iter(hashes.values()))
+    wanted = _held_revision(known, asked, request)
+    if wanted is not None:
+        hold = known.hold
+        if known.name in request.rollback:
+            hold = Hold(wanted.number, asked, request.by, request.at)
+        assert hold is not None  # noqa: S101  # _held_revision returned it because of this hold
+        file_asks = next((r.number for r in reversed(known.revisions) if r.spec_hash == asked), known.next_revision)
+        sentence = f"{known.name} is held at r{wanted.number} by {hold.by} since {hold.at}; the file asks for r{file_asks}"
+        templates = wanted.template
+        wishes = [
+            (target, replace(wish, template=template_from(templates.get(target) or next(iter(templates.values())))))
+            for target, wish in wishes
+        ]
+        after = replace(known, revision=wanted.number, hold=hold)
+        return after, [(target, replace(wish, revision=wanted.number)) for target, wish in wishes], sentence
+    _refuse_failed(known, asked, request)
+    number = _number(known, asked, set(hashes.values()), state)
+    if known.name in request.restart:
+        number = known.next_revision
+    after = replace(known, revision=number, next_revision=max(known.next_revision, number + 1), hold=None)
+    if number != known.revision:
+        templates = {target: template_values(wish.template) for target, wish in wishes}
+        past = tuple(entry for entry in known.revisions if entry.number != number)
+        after = replace(
+            after,
+            failure=None,
+            aliases=(),
+            revisions=(*past, Revision(number, asked, templates))[-REMEMBERED_REVISIONS:],
+        )
+    numbered = [
+        (target, replace(wish, revision=number, served_names=_names(wish, after))) for target, wish in wishes
+    ]
+    return after, numbered, ""
+
+
+def _names(wish: Deployment, model: ModelState) -> tuple[str, ...]:
+    return (*wish.served_names, *(alias for alias in model.aliases if alias not in wish.served_names))
+
+
+def _number(known: ModelState, asked: str, hashes: set[str], state: State) -> int:
+    """Return the number of the spec `asked`: the current one, a remembered one, one half made, or the next."""
+    remembered = {entry.number: entry.spec_hash for entry in known.revisions}
+    if remembered.get(known.revision) == asked:
+        return known.revision
+    for number in sorted(remembered, reverse=True):
+        if remembered[number] == asked:
+            return number
+    half_made = (
+        thing.revision
+        for thing in state.resources.values()
+        if thing.model == known.name and thing.spec_hash in hashes and thing.revision >= known.next_revision
+    )
+    return max(half_made, default=known.next_revision)
+
+
+def _held_revision(known: ModelState, asked: str, request: Request) -> Revision | None:
+    """Return the revision that a rollback asks for or a hold insists on; None when the file decides."""
+    if known.name in request.rollback:
+        return _rollback_to(known, request.rollback[known.name])
+    hold = known.hold
+    if hold is None or hold.asked != asked or known.name in request.release:
+        return None
+    return next((entry for entry in known.revisions if entry.number == hold.revision), None)
+
+
+def _rollback_to(known: ModelState, number: int) -> Revision:
+    past = {entry.number: entry for entry in known.revisions}
+    wanted = number or max((n for n in past if n != known.revision and n < known.revision), default=0)
+    if wanted not in past or (not number and wanted == known.revision):
+        have = ", ".join(f"r{n}" for n in sorted(past)) or "none"
+        what = f"r{number}" if number else "a revision before the current one"
+        raise InfctlError(
+            error(
+                NO_SUCH_REVISION,
+                f"{known.name} has no record of {what}",
+                f"remembered: {have}",
+                hint=f"infctl rollback {known.name} -to REV takes one of these" if past else "nothing to go back to yet",
+            )
+        )
+    return past[wanted]
+
+
+def _refuse_failed(known: ModelState, asked: str, request: Request) -> None:
+    failure = known.failure
+    if failure is None or failure.spec_hash != asked or not request.unattended or known.name in request.retry:
+        return
+    raise InfctlError(
+        error(
+            REVISION_FAILED,
+            f"Revision r{failure.revision} of {known.name} failed before and is not retried unattended",
+            failure.reason,
+            hint=f"change models.{known.name}, or run again with -retry={known.name}",
+            address=f"model.{known.name}",
+        )
+    )
+
+
+def _named(request: Request) -> tuple[str, ...]:
+    return (*request.restart, *request.rollback, *request.release, *request.retry)
+
+
+def _unknown(name: str) -> Diagnostic:
+    return error(NO_SUCH_MODEL, f"There is no model {name!r} in this stack", hint=NO_SUCH_MODEL.remedy)
