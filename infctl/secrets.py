@@ -15,12 +15,17 @@ REDACTED: Final = "(sensitive)"
 
 
 class Secret:
-    """A secret's value. Compare by `digest`, never by `==`; it refuses to be pickled."""
+    """A secret's value. Compare by `digest`, never by `==`; it refuses to be pickled.
 
-    __slots__ = ("_value",)
+    `ref` is how the stack asked for it, with the digest of this value: set in a Change, so that a provider knows
+    how to deliver it and can write down, and later observe, which value an object was given.
+    """
 
-    def __init__(self, value: str) -> None:
+    __slots__ = ("_value", "ref")
+
+    def __init__(self, value: str, ref: SecretRef | None = None) -> None:
         self._value = value
+        self.ref = ref
 
     def reveal(self) -> str:
         return self._value

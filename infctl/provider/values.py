@@ -327,8 +327,9 @@ class Change:
     """One mutation, everything known: refs are resolved and secrets are values by now.
 
     `before` is the object as state knows it; for a create it is the predecessor at this address, if there was one
-    (so that an automatic port can be kept). `after` are the values it must have (None for drain, stop, delete). Safe to repeat: a create whose `labels.id` already stands is a success.
-    `timeout` in seconds.
+    (so that an automatic port can be kept). `after` are the values it must have (None for drain, stop, delete);
+    each Secret in it carries its `ref`, which `observe` gives back in the Secret's place. Safe to repeat: a create
+    whose `labels.id` already stands is a success, and so is a delete of what is gone. `timeout` in seconds.
     """
 
     do: Do
