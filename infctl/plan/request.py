@@ -44,7 +44,7 @@ class TargetView:
     config: Values
     kinds: Mapping[str, KindSpec]
     lowering: int = 1
-    inventory: Inventory = Inventory()
+    inventory: Inventory = field(default_factory=Inventory)
     observed: tuple[Observed, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
 
@@ -63,7 +63,7 @@ class Question:
     deployments: tuple[Deployment, ...] = ()
     placed_on: tuple[str, ...] = ()  # the target of each deployment, in the same order
     desired: tuple[Desired, ...] = ()
-    request: Request = Request()
+    request: Request = field(default_factory=Request)
     protected: Mapping[str, Span | None] = field(default_factory=dict)
     secrets: Mapping[str, Values] = field(default_factory=dict)
     secret_digests: Mapping[str, str] = field(default_factory=dict)

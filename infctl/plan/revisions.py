@@ -77,7 +77,9 @@ def _assign_model(
             hold = Hold(wanted.number, asked, request.by, request.at)
         assert hold is not None  # noqa: S101  # _held_revision returned it because of this hold
         file_asks = next((r.number for r in reversed(known.revisions) if r.spec_hash == asked), known.next_revision)
-        sentence = f"{known.name} is held at r{wanted.number} by {hold.by} since {hold.at}; the file asks for r{file_asks}"
+        sentence = (
+            f"{known.name} is held at r{wanted.number} by {hold.by} since {hold.at}; the file asks for r{file_asks}"
+        )
         templates = wanted.template
         wishes = [
             (target, replace(wish, template=template_from(templates.get(target) or next(iter(templates.values())))))
@@ -99,9 +101,7 @@ def _assign_model(
             aliases=(),
             revisions=(*past, Revision(number, asked, templates))[-REMEMBERED_REVISIONS:],
         )
-    numbered = [
-        (target, replace(wish, revision=number, served_names=_names(wish, after))) for target, wish in wishes
-    ]
+    numbered = [(target, replace(wish, revision=number, served_names=_names(wish, after))) for target, wish in wishes]
     return after, numbered, ""
 
 
@@ -146,7 +146,9 @@ def _rollback_to(known: ModelState, number: int) -> Revision:
                 NO_SUCH_REVISION,
                 f"{known.name} has no record of {what}",
                 f"remembered: {have}",
-                hint=f"infctl rollback {known.name} -to REV takes one of these" if past else "nothing to go back to yet",
+                hint=f"infctl rollback {known.name} -to REV takes one of these"
+                if past
+                else "nothing to go back to yet",
             )
         )
     return past[wanted]

@@ -1,0 +1,226 @@
+"""Owns what must happen at each address on its own: wish, memory and world in, one verdict out.
+
+How verdicts become ordered steps is `rollout`'s. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+from infctl.address import Address
+from infctl.plan.diff import diff, resolve, with_digests
+from infctl.plan.model import Action, Drift, Effect, FieldChange
+from infctl.plan.request import Question, TargetView
+from infctl.provider.kinds import KindSpec, Role
+from infctl.provider.values import Deployment, Desired, Observed, Values, digest, refs
+from infctl.secrets import UNKNOWN, SecretRef
+from infctl.state.model import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One address: what is wanted, remembered and live, and the action that follows.
+
+    `values` are the wish's values with secret digests; `id` and `name` are those of the object that will stand.
+    `restart` is whether an update is needed though no field differs (stopped, or its gate was never passed).
+    """
+
+    address: Address
+    target: str
+    model: str
+    kind: KindSpec
+    action: Action
+    want: Desired | None = None
+    have: Resource | None = None
+    live: Observed | None = None
+    values: Values = field(default_factory=dict)
+    fields: tuple[FieldChange, ...] = ()
+    id: str = ""
+    name: str = ""
+    reason: str = ""
+    restart: bool = False
+    lowering: int = 1
+    inputs: str = ""
+    unknown: bool = False  # its place could not be read: untouched
+
+    @property
+    def is_replica(self) -> bool:
+        return self.kind.role is Role.REPLICA
+
+
+class World:
+    """The question, indexed once: what stands where, by id and by address."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        state = question.state
+        self.live: dict[str, Observed] = {}
+        self.strangers: list[tuple[TargetView, Observed]] = []
+        for view in question.views.values():
+            for seen in view.observed:
+                self.live[seen.id] = seen
+                if seen.id not in state.resources and seen.labels and seen.labels.lineage == state.lineage:
+                    self.strangers.append((view, seen))
+        self.current: dict[Address, Resource] = {}
+        self.deposed: list[Resource] = []
+        for thing in state.resources.values():
+            if thing.deposed:
+                self.deposed.append(thing)
+            else:
+                self.current[thing.address] = thing
+        self.outputs = {i: seen.outputs for i, seen in self.live.items()}
+        self.ids = {str(address): thing.id for address, thing in self.current.items() if thing.id in self.live}
+        self.deployments = {
+            (where, wish.model): wish for where, wish in zip(question.placed_on, question.deployments, strict=True)
+        }
+
+    def inputs(self, want: Desired) -> str:
+        """Return the digest of what this object was lowered from."""
+        wish = self.deployments.get((want.target, want.model))
+        return _wish_digest(wish) if wish else ""
+
+    def values_of(self, want: Desired, have: Resource | None, view: TargetView) -> tuple[Values, int]:
+        """Return the values to plan for and their lowering: a newer lowering of the same inputs is no change."""
+        newer = have is not None and have.lowering < view.lowering and not self.question.request.upgrade
+        if have is not None and newer and have.inputs == self.inputs(want):
+            return have.values, have.lowering
+        values: Values = want.values
+        if self.question.secrets:
+            values = with_digests(values, self.question.secret_digests)
+        return values, view.lowering
+
+
+def _wish_digest(wish: Deployment) -> str:
+    plain = {name: getattr(wish, name) for name in wish.__dataclass_fields__ if name not in {"revision", "template"}}
+    return digest([plain, wish.spec_hash])
+
+
+def judge(want: Desired, world: World, replaced: frozenset[Address]) -> Verdict:
+    """Return the verdict on an address that something is wanted at."""
+    view = world.question.views[want.target]
+    kind = view.kinds[want.address.kind]
+    have = world.current.get(want.address)
+    live = world.live.get(have.id) if have else None
+    values, lowering = world.values_of(want, have, view)
+
+    base = Verdict(
+        want.address, want.target, want.model, kind, Action.NOOP, want, have, live, values, lowering=lowering
+    )
+    if have is None:
+        return _made_anew(base, Action.CREATE, "", world)
+    if live is None:
+        if view.unreadable:
+            return replace(base, reason="its place could not be read", unknown=True, id=have.id, name=have.name)
+        reason = "begun by an earlier run, not found" if have.pending else f"gone from {want.target}"
+        return _made_anew(base, Action.CREATE, reason, world)
+    fields = _changes(kind, have, live, values, world)
+    base = replace(base, id=have.id, name=have.name, fields=fields)
+    why = _why_replace(fields, want.address in replaced)
+    if why:
+        new = _made_anew(base, Action.REPLACE_BESIDE, why, world)
+        stands_beside = kind.role is Role.REPLICA and new.name != live.name
+        return new if stands_beside else replace(new, action=Action.REPLACE)
+    restart = not live.running or (kind.gated and not have.ready) or bool(have.pending)
+    if fields or restart:
+        reason = "" if fields else "stopped" if not live.running else "not known to be ready"
+        return replace(base, action=Action.UPDATE, reason=reason, restart=restart, inputs=world.inputs(want))
+    return base
+
+
+def _made_anew(base: Verdict, action: Action, reason: str, world: World) -> Verdict:
+    """Return `base` as a new object, its id and name derived from what is known, so that plans are repeatable."""
+    want, state = base.want, world.question.state
+    assert want is not None  # noqa: S101  # nothing else is made
+    seed = [state.lineage, str(want.address), state.serial, base.have.id if base.have else ""]
+    name = native_name(want, base.kind, state.stack, state.workspace)
+    return replace(base, action=action, reason=reason, id=digest(seed)[:12], name=name, inputs=world.inputs(want))
+
+
+def _changes(kind: KindSpec, have: Resource, live: Observed, values: Values, world: World) -> tuple[FieldChange, ...]:
+    """Return what differs between the wish and the live object; of secrets, between the wish and state."""
+    if live.values == values:
+        return ()
+    after = resolve(values, world.outputs, world.ids)
+    found = diff(kind, live.values, after)
+    if not world.question.secrets:
+        return found
+    rotated = tuple(c for c in diff(kind, have.values, values) if isinstance(c.old, SecretRef) and c not in found)
+    return found + rotated
+
+
+def _why_replace(fields: tuple[FieldChange, ...], asked: bool) -> str:
+    if asked:
+        return "asked for"
+    forced = sorted({change.path[0] for change in fields if change.effect is Effect.REPLACE})
+    return ", ".join(name.replace("_", " ") for name in forced)
+
+
+def native_name(want: Desired, kind: KindSpec, stack: str, workspace: str) -> str:
+    """Return `<stack>[-<workspace>]-<model>-r<rev>-<slot>`, shortened with a hash to the platform's limit."""
+    parts = [stack] if workspace == "default" else [stack, workspace]
+    if kind.role is Role.REPLICA:
+        parts += [want.model, f"r{want.revision}", str(want.address.slot)]
+    else:
+        parts += [want.address.kind, want.address.name, *([want.address.key] if want.address.key else [])]
+    name = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower())
+    return name if len(name) <= kind.name_limit else f"{name[: kind.name_limit - 9]}-{digest(name)[:8]}"
+
+
+def judge_unwanted(have: Resource, world: World) -> Verdict:
+    """Return the verdict on an object in state that nothing asks for any more."""
+    view = world.question.views[have.target]
+    kind = view.kinds[have.address.kind]
+    live = world.live.get(have.id)
+    base = Verdict(
+        have.address,
+        have.target,
+        have.model,
+        kind,
+        Action.NOOP,
+        None,
+        have,
+        live,
+        have.values,
+        id=have.id,
+        name=have.name,
+    )
+    if live is None:
+        return replace(base, unknown=True) if view.unreadable else replace(base, action=Action.FORGET)
+    return replace(base, action=Action.DELETE, reason="left behind by a replacement" if have.deposed else "")
+
+
+def judge_stranger(view: TargetView, seen: Observed) -> Verdict:
+    """Return the verdict on a live object of this lineage that state does not know: a late write of an old run."""
+    labels = seen.labels
+    assert labels is not None  # noqa: S101  # World only lists labelled ones
+    have = Resource(
+        seen.address, seen.id, seen.name, seen.target, labels.model, labels.revision, labels.spec_hash,
+        seen.values, seen.outputs, {"type": view.type, "config": view.config}, fence=labels.fence, deposed=True,
+    )  # fmt: skip
+    return Verdict(
+        seen.address, seen.target, labels.model, view.kinds[seen.address.kind], Action.DELETE,
+        have=have, live=seen, values=seen.values, id=seen.id, name=seen.name,
+        reason=f"late write of run {labels.fence}, not in state",
+    )  # fmt: skip
+
+
+def drift_of(have: Resource, world: World) -> Drift | None:
+    """Return what the world changed in a remembered object behind infctl's back, in the fields infctl owns."""
+    view = world.question.views[have.target]
+    live = world.live.get(have.id)
+    if have.pending or have.deposed:
+        return None
+    if live is None:
+        return None if view.unreadable else Drift(have.address, "gone")
+    if not live.running:
+        return Drift(have.address, "stopped")
+    if live.values == have.values:
+        return None
+    known = resolve(have.values, world.outputs, world.ids)
+    fields = tuple(c for c in diff(view.kinds[have.address.kind], known, live.values) if c.old is not UNKNOWN)
+    return Drift(have.address, "changed", fields) if fields else None
+
+
+def referred(values: Values) -> tuple[Address, ...]:
+    return tuple(ref.address for ref in refs(values))

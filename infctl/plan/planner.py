@@ -1,0 +1,271 @@
+"""Owns the making of a plan: a pure function from a question to a plan. The same question gives the same plan.
+
+Knows providers only as TargetViews; reads nothing, prints nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from infctl.address import Address
+from infctl.diagnostics import Code, InfctlError, error
+from infctl.plan.book import Book
+from infctl.plan.compare import Verdict, World, judge, judge_stranger, judge_unwanted, referred
+from infctl.plan.model import Action, Mode, Plan, TargetRef
+from infctl.plan.refresh import refresh_only
+from infctl.plan.request import Question
+from infctl.plan.rollout import Course, ModelVerdicts, choose, write_steps
+from infctl.plan.selection import Candidate, select, to_replace
+from infctl.plan.statements import (
+    assumptions,
+    drifted,
+    model_change,
+    model_states,
+    moves,
+    notes,
+    outputs,
+    resource_change,
+)
+from infctl.provider.kinds import Role
+from infctl.provider.values import Do, refs
+from infctl.state.model import ModelState
+
+UNREACHABLE = Code(
+    "unreachable",
+    "A place could not be read, so nobody knows what runs there.",
+    "Mend the place, or plan the rest with -allow-unreachable: what is there stays untouched.",
+)
+STATE_LOST = Code(
+    "state-lost",
+    "State is empty, but objects of this stack are running.",
+    "`infctl state recover` rebuilds state from what runs; nothing is changed until then.",
+)
+PROTECTED = Code(
+    "protected",
+    "The plan would take down a model that the file protects.",
+    "Remove `protect: true` from the model if this is meant.",
+)
+_RANK = {Role.SUPPORT: 0, Role.REPLICA: 1, Role.ROUTER: 2}
+_TAKES_DOWN = frozenset({Action.DELETE, Action.REPLACE})
+
+
+def make_plan(question: Question, models: Mapping[str, ModelState] | None = None) -> Plan:
+    """Return the plan for `question`. `models` is what state will say of each model (`revisions.assign`).
+
+    Raises InfctlError: unreachable, state-lost, unmatched-target, protected, no-room; every problem at once.
+    """
+    _refuse_unreachable(question)
+    _refuse_lost_state(question)
+    if question.request.mode is Mode.REFRESH_ONLY:
+        return refresh_only(question)
+    world = World(question)
+    verdicts = _judge_all(question, world)
+    chosen = _selected(question, verdicts)
+    if chosen is not None:
+        verdicts = [v if v.address in chosen else _untouched(v) for v in verdicts]
+    parts = _by_model(verdicts, world)
+    room = {
+        name: sum(p.memory_free for p in v.inventory.places) for name, v in question.views.items() if v.inventory.places
+    }
+    book = Book()
+    book.ids.update({str(v.address): v.id for v in verdicts if v.want is not None})
+    courses: dict[str, Course] = {}
+    problems = []
+    for part in parts.values():
+        courses[part.name], refused = choose(part, room)
+        problems += refused
+        if part.name in question.protected:
+            problems += _protect(part, courses[part.name], question)
+    if problems:
+        raise InfctlError(*problems)
+    for part in parts.values():
+        write_steps(part, courses[part.name], book)
+    _write_support(verdicts, book)
+    _link(verdicts, book)
+    changed = tuple(resource_change(v, question) for v in verdicts if v.action is not Action.NOOP)
+    states, forgotten = model_states(question, models or {}, verdicts)
+    return Plan(
+        lineage=question.state.lineage,
+        serial=question.state.serial,
+        stack=question.state.stack,
+        workspace=question.state.workspace,
+        infctl_version=question.infctl_version,
+        mode=question.request.mode,
+        targets=tuple(TargetRef(v.name, v.type, v.config) for _, v in sorted(question.views.items())),
+        resource_changes=changed,
+        steps=book.steps(),
+        models=tuple(model_change(part, courses[part.name], question) for part in parts.values() if moves(part)),
+        model_states=states,
+        forgotten_models=forgotten,
+        forget=tuple(
+            v.have.id for v in verdicts if v.have and not v.live and not v.unknown and v.action is not Action.NOOP
+        ),
+        moved=question.moved,
+        drift=drifted(question.state, world),
+        assumptions=assumptions(question, parts, courses),
+        holds=question.holds,
+        notes=notes(question, verdicts),
+        unreachable=tuple(u for _, v in sorted(question.views.items()) for u in v.unreadable),
+        warnings=question.warnings,
+        outputs=outputs(parts),
+        protected=tuple(sorted(question.protected)),
+        secrets=question.secrets,
+    )
+
+
+# ---------------------------------------------------------------- refusals
+
+
+def _refuse_unreachable(question: Question) -> None:
+    if question.request.allow_unreachable:
+        return
+    problems = [
+        error(UNREACHABLE, f"{place.place} could not be read", place.reason, hint=place.hint or UNREACHABLE.remedy)
+        for _, view in sorted(question.views.items())
+        for place in view.unreadable
+    ]
+    if problems:
+        raise InfctlError(*problems)
+
+
+def _refuse_lost_state(question: Question) -> None:
+    state = question.state
+    if state.resources:
+        return
+    for view in question.views.values():
+        for seen in view.observed:
+            labels = seen.labels
+            if labels and (labels.stack, labels.workspace) == (state.stack, state.workspace):
+                raise InfctlError(
+                    error(STATE_LOST, f"State is empty, but {seen.name} runs on {view.name}", hint=STATE_LOST.remedy)
+                )
+
+
+def _protect(part: ModelVerdicts, course: Course, question: Question) -> list[Any]:
+    removed = any(v.action is Action.DELETE for v in part.replicas) and not any(v.want for v in part.replicas)
+    if not removed and not course.downtime:
+        return []
+    what = "destroyed" if removed else "replaced with downtime"
+    return [
+        error(
+            PROTECTED,
+            f"{part.name} is protected and would be {what}",
+            "protected here",
+            hint=PROTECTED.remedy,
+            span=question.protected[part.name],
+            path=f"models.{part.name}.protect",
+            address=f"model.{part.name}",
+        )
+    ]
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+def _judge_all(question: Question, world: World) -> list[Verdict]:
+    """Return a verdict for every address and every leftover, what others refer to before those who do."""
+    replaced = to_replace(_candidates(question), question.request)
+    ranked = sorted(question.desired, key=lambda d: _RANK[question.views[d.target].kinds[d.address.kind].role])
+    wanted: set[Address] = set()
+    verdicts = []
+    for want in ranked:
+        verdict = judge(want, world, replaced)
+        wanted.add(want.address)
+        if verdict.id:
+            world.ids[str(want.address)] = verdict.id
+        verdicts.append(verdict)
+    unwanted = (*(thing for address, thing in world.current.items() if address not in wanted), *world.deposed)
+    verdicts += (judge_unwanted(have, world) for have in unwanted)
+    verdicts += (judge_stranger(view, seen) for view, seen in world.strangers)
+    return verdicts
+
+
+def _candidates(question: Question) -> Iterable[Candidate]:
+    for want in question.desired:
+        routes = question.views[want.target].kinds[want.address.kind].role is Role.ROUTER
+        yield Candidate(want.address, want.model, want.target, referred(want.values), routes)
+    wanted = {want.address for want in question.desired}
+    for have in question.state.resources.values():
+        if have.address not in wanted:
+            routes = question.views[have.target].kinds[have.address.kind].role is Role.ROUTER
+            yield Candidate(have.address, have.model, have.target, referred(have.values), routes)
+
+
+def _selected(question: Question, verdicts: list[Verdict]) -> frozenset[Address] | None:
+    """Return the chosen addresses, or None when all are."""
+    request = question.request
+    if not request.targets and not request.excludes:
+        return None
+    chosen = select(_candidates(question), request)
+    if request.mode is not Mode.DESTROY:
+        return chosen
+    shared = {v.address for v in verdicts if v.kind.role is Role.SUPPORT and not v.model}
+    users = {a for v in verdicts if v.address not in chosen and v.have for a in referred(v.have.values)}
+    return chosen - (shared & users)  # what others still stand on outlives a partial destroy
+
+
+def _untouched(verdict: Verdict) -> Verdict:
+    have = verdict.have
+    return replace(
+        verdict, action=Action.NOOP, fields=(), unknown=True,
+        id=have.id if have else "", want=verdict.want if have else None,
+    )  # fmt: skip
+
+
+def _by_model(verdicts: list[Verdict], world: World) -> dict[str, ModelVerdicts]:
+    """Return each model's verdicts by part, models in the order of the file, then those only state knows."""
+    sorted_out: dict[str, tuple[list[Verdict], list[Verdict], list[Verdict]]] = {}
+    for verdict in verdicts:
+        if not verdict.model:
+            continue
+        replicas, routers, leftovers = sorted_out.setdefault(verdict.model, ([], [], []))
+        if verdict.have is not None and verdict.have.deposed:
+            leftovers.append(verdict)
+        elif verdict.kind.role is Role.ROUTER:
+            routers.append(verdict)
+        else:
+            replicas.append(verdict)
+    wishes: dict[str, dict[str, Any]] = {}
+    for (target, model), wish in world.deployments.items():
+        wishes.setdefault(model, {})[target] = wish
+    return {
+        name: ModelVerdicts(name, tuple(replicas), tuple(routers), tuple(leftovers), wishes.get(name, {}))
+        for name, (replicas, routers, leftovers) in sorted_out.items()
+    }
+
+
+# ---------------------------------------------------------------- steps of what belongs to no model, and edges
+
+
+def _write_support(verdicts: list[Verdict], book: Book) -> None:
+    for verdict in verdicts:
+        if verdict.model or verdict.action in {Action.NOOP, Action.FORGET}:
+            continue
+        if verdict.action is Action.CREATE:
+            book.create(verdict, timeout=60.0, ids=book.ids)
+        elif verdict.action is Action.UPDATE:
+            book.update(verdict, timeout=60.0, ids=book.ids)
+        elif verdict.have is not None:
+            seen = verdict.live.fingerprint if verdict.live else ""
+            revive = verdict.action is not Action.DELETE
+            gone = book.delete(verdict.have, seen=seen, timeout=60.0, revive=revive, reason=verdict.reason)
+            if verdict.want is not None:
+                book.create(verdict, {gone}, timeout=60.0, ids=book.ids)
+
+
+def _link(verdicts: list[Verdict], book: Book) -> None:
+    """Add the edges that refs make: what is referred to is made first, and removed last."""
+    made = book.keys_of(Do.CREATE, Do.UPDATE)
+    standing = book.keys_of(Do.CREATE, Do.UPDATE, Do.SWITCH)
+    leaving = book.keys_of(Do.DELETE)
+    for verdict in verdicts:
+        if verdict.want is not None and verdict.id in standing:
+            last = standing[verdict.id][-1]  # switches on the way there wait for their own wave only
+            for address in referred(verdict.values):
+                book.needs[last].update(k for k in made.get(book.ids.get(str(address), ""), []) if k != last)
+        if verdict.want is None and verdict.have is not None and verdict.have.id in leaving:
+            for ref in refs(verdict.have.values):
+                for key in leaving.get(ref.id, []):
+                    book.needs[key].update(leaving[verdict.have.id])

@@ -1,0 +1,173 @@
+"""Owns what a plan says about its verdicts: net changes, model changes, drift, assumptions, outputs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from infctl.plan.compare import Verdict, World, drift_of
+from infctl.plan.diff import diff
+from infctl.plan.model import (
+    Action,
+    Assumption,
+    Drift,
+    Effect,
+    FieldChange,
+    Mode,
+    ModelChange,
+    ResourceChange,
+    Rollout,
+)
+from infctl.plan.request import Question, TargetView
+from infctl.plan.rollout import Course, ModelVerdicts
+from infctl.provider.kinds import KindSpec, Role
+from infctl.provider.values import Deployment, Ref, leaves, template_from, template_values
+from infctl.secrets import SecretRef
+from infctl.state.model import ModelState, State
+
+
+def free_memory(view: TargetView) -> int:
+    """Return the free bytes of all places of a target."""
+    return sum(place.memory_free for place in view.inventory.places)
+
+
+def resource_change(verdict: Verdict, question: Question) -> ResourceChange:
+    have, want = verdict.have, verdict.want
+    leaves_only = verdict.action in {Action.DELETE, Action.FORGET}
+    return ResourceChange(
+        verdict.address,
+        verdict.target,
+        question.views[verdict.target].type,
+        verdict.model,
+        verdict.action,
+        have.values if have and verdict.live else None,
+        None if leaves_only else verdict.values,
+        verdict.fields,
+        verdict.reason,
+        have.id if have and verdict.live else "",
+        "" if leaves_only else verdict.id,
+        have.revision if have and verdict.live else 0,
+        want.revision if want and not leaves_only else 0,
+    )
+
+
+def moves(part: ModelVerdicts) -> bool:
+    return any(v.action is not Action.NOOP for v in (*part.replicas, *part.routers))
+
+
+def model_change(part: ModelVerdicts, course: Course, question: Question) -> ModelChange:
+    before = [v for v in part.replicas if v.have and v.live]
+    after = [v for v in part.replicas if v.want is not None]
+    known = question.state.models.get(part.name, ModelState(part.name))
+    wish = next(iter(part.wishes.values()), None)
+    where: dict[str, int] = {}
+    for verdict in after:
+        where[verdict.target] = where.get(verdict.target, 0) + 1
+    if not after:
+        action = Action.DELETE
+    elif not before:
+        action = Action.CREATE
+    else:
+        action = Action.UPDATE
+    removed = action is Action.DELETE
+    return ModelChange(
+        name=part.name,
+        action=action,
+        revision_before=known.revision if before else 0,
+        revision_after=0 if removed or wish is None else wish.revision,
+        replicas_before=len(before),
+        replicas_after=len(after),
+        spec_hash_before=before[0].have.spec_hash if before and before[0].have else "",
+        spec_hash_after=wish.spec_hash if wish and not removed else "",
+        template=template_values(wish.template) if wish and not removed else {},
+        fields=_template_changes(known, wish) if before and wish and not removed else (),
+        where=where,
+        rollout=course.rollout,
+        downtime=course.downtime,
+        memory_needed=course.needed,
+        memory_free=course.free,
+        why_rollout=course.why,
+    )
+
+
+_TEMPLATE = KindSpec(Role.REPLICA, {})
+
+
+def _template_changes(known: ModelState, wish: Deployment) -> tuple[FieldChange, ...]:
+    before = next((entry.template for entry in known.revisions if entry.number == known.revision), None)
+    if before is None or known.revision == wish.revision:
+        return ()
+    old = template_values(template_from(next(iter(before.values()))))
+    changes = diff(_TEMPLATE, old, template_values(wish.template))
+    return tuple(replace(change, effect=Effect.REPLACE) for change in changes)
+
+
+def model_states(
+    question: Question, models: Mapping[str, ModelState], verdicts: list[Verdict]
+) -> tuple[tuple[ModelState, ...], tuple[str, ...]]:
+    """Return what state will say of each changed model, and the models that leave it.
+
+    A model that is only partly selected keeps its record: the next whole plan completes it.
+    """
+    partial = {v.model for v in verdicts if v.unknown}
+    before = question.state.models
+    changed = tuple(m for name, m in models.items() if m != before.get(name) and name not in partial)
+    staying = {v.model for v in verdicts if v.want is not None or v.unknown}
+    if question.request.mode is Mode.DESTROY or not question.request.targets:
+        return changed, tuple(sorted(name for name in before if name not in staying and name not in models))
+    return changed, ()
+
+
+def drifted(state: State, world: World) -> tuple[Drift, ...]:
+    return tuple(found for have in state.resources.values() if (found := drift_of(have, world)))
+
+
+def assumptions(
+    question: Question, parts: Mapping[str, ModelVerdicts], courses: Mapping[str, Course]
+) -> tuple[Assumption, ...]:
+    """Return what apply must find as it was: free memory, the model files, the secrets."""
+    found: dict[str, Assumption] = {}
+    for part in parts.values():
+        made = [v for v in part.replicas if v.action in {Action.CREATE, Action.REPLACE_BESIDE, Action.REPLACE}]
+        for verdict in made:
+            template = part.wishes[verdict.target].template
+            if template.model_sha256:
+                found[f"checksum:{template.model_uri}"] = Assumption(
+                    f"checksum:{template.model_uri}", template.model_sha256
+                )
+            for leaf in leaves(template.env):
+                if isinstance(leaf, SecretRef):
+                    digest = question.secret_digests.get(leaf.name, "")
+                    found[f"secret:{leaf.name}"] = Assumption(f"secret:{leaf.name}", digest)
+        course = courses[part.name]
+        if made and course.rollout in {Rollout.FIRST, Rollout.SURGE, Rollout.NONE}:
+            what = f"memory:{made[0].target}"
+            needs = found[what].needs + course.needed if what in found else course.needed
+            free = free_memory(question.views[made[0].target])
+            found[what] = Assumption(what, free, needs)
+    return tuple(found[what] for what in sorted(found))
+
+
+def notes(question: Question, verdicts: list[Verdict]) -> tuple[str, ...]:
+    kept = sum(1 for v in verdicts if v.want and v.have and v.lowering < question.views[v.target].lowering)
+    if not kept:
+        return ()
+    return (f"{kept} resources would be rendered differently by this version of infctl; `plan -upgrade` shows how.",)
+
+
+def outputs(parts: Mapping[str, ModelVerdicts]) -> dict[str, Any]:
+    """Return MODEL.url, MODEL.revision and MODEL.engine; a url that only apply can tell is a Ref."""
+    outputs: dict[str, Any] = {}
+    for name, part in parts.items():
+        wish = next(iter(part.wishes.values()), None)
+        if wish is None:
+            continue
+        router = next((v for v in part.routers if v.want is not None and v.id), None)
+        if router is not None:
+            ref = Ref(router.address, router.kind.url_output, router.id)
+            known = router.live.outputs.get(router.kind.url_output) if router.live and not router.fields else None
+            outputs[f"{name}.url"] = known or ref
+        outputs[f"{name}.revision"] = wish.revision
+        outputs[f"{name}.engine"] = wish.template.engine
+    return outputs
