@@ -46,11 +46,19 @@ class Book:
         self.needs[key] = set(needs)
         return key
 
-    def create(self, verdict: Verdict, needs: Iterable[Key] = (), *, timeout: float, ids: Mapping[str, str]) -> Key:
-        """Add the making of the verdict's object; beside its predecessor when there is one."""
-        beside = verdict.have.id if verdict.have and verdict.live else ""
+    def create(
+        self,
+        verdict: Verdict,
+        needs: Iterable[Key] = (),
+        *,
+        timeout: float,
+        ids: Mapping[str, str],
+        beside: bool = False,
+    ) -> Key:
+        """Add the making of the verdict's object; `beside` its predecessor, when there is one."""
+        old = verdict.have.id if beside and verdict.have and verdict.live else ""
         step = self._standing(verdict, Do.CREATE, timeout, ids)
-        return self._add(replace(step, replaces=beside, undo=Undo(Do.DELETE, verdict.id)), needs)
+        return self._add(replace(step, replaces=old, undo=Undo(Do.DELETE, verdict.id)), needs)
 
     def update(
         self,

@@ -13,7 +13,7 @@ from infctl.plan.diff import diff, resolve, with_digests
 from infctl.plan.model import Action, Drift, Effect, FieldChange
 from infctl.plan.request import Question, TargetView
 from infctl.provider.kinds import KindSpec, Role
-from infctl.provider.values import Deployment, Desired, Observed, Values, digest, refs
+from infctl.provider.values import Deployment, Desired, Observed, Values, digest, leaves, refs
 from infctl.secrets import UNKNOWN, SecretRef
 from infctl.state.model import Resource
 
@@ -218,7 +218,7 @@ def drift_of(have: Resource, world: World) -> Drift | None:
     if live.values == have.values:
         return None
     known = resolve(have.values, world.outputs, world.ids)
-    fields = tuple(c for c in diff(view.kinds[have.address.kind], known, live.values) if c.old is not UNKNOWN)
+    fields = tuple(c for c in diff(view.kinds[have.address.kind], known, live.values) if UNKNOWN not in leaves(c.old))
     return Drift(have.address, "changed", fields) if fields else None
 
 

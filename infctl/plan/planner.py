@@ -11,7 +11,7 @@ from typing import Any
 
 from infctl.address import Address
 from infctl.diagnostics import Code, InfctlError, error
-from infctl.plan.book import Book
+from infctl.plan.book import Book, Key
 from infctl.plan.compare import Verdict, World, judge, judge_stranger, judge_unwanted, referred
 from infctl.plan.model import Action, Mode, Plan, TargetRef
 from infctl.plan.refresh import refresh_only
@@ -29,8 +29,8 @@ from infctl.plan.statements import (
     resource_change,
 )
 from infctl.provider.kinds import Role
-from infctl.provider.values import Do, refs
-from infctl.state.model import ModelState
+from infctl.provider.values import Desired, Do, refs
+from infctl.state.model import ModelState, Resource
 
 UNREACHABLE = Code(
     "unreachable",
@@ -80,9 +80,9 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
             problems += _protect(part, courses[part.name], question)
     if problems:
         raise InfctlError(*problems)
+    _write_support(verdicts, book)
     for part in parts.values():
         write_steps(part, courses[part.name], book)
-    _write_support(verdicts, book)
     _link(verdicts, book)
     changed = tuple(resource_change(v, question) for v in verdicts if v.action is not Action.NOOP)
     states, forgotten = model_states(question, models or {}, verdicts)
@@ -166,7 +166,8 @@ def _protect(part: ModelVerdicts, course: Course, question: Question) -> list[An
 
 def _judge_all(question: Question, world: World) -> list[Verdict]:
     """Return a verdict for every address and every leftover, what others refer to before those who do."""
-    replaced = to_replace(_candidates(question), question.request)
+    request = question.request
+    replaced = to_replace(_candidates(question), request) if request.replace or request.restart else frozenset()
     ranked = sorted(question.desired, key=lambda d: _RANK[question.views[d.target].kinds[d.address.kind].role])
     wanted: set[Address] = set()
     verdicts = []
@@ -183,14 +184,13 @@ def _judge_all(question: Question, world: World) -> list[Verdict]:
 
 
 def _candidates(question: Question) -> Iterable[Candidate]:
-    for want in question.desired:
-        routes = question.views[want.target].kinds[want.address.kind].role is Role.ROUTER
-        yield Candidate(want.address, want.model, want.target, referred(want.values), routes)
     wanted = {want.address for want in question.desired}
-    for have in question.state.resources.values():
-        if have.address not in wanted:
-            routes = question.views[have.target].kinds[have.address.kind].role is Role.ROUTER
-            yield Candidate(have.address, have.model, have.target, referred(have.values), routes)
+    left = (have for have in question.state.resources.values() if have.address not in wanted)
+    every: tuple[Desired | Resource, ...] = (*question.desired, *left)
+    for thing in every:
+        role = question.views[thing.target].kinds[thing.address.kind].role
+        refers_to = referred(thing.values)
+        yield Candidate(thing.address, thing.model, thing.target, refers_to, role is Role.ROUTER, role is Role.REPLICA)
 
 
 def _selected(question: Question, verdicts: list[Verdict]) -> frozenset[Address] | None:
@@ -266,6 +266,13 @@ def _link(verdicts: list[Verdict], book: Book) -> None:
             for address in referred(verdict.values):
                 book.needs[last].update(k for k in made.get(book.ids.get(str(address), ""), []) if k != last)
         if verdict.want is None and verdict.have is not None and verdict.have.id in leaving:
-            for ref in refs(verdict.have.values):
-                for key in leaving.get(ref.id, []):
-                    book.needs[key].update(leaving[verdict.have.id])
+            for key in (key for ref in refs(verdict.have.values) for key in leaving.get(ref.id, [])):
+                book.needs[key].update(leaving[verdict.have.id])
+            if verdict.kind.role is Role.SUPPORT and not verdict.model:  # what all stand on goes when all are gone
+                book.needs[leaving[verdict.have.id][0]].update(_gone_before(verdict, verdicts, leaving))
+
+
+def _gone_before(support: Verdict, verdicts: list[Verdict], leaving: Mapping[str, list[Key]]) -> Iterable[Key]:
+    for verdict in verdicts:
+        if verdict.model and verdict.target == support.target and verdict.have is not None:
+            yield from leaving.get(verdict.have.id, ())

@@ -154,7 +154,7 @@ def _beside(batches: list[list[Verdict]], model: ModelVerdicts, course: Course, 
     for index, batch in enumerate(batches):
         created: set[Key] = set()
         for verdict in batch:
-            key = book.create(verdict, done | first, timeout=_ready(model, verdict), ids=book.ids)
+            key = book.create(verdict, done | first, timeout=_ready(model, verdict), ids=book.ids, beside=True)
             created.add(key)
             first = first or {key}
         pending = [verdict for verdict in pending if verdict not in batch]

@@ -29,6 +29,7 @@ class Candidate:
     target: str
     refers_to: tuple[Address, ...] = ()
     routes: bool = False
+    replica: bool = False
 
 
 def select(candidates: Iterable[Candidate], request: Request) -> frozenset[Address]:
@@ -44,8 +45,10 @@ def select(candidates: Iterable[Candidate], request: Request) -> frozenset[Addre
 
 
 def to_replace(candidates: Iterable[Candidate], request: Request) -> frozenset[Address]:
+    """Return the addresses that `-replace` selects, and the replicas of the models that a restart names."""
     every = {candidate.address: candidate for candidate in candidates}
-    return frozenset(a for selector in request.replace for a in _matching(every, selector))
+    asked = {a for selector in request.replace for a in _matching(every, selector)}
+    return frozenset(asked | {a for a, c in every.items() if c.replica and c.model in request.restart})
 
 
 def _matching(every: Mapping[Address, Candidate], selector: Address) -> list[Address]:
