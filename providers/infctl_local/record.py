@@ -52,6 +52,7 @@ class Spec:
     restart: Restart = field(default_factory=Restart)
     log_bytes: int = 10_000_000  # of one log file, before it is rotated
     log_files: int = 3
+    cwd: str = ""  # where the child starts; the run directory when empty
 
 
 class State(StrEnum):

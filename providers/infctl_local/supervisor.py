@@ -84,7 +84,7 @@ class Supervisor:
             child = subprocess.Popen(
                 self._spec.argv,
                 env={**self._env, LIFELINE: str(self._lifeline)},
-                cwd=self._run_dir,
+                cwd=self._spec.cwd or self._run_dir,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
