@@ -210,7 +210,7 @@ class Plan:
     model_states: tuple[ModelState, ...] = ()  # what state says of each changed model once its steps are done
     forgotten_models: tuple[str, ...] = ()
     forget: tuple[str, ...] = ()  # ids of objects that are gone: they leave state, no provider is asked
-    refreshed: tuple[Resource, ...] = ()  # refresh-only: what state will say instead
+    refreshed: tuple[Resource, ...] = ()  # what state says from then on, no provider asked
     moved: tuple[tuple[str, str], ...] = ()  # model renames, from -> to: state only
     drift: tuple[Drift, ...] = ()
     assumptions: tuple[Assumption, ...] = ()

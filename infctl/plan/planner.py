@@ -14,7 +14,7 @@ from infctl.diagnostics import Code, InfctlError, error
 from infctl.plan.book import Book, Key
 from infctl.plan.compare import Verdict, World, judge, judge_stranger, judge_unwanted, referred
 from infctl.plan.model import Action, Mode, Plan, TargetRef
-from infctl.plan.refresh import refresh_only
+from infctl.plan.refresh import refresh_only, reinstate
 from infctl.plan.request import Question
 from infctl.plan.rollout import Course, ModelVerdicts, choose, write_steps
 from infctl.plan.selection import Candidate, select, to_replace
@@ -60,6 +60,7 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
     _refuse_lost_state(question)
     if question.request.mode is Mode.REFRESH_ONLY:
         return refresh_only(question)
+    question, reinstated = reinstate(question)
     world = World(question)
     verdicts = _judge_all(question, world)
     chosen = _selected(question, verdicts)
@@ -102,6 +103,7 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
         forget=tuple(
             v.have.id for v in verdicts if v.have and not v.live and not v.unknown and v.action is not Action.NOOP
         ),
+        refreshed=reinstated,
         moved=question.moved,
         drift=drifted(question.state, world),
         assumptions=assumptions(question, parts, courses),

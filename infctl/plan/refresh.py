@@ -10,7 +10,7 @@ from infctl.plan.diff import resolve
 from infctl.plan.model import Mode, Plan, TargetRef
 from infctl.plan.request import Question, TargetView
 from infctl.plan.statements import drifted
-from infctl.state.model import State
+from infctl.state.model import Resource, State
 
 
 def refresh(state: State, views: Mapping[str, TargetView]) -> State:
@@ -22,6 +22,29 @@ def refresh(state: State, views: Mapping[str, TargetView]) -> State:
         if ident in live and live[ident].outputs != thing.outputs
     }
     return replace(state, resources={**state.resources, **changed}) if changed else state
+
+
+def reinstate(question: Question) -> tuple[Question, tuple[Resource, ...]]:
+    """Return the question with predecessors back in place, and the resources that state must say differently.
+
+    A replacement that was cut short may leave the old object beside the new one; when the wish has gone back to
+    what the old one runs, it is current again, and the half-made one is what is left over.
+    """
+    deposed = [thing for thing in question.state.resources.values() if thing.deposed]
+    if not deposed:
+        return question, ()
+    live = {seen.id for view in question.views.values() for seen in view.observed}
+    wanted = {want.address: want.spec_hash for want in question.desired if want.spec_hash}
+    current = {thing.address: thing for thing in question.state.resources.values() if not thing.deposed}
+    back = [
+        thing
+        for thing in {t.address: t for t in deposed if t.id in live and wanted.get(t.address) == t.spec_hash}.values()
+        if thing.address not in current or current[thing.address].spec_hash != thing.spec_hash
+    ]
+    changed = [replace(thing, deposed=False) for thing in back]
+    changed += (replace(current[thing.address], deposed=True) for thing in back if thing.address in current)
+    resources = {**question.state.resources, **{thing.id: thing for thing in changed}}
+    return replace(question, state=replace(question.state, resources=resources)), tuple(changed)
 
 
 def refresh_only(question: Question) -> Plan:

@@ -6,7 +6,7 @@ is a new one on purpose. Knows nothing of resources or steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from infctl.diagnostics import Code, Diagnostic, InfctlError, error
@@ -31,6 +31,9 @@ NO_SUCH_MODEL = Code(
 )
 
 
+_HalfMade = Mapping[tuple[str, str], int]  # (model, spec hash) -> the revision of an object of it
+
+
 @dataclass(frozen=True, slots=True)
 class Assigned:
     """The wishes with their revisions, what state will say of each model once they stand, and the holds in words."""
@@ -46,13 +49,16 @@ def assign(placed: tuple[tuple[str, Deployment], ...], state: State, request: Re
     by_model: dict[str, list[tuple[str, Deployment]]] = {}
     for target, wish in placed:
         by_model.setdefault(wish.model, []).append((target, wish))
+    half_made = {
+        (thing.model, thing.spec_hash): thing.revision for thing in state.resources.values() if thing.spec_hash
+    }
     problems = [_unknown(name) for name in _named(request) if name not in by_model]
     assigned: list[tuple[str, Deployment]] = []
     models: dict[str, ModelState] = {}
     holds: list[str] = []
     for name, wishes in by_model.items():
         try:
-            known, numbered, held = _assign_model(state.models.get(name, ModelState(name)), wishes, state, request)
+            known, numbered, held = _assign_model(state.models.get(name, ModelState(name)), wishes, half_made, request)
         except InfctlError as problem:
             problems += problem.diagnostics
             continue
@@ -66,7 +72,7 @@ def assign(placed: tuple[tuple[str, Deployment], ...], state: State, request: Re
 
 
 def _assign_model(
-    known: ModelState, wishes: list[tuple[str, Deployment]], state: State, request: Request
+    known: ModelState, wishes: list[tuple[str, Deployment]], half_made: _HalfMade, request: Request
 ) -> tuple[ModelState, list[tuple[str, Deployment]], str]:
     hashes = {target: template_hash(wish.template) for target, wish in wishes}
     asked = digest(hashes) if len(hashes) > 1 else next(iter(hashes.values()))
@@ -88,7 +94,7 @@ def _assign_model(
         after = replace(known, revision=wanted.number, hold=hold)
         return after, [(target, replace(wish, revision=wanted.number)) for target, wish in wishes], sentence
     _refuse_failed(known, asked, request)
-    number = _number(known, asked, set(hashes.values()), state)
+    number = _number(known, asked, hashes.values(), half_made)
     if known.name in request.restart:
         number = known.next_revision
     after = replace(known, revision=number, next_revision=max(known.next_revision, number + 1), hold=None)
@@ -109,7 +115,7 @@ def _names(wish: Deployment, model: ModelState) -> tuple[str, ...]:
     return (*wish.served_names, *(alias for alias in model.aliases if alias not in wish.served_names))
 
 
-def _number(known: ModelState, asked: str, hashes: set[str], state: State) -> int:
+def _number(known: ModelState, asked: str, hashes: Iterable[str], half_made: _HalfMade) -> int:
     """Return the number of the spec `asked`: the current one, a remembered one, one half made, or the next."""
     remembered = {entry.number: entry.spec_hash for entry in known.revisions}
     if remembered.get(known.revision) == asked:
@@ -117,12 +123,7 @@ def _number(known: ModelState, asked: str, hashes: set[str], state: State) -> in
     for number in sorted(remembered, reverse=True):
         if remembered[number] == asked:
             return number
-    half_made = (
-        thing.revision
-        for thing in state.resources.values()
-        if thing.model == known.name and thing.spec_hash in hashes and thing.revision >= known.next_revision
-    )
-    return max(half_made, default=known.next_revision)
+    return max(known.next_revision, *(half_made.get((known.name, each), 0) for each in hashes))
 
 
 def _held_revision(known: ModelState, asked: str, request: Request) -> Revision | None:

@@ -208,6 +208,19 @@ def test_a_half_done_replacement_is_finished() -> None:
     assert toy.plan(wish(ctx=2)).is_empty
 
 
+def test_a_half_done_replacement_can_be_called_off() -> None:
+    """The file went back to what the old one runs: the old one stays, the half-made one goes."""
+    toy = applied(wish(ctx=1))
+    old = {i for i, seen in toy.live.items() if seen.address.kind == "toy_engine"}
+    plan = toy.plan(wish(ctx=2))
+    toy.carry_out(replace(plan, steps=plan.steps[:1], model_states=()))
+    back = toy.plan(wish(ctx=1))
+    assert [str(step.do) for step in back.steps] == ["drain", "delete"]
+    toy.carry_out(back)
+    assert {i for i, seen in toy.live.items() if seen.address.kind == "toy_engine"} == old
+    assert toy.plan(wish(ctx=1)).is_empty
+
+
 def test_protect_refuses_destroy_and_downtime_with_its_line() -> None:
     toy = applied(wish(ctx=1))
     for request, free in ((Request(mode=Mode.DESTROY), 1000), (Request(), 5)):

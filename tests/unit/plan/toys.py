@@ -121,6 +121,7 @@ class Toy:
 
     def carry_out(self, plan: Plan) -> None:
         resources = {k: v for k, v in self.state.resources.items() if k not in plan.forget}
+        resources.update({thing.id: thing for thing in plan.refreshed})
         for step in plan.steps:
             if step.do is Do.DELETE:
                 self.live.pop(step.object, None)
