@@ -55,6 +55,9 @@ def encode(value: Any) -> Any:
     raise TypeError(msg)
 
 
+_CONTAINERS = frozenset({dict, list})  # asked inline: leaves outnumber containers, and a call each is what costs
+
+
 def decode(value: Any) -> Any:
     """Return what `encode` was given; lists become tuples."""
     if isinstance(value, dict):
@@ -66,9 +69,9 @@ def decode(value: Any) -> Any:
                 return SecretRef(*value["$secret"])
             if "$unknown" in value:
                 return UNKNOWN
-        return {key: decode(item) for key, item in value.items()}
+        return {key: decode(item) if type(item) in _CONTAINERS else item for key, item in value.items()}
     if isinstance(value, list):
-        return tuple(decode(item) for item in value)
+        return tuple(decode(item) if type(item) in _CONTAINERS else item for item in value)
     return value
 
 
