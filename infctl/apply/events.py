@@ -29,7 +29,10 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepEvent(Event):
-    """About one step. `do` is what it does, `object` the infctl.id, `seconds` how long the step has run so far."""
+    """About one step. `do` is what it does, `object` the infctl.id, `seconds` how long the step has run so far.
+
+    A step that takes another back is named after it: "undo-s3".
+    """
 
     step: str
     address: Address
@@ -85,7 +88,13 @@ class StepSkipped(StepEvent):
     """Not started, because a step that it needs failed, or its model is being taken back."""
 
     type: ClassVar[str] = "step_skipped"
-    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepLeft(StepEvent):
+    """Begun and not waited for: the run is stopping, or the model is being taken back."""
+
+    type: ClassVar[str] = "step_left"
 
 
 @dataclass(frozen=True, slots=True)

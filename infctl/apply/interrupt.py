@@ -15,8 +15,8 @@ GRACE = 5.0  # seconds; DESIGN, invariant 14: waits are abandoned within 5 s
 class Interrupt:
     """A wish to stop gently. Safe to ask from a signal handler and from any thread; the first reason stays.
 
-    `timeout` is seconds from now until the run asks itself to stop (None: never). A second request is the
-    caller's to see (`asked_again`) and means "stop at once": the journal makes that safe.
+    `timeout` is seconds from now until the run asks itself to stop (None: never). A second request
+    (`asked_again`) means "stop at once", without waiting for anything: the journal makes that safe.
     """
 
     def __init__(self, timeout: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,9 +31,9 @@ class Interrupt:
         """Ask to stop. `reason` is a short phrase: "SIGINT", "-timeout of 600s"."""
         if self.asked.is_set():
             self.asked_again = True
-            return
-        self.reason = reason
-        self.asked.set()
+        else:
+            self.reason = reason
+            self.asked.set()
         if self._wake is not None:
             self._wake()
 
@@ -48,7 +48,7 @@ class Interrupt:
         return None if self._deadline is None else max(0.0, self._deadline - self._clock())
 
     def on_request(self, wake: Callable[[], None]) -> None:
-        """Call `wake` once when asked; it runs in the asker's thread or signal handler."""
+        """Call `wake` whenever asked; it runs in the asker's thread or signal handler."""
         self._wake = wake
         if self.asked.is_set():
             wake()
