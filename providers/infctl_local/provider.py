@@ -1,0 +1,169 @@
+"""Owns the local target: real engines as supervised background processes on this machine.
+
+Ties the parts together and keeps none of them; cheap to import, since every plan of a local stack does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
+
+from infctl.address import parse_address
+from infctl.provider.kinds import KindSpec
+from infctl.provider.protocol import Context, Finding
+from infctl.provider.values import (
+    Change,
+    Desired,
+    Do,
+    Emit,
+    Health,
+    Inventory,
+    Observed,
+    Reading,
+    Scope,
+    TargetWant,
+    Unreadable,
+    Values,
+)
+from infctl_local import ports, process, routing
+from infctl_local.errors import in_words
+from infctl_local.health import probe_replica
+from infctl_local.kinds import KINDS, LOWERING, PROCESS, RELAY, ROUTE
+from infctl_local.lower import lower
+from infctl_local.objects import Found, Objects, run_in
+from infctl_local.replicas import run_replica, stop_replica
+
+PLACE = "this-machine"
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class LocalTarget(BaseModel):
+    """The fields of a target of type local, besides `type`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    memory: ByteSize | None = Field(None, description="most memory that replicas here may be promised, as 8GB")
+    ports: tuple[Port, Port] = Field(
+        ports.DEFAULT, description="first and last port to choose from where none is given"
+    )
+
+    @model_validator(mode="after")
+    def _ports_in_order(self) -> LocalTarget:
+        first, last = self.ports
+        if first > last:
+            raise ValueError("ports: the first must not be above the last")
+        return self
+
+
+class LocalProvider:
+    """The six methods for this machine, with logs and check."""
+
+    config: ClassVar[type[BaseModel]] = LocalTarget
+    kinds: ClassVar[Mapping[str, KindSpec]] = KINDS
+    serves: ClassVar[frozenset[str]] = frozenset({"expose.port", "expose.bind", "served_names", "tags"})
+    lowering: ClassVar[int] = LOWERING
+
+    def __init__(self, config: BaseModel, context: Context) -> None:
+        assert isinstance(config, LocalTarget)  # noqa: S101  # the registry's contract: built with our own config
+        self._config = config
+        self._context = context
+        self._objects = Objects(context.data)
+
+    def inventory(self) -> Reading[Inventory]:
+        from infctl_local.machine import read_machine  # noqa: PLC0415  -- psutil costs more than a plan may
+
+        found, broken = self._objects.scan()
+        promised = sum(int(one.record.values.get("memory", 0)) for one in found if run_in(one.path).running)
+        return Reading(Inventory((read_machine(PLACE, self._config.memory, promised),)), broken)
+
+    def lower(self, want: TargetWant, have: Inventory) -> tuple[Desired, ...]:
+        del have  # one process per slot, whatever there is
+        return lower(want)
+
+    def observe(self, scope: Scope) -> Reading[tuple[Observed, ...]]:
+        found, broken = self._objects.scan()
+        known = {thing.id for thing in scope.known}
+        ours = [one for one in found if self._is_ours(one, scope.lineage, known)]
+        seen, unreadable = [], list(broken)
+        listening = cache(routing.listening)
+        for one in ours:
+            run = run_in(one.path)
+            if run.problem:
+                unreadable.append(Unreadable(str(run.path), run.problem, f"if nothing runs there, remove {run.path}"))
+            else:
+                seen.append(self._observed(one, listening))
+        return Reading(tuple(seen), tuple(unreadable))
+
+    def apply(self, change: Change, emit: Emit) -> Observed | None:
+        with in_words(change):
+            found = self._objects.find(change.name, change.id)
+            if change.do in {Do.CREATE, Do.UPDATE, Do.SWITCH}:
+                assert change.after is not None  # noqa: S101  # the protocol's promise for these three
+                return self._observed(self._make(change, change.after))
+            if found is None:
+                return None
+            if change.do is Do.DRAIN:
+                routing.drain(self._objects, found, change.timeout, emit)
+            else:
+                self._take_down(found)
+            if change.do is Do.DELETE:
+                self._objects.remove(found)
+                return None
+            return self._observed(found)
+
+    def probe(self, what: Observed) -> Health:
+        return probe_replica(self._objects.find(what.name, what.id), what)
+
+    def logs(self, what: Observed, *, tail: int, follow: bool) -> Iterator[str]:
+        """Yield a replica's lines; of one that was removed, from the log that was kept of its revision."""
+        path = self._objects.path(what.name, what.id)
+        if not path.exists() and what.labels:
+            kept = self._objects.kept_log(what.labels)
+            return iter(process.tail(kept, tail) if kept else ())
+        log = path / process.LOG
+        if follow:
+            return process.follow(log, tail, lambda: run_in(path).running)
+        return iter(process.tail(log, tail))
+
+    def check(self) -> tuple[Finding, ...]:
+        from infctl_local.machine import check_machine  # noqa: PLC0415  -- as in inventory
+
+        free = sum(place.memory_free for place in self.inventory().value.places)
+        return check_machine(self._context.data, self._config.ports, free)
+
+    def close(self) -> None:
+        """Nothing is held open: what runs here outlives the command line."""
+
+    def _make(self, change: Change, after: Values) -> Found:
+        if change.address.kind == PROCESS:
+            return run_replica(self._objects, self._config.ports, self._context.root, change, after)
+        if change.address.kind == RELAY:
+            return routing.run_relay(self._objects, change, after)
+        return routing.put_route(self._objects, self._config.ports, change, after)
+
+    def _take_down(self, found: Found) -> None:
+        kind = parse_address(found.record.labels.address).kind
+        if kind == ROUTE:
+            routing.drop_route(self._objects, found)
+            return
+        stop_replica(found)
+        if kind == RELAY:
+            routing.forget_relay_socket(found)
+
+    def _is_ours(self, found: Found, lineage: str, known: set[str]) -> bool:
+        record = found.record
+        return record.target == self._context.target and (record.labels.lineage == lineage or record.labels.id in known)
+
+    def _observed(self, found: Found, listening: Callable[[Path], frozenset[str]] = routing.listening) -> Observed:
+        record = found.record
+        labels = record.labels
+        relay = record.values.get("relay")
+        running = labels.model in listening(self._objects.live / relay) if relay else run_in(found.path).running
+        return Observed(
+            parse_address(labels.address), labels.id, record.name, record.target, record.values, record.outputs,
+            labels, running, PLACE,
+        )  # fmt: skip
