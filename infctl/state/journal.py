@@ -18,6 +18,7 @@ from infctl.state.codec import (
     MalformedError,
     Plain,
     Shape,
+    collector_paused,
     dump,
     model_from,
     model_to_plain,
@@ -125,6 +126,11 @@ def decode(text: bytes, file: str) -> Journal:
 
 def read(text: bytes, file: str) -> tuple[Journal, InfctlError | None]:
     """Return what a journal says up to its first wrong line, and what is wrong there."""
+    with collector_paused():
+        return _read(text, file)
+
+
+def _read(text: bytes, file: str) -> tuple[Journal, InfctlError | None]:
     journal = Journal()
     records: list[Record] = []
     fence = length = 0
@@ -159,16 +165,19 @@ def _checksum(body: bytes) -> bytes:
 def _parse(line: bytes, number: int) -> Plain:
     if not line.startswith(_SUM) or line[_DIGITS] != _checksum(line[_BODY]):
         raise MalformedError("sum", "its checksum does not fit")
-    plain: Plain = json.loads(line)
+    try:
+        plain: Plain = json.loads(line)
+    except (ValueError, RecursionError) as failure:
+        raise MalformedError("sum", "it is not JSON") from failure
     if plain.get("seq") != number:
-        raise MalformedError("seq", f"it says it is line {plain.get('seq', 0) + 1}: lines are missing or twice there")
+        raise MalformedError("seq", f"its number is {plain.get('seq')}, not {number}: lines are missing or doubled")
     return plain
 
 
 def _header_from(line: bytes, file: str) -> Journal:
     plain = _parse(line, 0)
-    version = plain.get("format_version", 0)
-    if version > FORMAT_VERSION:
+    version = plain.get("format_version")
+    if type(version) is int and version > FORMAT_VERSION:
         raise InfctlError(
             error(
                 STATE_TOO_NEW,
@@ -200,9 +209,6 @@ def _model_from(plain: Any) -> ModelState | None:
 
 def _damaged(file: str, number: int, wrong: MalformedError) -> InfctlError:
     problem = wrong.problem if wrong.path in {"sum", "seq"} else f"{wrong.path} {wrong.problem}"
-    return damaged(
-        file,
-        problem,
-        span=Span(file, number + 1, 1),
-        hint=f"infctl state recover rebuilds the state from what runs; the {max(number - 1, 0)} records before are kept",
-    )
+    kept = f"; the {number - 1} records before it are kept" if number > 1 else ""
+    hint = f"infctl state recover rebuilds the state from what runs{kept}"
+    return damaged(file, problem, span=Span(file, number + 1, 1), hint=hint)

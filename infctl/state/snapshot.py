@@ -5,12 +5,10 @@ One resource or model a line, so that a diff of two snapshots can be read. Pure;
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +18,7 @@ from infctl.state.codec import (
     MalformedError,
     Plain,
     Shape,
+    collector_paused,
     dump,
     model_from,
     model_to_plain,
@@ -96,20 +95,8 @@ def decode(text: bytes, file: str, *, edited: bool = False, upgrades: Mapping[in
 
     Raises InfctlError (state-too-new, state-damaged) that names `file`.
     """
-    with _collector_paused():
+    with collector_paused():
         return _decode(text, file, edited=edited, upgrades=upgrades)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from walking a growing state again and again: half of the time at 10,000."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _decode(text: bytes, file: str, *, edited: bool, upgrades: Mapping[int, Upgrade]) -> Snapshot:

@@ -118,14 +118,14 @@ class Store(Protocol):
         ...
 
     def salvage(self) -> Salvaged:
-        """Return what can be read although `load` fails, for `state recover`. Raises only where nothing is readable."""
+        """Return what can be read although `load` fails, for `state recover`. Raises InfctlError (state-too-new)."""
         ...
 
     def lock(self, who: str, operation: str, *, timeout: float = 0.0, waiting: Waiting | None = None) -> Lease:
         """Return a lease, waiting up to `timeout` seconds; `waiting` is called at once and then about every second.
 
-        Takes over from a holder whose heartbeat stood still for a whole lease as this process saw it.
-        Raises InfctlError (state-locked, state-unwritable).
+        `waiting` may raise to give up. Takes over from a holder whose heartbeat stood still for a whole lease, as
+        this process saw it. Raises InfctlError (state-locked, state-unwritable).
         """
         ...
 
@@ -148,7 +148,7 @@ class Store(Protocol):
         ...
 
     def delete(self) -> None:
-        """Remove this store's workspace and all that is kept of it. Raises InfctlError (state-locked)."""
+        """Remove this store's workspace and all that is kept in it. Raises InfctlError (state-locked)."""
         ...
 
 

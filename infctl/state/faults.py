@@ -1,0 +1,46 @@
+"""Owns the numbered points at which a test may kill infctl: INFCTL_FAULT=list prints them, kill:N dies at the Nth.
+
+`point` stands before and after everything that changes a disk or the world. Unset, it is a function that does
+nothing. Heartbeats have no points, for their number depends on time. Knows nothing of what is being done.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import signal
+from collections.abc import Callable
+from typing import Final
+
+from infctl.diagnostics import Code, InfctlError, error
+
+BAD_FAULT = Code(
+    "bad-fault",
+    "INFCTL_FAULT holds something else than a fault.",
+    "Set it to list or kill:N, or unset it: it is for tests only.",
+)
+_NUMBER = re.compile(r"kill:([1-9]\d*)")
+
+
+def _passer(fault: str) -> Callable[[str], None]:
+    if not fault:
+        return lambda _name: None
+    numbers = itertools.count(1)
+    kill = _NUMBER.fullmatch(fault)
+
+    def pass_point(name: str) -> None:
+        if fault != "list" and not kill:
+            raise InfctlError(error(BAD_FAULT, f"INFCTL_FAULT={fault} is not a fault", hint=BAD_FAULT.remedy))
+        number = next(numbers)
+        if not kill:
+            os.write(2, f"fault {number} {name}\n".encode())
+        elif number == int(kill[1]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return pass_point
+
+
+_FAULT: Final = os.environ.get("INFCTL_FAULT", "")
+ACTIVE: Final = bool(_FAULT)  # then writes are cut in two, so that a torn one can be had
+point: Final[Callable[[str], None]] = _passer(_FAULT)

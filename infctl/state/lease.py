@@ -1,0 +1,191 @@
+"""Owns the leased lock of any store: how it is taken, kept by a heartbeat, lost, and taken over.
+
+A store gives one `Cell` with compare-and-swap. Nothing compares wall clocks: a waiter takes over only after it saw
+the cell unchanged for a whole lease on its own monotonic clock, so a clock that jumps changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from infctl.diagnostics import InfctlError, error
+from infctl.state.holder import Holder, is_surely_dead, this_process
+from infctl.state.problems import LEASE_LOST, STATE_LOCKED
+from infctl.state.store import LockInfo, Waiting
+
+UNREADABLE = LockInfo("unreadable", 0, "somebody", "unknown", "unknown")
+_TELL_EVERY = 1.0  # seconds between two words to a waiting person
+_POLL = (0.005, 0.25)  # seconds between two looks at a held lock: at first, at last
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the cell holds while the lock is held. `beat` counts heartbeats; `since` is information only."""
+
+    id: str
+    fence: int
+    who: str
+    operation: str
+    since: str
+    beat: int
+    holder: Holder
+
+    @property
+    def info(self) -> LockInfo:
+        return LockInfo(self.id, self.fence, self.who, self.operation, self.since, self.holder.host, self.holder.pid)
+
+
+class Cell(Protocol):
+    """One value that every run of this state shares."""
+
+    def read(self) -> bytes | None: ...
+
+    def take(self, old: bytes | None, make: Callable[[int], bytes]) -> bytes | None:
+        """Replace `old` by `make(fence)`, of a fence never used before; return it, or None when `old` is not there."""
+        ...
+
+    def swap(self, old: bytes, new: bytes | None) -> bool:
+        """Replace `old` by `new` (None: nothing) and return True; False when `old` is not there."""
+        ...
+
+
+def encode(held: Held) -> bytes:
+    return (json.dumps(asdict(held), indent=2) + "\n").encode()
+
+
+def decode(text: bytes) -> Held | None:
+    """Return what the cell says; None where it cannot be read, after a power cut: then only its stillness counts."""
+    try:
+        plain = json.loads(text)
+        return Held(**{**plain, "holder": Holder(**plain["holder"])})
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def info_of(text: bytes) -> LockInfo:
+    held = decode(text)
+    return held.info if held else UNREADABLE
+
+
+def acquire(
+    cell: Cell, lease: float, who: str, operation: str, *, timeout: float, waiting: Waiting | None, location: str
+) -> bytes:
+    """Return what the cell holds now that the lock is ours. Seconds. Raises InfctlError (state-locked)."""
+    began = seen_at = time.monotonic()
+    told_at, pause = -_TELL_EVERY, _POLL[0]
+    seen = cell.read()
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    mine = Held(os.urandom(8).hex(), 0, who, operation, since, 0, this_process())
+    while True:
+        now = time.monotonic()
+        if seen is None or now - seen_at > lease or is_abandoned(seen):
+            taken = cell.take(seen, lambda fence: encode(replace(mine, fence=fence)))
+            if taken is not None:
+                return taken
+        elif now - began >= timeout:
+            raise locked(info_of(seen), now - began, location)
+        elif waiting is not None and now - began - told_at >= _TELL_EVERY:
+            told_at = now - began
+            waiting(info_of(seen), told_at)
+        time.sleep(min(pause, lease / 10, max(0.0, timeout - (now - began))))
+        pause = min(pause * 1.5, _POLL[1])
+        found = cell.read()
+        if found != seen:
+            seen, seen_at = found, time.monotonic()
+
+
+def is_abandoned(text: bytes) -> bool:
+    """Return whether the holder is surely dead, so that nobody need wait for its lease."""
+    held = decode(text)
+    return held is not None and is_surely_dead(held.holder)
+
+
+def locked(info: LockInfo, waited: float, location: str) -> InfctlError:
+    """Return error[state-locked] about the holder; `waited` in seconds."""
+    return InfctlError(
+        error(
+            STATE_LOCKED,
+            f"The state is locked by {info.who} ({info.operation})",
+            f"{location}: since {info.since}, process {info.pid} on {info.host or 'an unknown host'}, "
+            f"lock {info.id}; waited {waited:.1f} s",
+            hint=f"wait with -lock-timeout=5m: the lock of a run that died is taken over by itself; "
+            f"to open it by force: infctl force-unlock {info.id}",
+        )
+    )
+
+
+def lost(info: LockInfo | None, location: str) -> InfctlError:
+    """Return error[lease-lost]; `info` is who holds the lock now, None when nobody does."""
+    now = f"now held by {info.who} ({info.operation}) since {info.since}" if info else "nobody holds it now"
+    return InfctlError(
+        error(
+            LEASE_LOST,
+            "This run lost its lease of the state and wrote nothing more",
+            f"{location}: {now}",
+            hint="run the same command again: it picks up where this one stopped",
+        )
+    )
+
+
+def _running_clock() -> float:
+    """Return seconds that also pass while the machine sleeps, where the system can tell: a holder must doubt itself.
+
+    A waiter must not count sleep, in which the holder could not beat either; it uses time.monotonic.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+class Heart:
+    """Beats every third of a lease in a thread of its own, and knows when a beat was last confirmed."""
+
+    def __init__(self, cell: Cell, taken: bytes, lease: float, location: str) -> None:
+        held = decode(taken)
+        assert held is not None  # noqa: S101  # `acquire` made it
+        self.held = held
+        self._cell, self._text, self._lease, self._location = cell, taken, lease, location
+        self._confirmed = _running_clock()
+        self._lost = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="state-heartbeat", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise InfctlError (lease-lost) once half a lease has passed without a confirmed beat."""
+        if self._lost or _running_clock() - self._confirmed > self._lease / 2:
+            found = self._cell.read()
+            raise lost(info_of(found) if found and not self.owns(found) else None, self._location)
+
+    def owns(self, text: bytes | None) -> bool:
+        """Return whether the cell's `text` is this lease's, at whatever beat."""
+        held = decode(text) if text else None
+        return held is not None and (held.id, held.fence) == (self.held.id, self.held.fence)
+
+    def stop(self) -> None:
+        """Stop beating and give the lock back, unless it is another's by now. Safe to call twice."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        self._thread.join()
+        self._lost = True
+        self._cell.swap(self._text, None)
+
+    def _beat(self) -> None:
+        pause = self._lease / 3
+        while not self._stop.wait(pause):
+            began = _running_clock()
+            held = replace(self.held, beat=self.held.beat + 1)
+            try:
+                if not self._cell.swap(self._text, encode(held)):
+                    self._lost = True
+                    return
+            except InfctlError:  # not confirmed: `check` says so in time, and the next beat may come through
+                pause = self._lease / 10
+                continue
+            self.held, self._text, self._confirmed, pause = held, encode(held), began, self._lease / 3

@@ -1,0 +1,165 @@
+"""Owns the local store: files under ROOT/.infctl/WORKSPACE/, safe against kills, full disks and other runs.
+
+    state.json  state.json.backup  history/SERIAL.json    the snapshot, the one before, the last ten before
+    journal.jsonl                                         what was done since the snapshot
+    lock.json  fence  guard                               who may write; the last fence given; the flock
+    digest.key                                            the lineage's key for secret digests
+
+A folder on a network filesystem is fine where flock reaches the other machines (NFS on Linux does): leases hold
+across machines, and a dead holder's lock is taken at once only where host, boot and pid namespace are the same.
+Knows nothing of plans.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from infctl.address import NAME_PATTERN
+from infctl.diagnostics import Code, InfctlError, error
+from infctl.state import disk, faults, lease
+from infctl.state.files import StateFiles
+from infctl.state.guard import Guard
+from infctl.state.problems import NO_SUCH_LOCK, damaged
+from infctl.state.store import DEFAULT_WORKSPACE, LEASE_SECONDS, Loaded, LockInfo, Salvaged, Waiting
+from infctl.state.writer import LocalLease
+
+FOLDER = ".infctl"
+PATIENCE = 10.0  # seconds that a write of another process may take before this one says so
+BAD_LEASE = Code(
+    "bad-lease",
+    "INFCTL_LEASE is not a number of seconds above zero.",
+    "Unset it: the lease is then 60 s. It is there for tests.",
+)
+_KEY_BYTES = 32
+
+
+class LocalStore:
+    """The state of the stack in `root`, in one workspace. `lease` in seconds. Nothing is made before it is needed."""
+
+    def __init__(self, root: Path, workspace: str = DEFAULT_WORKSPACE, *, lease: float = LEASE_SECONDS) -> None:
+        self.workspace = workspace
+        self._folder = root / FOLDER
+        self._lease = lease
+        self._files = StateFiles(self._folder / workspace)
+        self._cell = FileCell(self._files)
+
+    @property
+    def location(self) -> str:
+        return str(self._files.state)
+
+    def load(self) -> Loaded:
+        return self._files.load()
+
+    def salvage(self) -> Salvaged:
+        return self._files.salvage()
+
+    def lock(self, who: str, operation: str, *, timeout: float = 0.0, waiting: Waiting | None = None) -> LocalLease:
+        self.create()
+        faults.point("lock: before acquire")
+        taken = lease.acquire(
+            self._cell, self._lease, who, operation, timeout=timeout, waiting=waiting, location=self.location
+        )
+        faults.point("lock: acquired")
+        return LocalLease(self._files, self._cell.guard, lease.Heart(self._cell, taken, self._lease, self.location))
+
+    def lock_info(self) -> LockInfo | None:
+        text = self._cell.read()
+        return None if text is None else lease.info_of(text)
+
+    def force_unlock(self, ident: str) -> LockInfo:
+        text = self._cell.read()
+        info = None if text is None else lease.info_of(text)
+        while text is not None and info is not None and info.id == ident:  # its holder may beat in between
+            if self._cell.swap(text, None):
+                return info
+            text = self._cell.read()
+            info = None if text is None else lease.info_of(text)
+        held = f"the lock that is held is {info.id}, by {info.who} ({info.operation})" if info else "no lock is held"
+        raise InfctlError(error(NO_SUCH_LOCK, f"There is no lock {ident}", held, hint=NO_SUCH_LOCK.remedy))
+
+    def digest_key(self, initial: bytes = b"") -> bytes:
+        path = self._files.key
+        text = disk.read(path)
+        if text is None:
+            self.create()
+            with self._cell.guard.held():
+                text = disk.read(path)
+                if text is None:
+                    text = (initial or os.urandom(_KEY_BYTES)).hex().encode() + b"\n"
+                    disk.replace(path, text, "digest key")
+        if not re.fullmatch(rb"[0-9a-f]{64}\n?", text):
+            hint = f"put it back from a copy, or remove {path}: each secret is then delivered once more"
+            raise damaged(str(path), "it is not a key of 64 hex digits", hint=hint)
+        return bytes.fromhex(text.decode())
+
+    def workspaces(self) -> tuple[str, ...]:
+        try:
+            found = {path.name for path in self._folder.iterdir() if path.is_dir()}
+        except OSError:
+            found = set()
+        return tuple(sorted({DEFAULT_WORKSPACE} | {name for name in found if re.fullmatch(NAME_PATTERN, name)}))
+
+    def create(self) -> None:
+        disk.make_folder(self._files.folder)
+
+    def delete(self) -> None:
+        folder = self._files.folder
+        if not folder.exists():
+            return
+        with self._cell.guard.held(), disk.writing(folder):
+            held = self._cell.read()
+            if held is not None and not lease.is_abandoned(held):
+                raise lease.locked(lease.info_of(held), 0.0, self.location)
+            doomed = folder.rename(folder.with_name(f".deleted-{os.urandom(4).hex()}"))
+        shutil.rmtree(doomed)
+
+
+class FileCell:
+    """The lock as a file: a `Cell` whose compare-and-swap is guarded by flock."""
+
+    def __init__(self, files: StateFiles) -> None:
+        self._files = files
+        self.guard = Guard(files.guard, PATIENCE)
+
+    def read(self) -> bytes | None:
+        return disk.read(self._files.lock)
+
+    def take(self, old: bytes | None, make: Callable[[int], bytes]) -> bytes | None:
+        with self.guard.held():
+            if self.read() != old:
+                return None
+            disk.sweep(self._files.folder)
+            fence = self._files.last_fence() + 1
+            disk.replace(self._files.fence, f"{fence}\n".encode(), "fence")
+            new = make(fence)
+            disk.put(self._files.lock, new)
+            return new
+
+    def swap(self, old: bytes, new: bytes | None) -> bool:
+        with self.guard.held():
+            if self.read() != old:
+                return False
+            if new is None:
+                with disk.writing(self._files.lock):
+                    self._files.lock.unlink()
+            else:
+                disk.put(self._files.lock, new)
+            return True
+
+
+def open_local(root: Path, workspace: str, env: Mapping[str, str]) -> LocalStore:
+    """Return the local store of the stack in `root`; INFCTL_LEASE sets the lease. Raises InfctlError (bad-lease)."""
+    asked = env.get("INFCTL_LEASE", "")
+    try:
+        lease_seconds = float(asked or LEASE_SECONDS)
+    except ValueError:
+        lease_seconds = 0.0
+    if not 0 < lease_seconds < float("inf"):
+        raise InfctlError(
+            error(BAD_LEASE, f"INFCTL_LEASE={asked} is not a number of seconds above zero", hint=BAD_LEASE.remedy)
+        )
+    return LocalStore(root, workspace, lease=lease_seconds)
