@@ -347,9 +347,10 @@ class _Run:
         unfinished = {r.name for r in rollouts if r.doomed or r.causes or not r.settled}
         in_flight = {ident for r in rollouts if not r.settled for ident in r.begun & r.open}
         state = self._commit(before, unfinished)
+        stopped = self.interrupt.reason if any(not r.settled for r in rollouts) else ""
         outcome = Outcome(
             state, len(self.tally.added), len(self.tally.changed), len(self.tally.destroyed), tuple(self.failures),
-            self.interrupt.reason if any(not r.settled for r in rollouts) else "", tuple(self.undone), tuple(self.skipped),
+            stopped, tuple(self.undone), tuple(self.skipped),
             tuple(step.id for step in self.plan.steps if step.id in in_flight), self.narrator.elapsed,
         )  # fmt: skip
         self.narrator.say(
