@@ -19,7 +19,7 @@ from infctl.apply.events import Interrupted, Listener, ModelDone, RunFinished, R
 from infctl.apply.failures import undo_failed, undo_interrupted
 from infctl.apply.filling import Vault
 from infctl.apply.hands import Hands
-from infctl.apply.interrupt import GRACE, Interrupt
+from infctl.apply.interrupt import Interrupt
 from infctl.apply.job import Ended, Job, Stands
 from infctl.apply.ledger import Ledger
 from infctl.apply.narrator import Narrator
@@ -126,8 +126,8 @@ class _Run:
     # ------------------------------------------------------------ stopping
 
     def _stop(self, reason: str) -> None:
-        self.stop_by = self.narrator.clock() + GRACE
-        self.narrator.say(Interrupted(self.narrator.elapsed, reason, GRACE))
+        self.stop_by = self.narrator.clock() + self.interrupt.grace
+        self.narrator.say(Interrupted(self.narrator.elapsed, reason, self.interrupt.grace))
         for rollout in self.rollouts.values():
             rollout.abandon.set()
 

@@ -15,11 +15,15 @@ GRACE = 5.0  # seconds; DESIGN, invariant 14: waits are abandoned within 5 s
 class Interrupt:
     """A wish to stop gently. Safe to ask from a signal handler and from any thread; the first reason stays.
 
-    `timeout` is seconds from now until the run asks itself to stop (None: never). A second request
+    `timeout` is seconds from now until the run asks itself to stop (None: never), `grace` the seconds that it
+    then waits for what is in progress. A second request
     (`asked_again`) means "stop at once", without waiting for anything: the journal makes that safe.
     """
 
-    def __init__(self, timeout: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, timeout: float | None = None, *, grace: float = GRACE, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.grace = grace
         self._clock = clock
         self._deadline = None if timeout is None else clock() + timeout
         self._wake: Callable[[], None] | None = None

@@ -212,6 +212,7 @@ def test_a_secret_that_cannot_be_fetched_fails_its_step_alone() -> None:
 def test_what_a_place_says_is_redacted() -> None:
     class Blabbing(MemoryProvider):
         def apply(self, change: Change, emit: Emit) -> Observed | None:
+            del change, emit
             raise ProviderError("bad token hunter2-hf", "hunter2-hf refused")
 
     bench = Bench(Blabbing(MemoryTarget(volatile=True), CONTEXT, World()))
@@ -302,6 +303,7 @@ def test_a_call_that_may_succeed_later_is_made_again() -> None:
 def test_a_defect_of_a_provider_is_a_diagnostic(answer: str) -> None:
     class Broken(MemoryProvider):
         def apply(self, change: Change, emit: Emit) -> Observed | None:
+            del emit
             if change.do is Do.DELETE or answer == "nothing":
                 return None
             raise KeyError("oops")
