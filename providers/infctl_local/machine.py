@@ -30,12 +30,12 @@ def read_machine(name: str, cap: int | None, promised: int) -> Place:
     of which `promised` are; the free memory is the least that any limit leaves.
     """
     memory = psutil.virtual_memory()
-    limited = _free_in_cgroup()
-    free = min(memory.available, *(() if limited is None else (limited,)))
-    total = int(memory.total)
+    free = [int(memory.available)]
+    if (limited := _free_in_cgroup()) is not None:
+        free.append(limited)
     if cap is not None:
-        free, total = min(free, max(0, cap - promised)), min(total, cap)
-    return Place(name, _cpus(), total, int(free))
+        free.append(max(0, cap - promised))
+    return Place(name, _cpus(), min(memory.total, cap or memory.total), min(free))
 
 
 def check_machine(data: Path, ports: Range, memory_free: int) -> tuple[Finding, ...]:

@@ -120,14 +120,14 @@ class LocalProvider:
 
     def logs(self, what: Observed, *, tail: int, follow: bool) -> Iterator[str]:
         """Yield a replica's lines; of one that was removed, from the log that was kept of its revision."""
-        path = self._objects.path(what.name, what.id)
-        if not path.exists() and what.labels:
-            kept = self._objects.kept_log(what.labels)
+        found = self._objects.find(what.name, what.id)
+        if found is None:
+            kept = self._objects.kept_log(what.labels) if what.labels else None
             return iter(process.tail(kept, tail) if kept else ())
-        log = path / process.LOG
+        path = found.path
         if follow:
-            return process.follow(log, tail, lambda: run_in(path).running)
-        return iter(process.tail(log, tail))
+            return process.follow(path / process.LOG, tail, lambda: run_in(path).running)
+        return iter(process.tail(path / process.LOG, tail))
 
     def check(self) -> tuple[Finding, ...]:
         from infctl_local.machine import check_machine  # noqa: PLC0415  -- as in inventory

@@ -6,13 +6,13 @@ Ends everything it started. Knows nothing of plans or state.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from infctl.address import Address
 from infctl.plan.diff import resolve
 from infctl.provider.protocol import Context
 from infctl.provider.values import (
@@ -33,24 +33,56 @@ from infctl.provider.values import (
 )
 from infctl_local.provider import LocalProvider, LocalTarget
 
+MODEL = Path("tiny.gguf")
 LINEAGE = "3f0c"
 READY_S = 60.0
 
 
-def template(model: Path, **more: Any) -> Template:
+# A model server in a few lines: answers /health with its environment, and streams for as long as it is asked to.
+SERVER = """
+import http.server, json, os, sys, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+        self.wfile.write(json.dumps({"env": dict(os.environ), "argv": sys.argv, "cwd": os.getcwd()}).encode())
+    def do_POST(self):
+        seconds = float(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["seconds"])
+        self.send_response(200); self.end_headers()
+        self.wfile.write(b"first "); self.wfile.flush(); time.sleep(seconds); self.wfile.write(b"last")
+    def log_message(self, form, *args): print(form % args, flush=True)
+print("serving with", sorted(name for name in os.environ if name.startswith("MY_")), flush=True)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def template(model: Path = MODEL, **more: Any) -> Template:
     """Return what a replica of this GGUF file runs, small enough for any machine."""
     known: dict[str, Any] = {
+        "engine": "llama.cpp",
+        "engine_version": "",
+        "model_uri": f"file:{model}",
+        "model_sha256": "",
+        "task": "generate",
         "args": {"ctx_size": 256, "parallel": 1, "threads": 1},
         "probe": Probe("completions", "/v1/completions", "tiny"),
         "memory": 50_000_000,
     }
-    return Template("llama.cpp", "", f"file:{model}", "", "generate", **{**known, **more})
+    return Template(**{**known, **more})
 
 
 def deployment(made: Template, revision: int = 1, **more: Any) -> Deployment:
     return Deployment(
         **{"model": "tiny", "slots": (0,), "served_names": ("tiny",), **more}, revision=revision, template=made
     )
+
+
+def custom(*, revision: int = 1, env: dict[str, Any] | None = None, **more: Any) -> Deployment:
+    """Return the wish for a replica of `serve.py`."""
+    made = template(
+        engine="custom", model_uri="", command=(sys.executable, "serve.py", "--port={port}"),
+        args={}, env=env or {}, probe=Probe("http", "/health"),
+    )  # fmt: skip
+    return deployment(made, revision, **more)
 
 
 class LocalStack:
