@@ -27,6 +27,7 @@ from infctl_local.record import CONFIG_ERROR
 
 PORT_TAKEN = 75  # EX_TEMPFAIL of sysexits.h: who holds the port may leave
 MAGIC = b"GGUF"
+HTTP_THREADS = 64  # each open connection holds one, a waiting request too; health and metrics must not wait
 CORS_ORIGINS = "localhost"  # llama.cpp's default lets any web page that the user visits talk to the model
 
 
@@ -56,7 +57,12 @@ def serve(config: EngineConfig) -> Any:
 
 
 def common_params(config: EngineConfig) -> Any:
-    """Return llama.cpp's parameters for this config; its `args` win over what we choose."""
+    """Return llama.cpp's parameters for this config; its `args` win over what we choose.
+
+    Threads: half the cores. llama.cpp's threads spin while they wait for each other, so two engines with
+    as many threads as cores, as during a rollout, stall: measured on 2 cores with a 0.5 MB model, 100
+    requests/s in place of 2,000.
+    """
     params = xllamacpp.CommonParams()
     params.model.path = config.model
     params.hostnames = [config.host]
@@ -68,6 +74,8 @@ def common_params(config: EngineConfig) -> Any:
     params.cors_origins = CORS_ORIGINS
     params.ui = False
     params.fit_params = False  # a context that does not fit is an error, not a smaller context
+    params.n_threads_http = HTTP_THREADS
+    params.cpuparams.n_threads = max(1, usable_cores() // 2)
     params.embedding = config.embedding
     if config.embedding:  # an input is embedded in one go, so it must fit one physical batch
         params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
@@ -75,6 +83,11 @@ def common_params(config: EngineConfig) -> Any:
     for name, value in config.args.items():
         set_arg(params, name, value)
     return params
+
+
+def usable_cores() -> int:
+    """Return how many CPUs this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def set_arg(params: Any, name: str, value: Value) -> None:
