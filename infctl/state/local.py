@@ -25,9 +25,9 @@ from infctl.state.files import StateFiles
 from infctl.state.guard import Guard
 from infctl.state.problems import NO_SUCH_LOCK, damaged
 from infctl.state.store import DEFAULT_WORKSPACE, LEASE_SECONDS, Loaded, LockInfo, Salvaged, Waiting
+from infctl.state.workspaces import FOLDER
 from infctl.state.writer import LocalLease
 
-FOLDER = ".infctl"
 PATIENCE = 10.0  # seconds that a write of another process may take before this one says so
 BAD_LEASE = Code(
     "bad-lease",
