@@ -61,11 +61,24 @@ def execute(
     model or the store does: that is in `Outcome.failures`.
     """
     narrator = Narrator(emit, clock)
+    try:
+        state = _rename_first(plan, state, lease)
+    except InfctlError as failure:
+        return Outcome(state, failures=failure.diagnostics)
     ledger = Ledger(plan, state, lease, utc)
     inbox: SimpleQueue[Ended | Stands | None] = SimpleQueue()
     caller = Caller(providers, lease, Vault(secrets, digest_key), ledger.outputs, inbox.put, narrator)
     run = _Run(plan, ledger, caller, inbox, interrupt=interrupt or Interrupt(), parallelism=parallelism)
     return run.run(state)
+
+
+def _rename_first(plan: Plan, state: State, lease: Lease) -> State:
+    """Return the state with the plan's renames, committed: the journal has no word for a model's other name."""
+    renamed = finish.rename(plan, state)
+    if renamed is not state:
+        renamed = replace(renamed, serial=state.serial + 1, infctl_version=plan.infctl_version)
+        lease.commit(renamed)
+    return renamed
 
 
 class _Run:

@@ -16,7 +16,8 @@ from infctl.plan.diff import resolve
 from infctl.plan.model import Plan, Step
 from infctl.provider.values import Do
 from infctl.secrets import UNKNOWN
-from infctl.state.model import Failure, ModelState, Resource
+from infctl.state.model import Failure, ModelState, State
+from infctl.state.moves import rename_model
 
 
 @dataclass(slots=True)
@@ -41,15 +42,16 @@ class Tally:
         self._kind(step).discard(step.object)
 
 
-def note_what_needs_no_step(plan: Plan, ledger: Ledger, busy: Collection[str]) -> None:
-    """Note renames, objects that are gone, accepted drift, and models of which no object changes (not in `busy`)."""
-    names = dict(plan.moved)
-    for thing in [r for r in ledger.resources.values() if r.model in names]:
-        ledger.note("moved", "done", put=_renamed(thing, names[thing.model]))
+def rename(plan: Plan, state: State) -> State:
+    """Return `state` with the plan's renames made, where they are not already; the same object when nothing moves."""
     for old, new in plan.moved:
-        known = ledger.models.pop(old, None)
-        if known is not None:
-            ledger.note("moved", "done", model=replace(known, name=new, aliases=(*known.aliases, old)))
+        if old in state.models or any(thing.model == old for thing in state.resources.values()):
+            state = rename_model(state, old, new)
+    return state
+
+
+def note_what_needs_no_step(plan: Plan, ledger: Ledger, busy: Collection[str]) -> None:
+    """Note objects that are gone, accepted drift, and models of which no object changes (not in `busy`)."""
     for ident in plan.forget:
         if ident in ledger.resources:
             ledger.note("gone", "done", drop=ident)
@@ -58,10 +60,6 @@ def note_what_needs_no_step(plan: Plan, ledger: Ledger, busy: Collection[str]) -
     for model in plan.model_states:
         if model.name not in busy:
             ledger.note("models", "done", model=_dated(model, ledger.now()))
-
-
-def _renamed(thing: Resource, name: str) -> Resource:
-    return replace(thing, model=name, address=replace(thing.address, name=name))
 
 
 def note_model(plan: Plan, ledger: Ledger, rollout: Rollout) -> int:

@@ -48,7 +48,7 @@ class MemoryLease:
         self.check()
         if self.fails_at and len(self.writes) + 1 >= self.fails_at:
             raise InfctlError(error(STATE_UNWRITABLE, "no space left on device"))
-        assert force or state.serial == self.snapshot.serial + 1
+        assert force or state.serial == (self.commits or [self.snapshot])[-1].serial + 1
         self.commits.append(state)
 
     def release(self) -> None:
