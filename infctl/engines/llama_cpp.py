@@ -1,0 +1,166 @@
+"""Owns llama.cpp: how a model is asked of it, the arguments it takes, how it answers.
+
+Arguments have the names of llama.cpp's own flags, with underscores (llama.cpp, tools/server/README.md). How a
+provider hands them over is its own business. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from infctl.diagnostics import Code, Diagnostic, Severity, error, warning
+from infctl.engines.arguments import BAD_ENGINE_ARG, INT32_MAX, EngineArg, check_args
+from infctl.engines.model_file import ModelFile
+from infctl.engines.setup import Setup
+
+if TYPE_CHECKING:
+    from infctl.spec.model import Model
+
+QUANTIZATION_DIFFERS = Code(
+    "quantization-differs",
+    "The model file is not quantized as the file asks.",
+    "Name a file of that quantization, or leave `quantization` out: a GGUF file brings its own.",
+)
+CONTEXT_UNTRAINED = Code(
+    "context-untrained",
+    "A request may be longer than what the model was trained with; llama.cpp serves it, but answers lose sense.",
+    "Lower `max_model_len`, or say how positions are scaled with engine_args.rope_scaling.",
+)
+
+NAME = "llama.cpp"
+DISTRIBUTION = "xllamacpp"  # the Python package that brings it for the embedded engine
+METRICS_PATH = "/metrics"
+METRICS: Mapping[str, str] = MappingProxyType(
+    {
+        "running": "llamacpp:requests_processing",
+        "queue": "llamacpp:requests_deferred",
+        "tokens_in": "llamacpp:prompt_tokens_total",
+        "tokens_out": "llamacpp:tokens_predicted_total",
+    }
+)
+DEFAULT_CONTEXT = 4_096  # tokens of one request, where max_model_len is not given and the model was trained for more
+DEFAULT_SLOTS = 4  # requests at once; what llama.cpp's server takes where -np is not given
+MOST_SLOTS = 256  # LLAMA_MAX_SEQ of src/llama-cparams.h
+CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+
+ARGS: Mapping[str, EngineArg] = MappingProxyType(
+    {
+        "ctx_size": EngineArg(int, "tokens of all slots together", instead="max_model_len"),
+        "parallel": EngineArg(int, "requests served at once, each with max_model_len tokens", least=1, most=MOST_SLOTS),
+        "threads": EngineArg(int, "CPU threads while generating", least=1, most=512),
+        "threads_batch": EngineArg(int, "CPU threads for prompts", least=1, most=512),
+        "threads_http": EngineArg(int, "threads that serve HTTP", least=1, most=4_096),
+        "batch_size": EngineArg(int, "most prompt tokens handed over at once", least=1),
+        "ubatch_size": EngineArg(int, "most prompt tokens computed at once", least=1),
+        "n_predict": EngineArg(int, "most tokens of one answer; -1 for no limit", least=-1),
+        "cache_type_k": EngineArg(str, "number format of the keys in the KV cache", CACHE_TYPES),
+        "cache_type_v": EngineArg(str, "number format of the values in the KV cache", CACHE_TYPES),
+        "flash_attn": EngineArg(str, "flash attention", ("auto", "on", "off")),
+        "load_mode": EngineArg(
+            str,
+            "how weights come to memory: mapped, locked, both, or read",
+            ("auto", "mmap", "mlock", "mmap_mlock", "direct_io", "none"),
+        ),
+        "numa": EngineArg(
+            str, "how memory is spread over sockets", ("disabled", "distribute", "isolate", "numactl")
+        ),
+        "n_gpu_layers": EngineArg(int, "layers kept on a GPU; -1 for all that fit", least=-1),
+        "kv_unified": EngineArg(bool, "one KV buffer shared by all slots"),
+        "cont_batching": EngineArg(bool, "mix prompts and generation in one batch"),
+        "context_shift": EngineArg(bool, "drop the oldest tokens of an answer that grows too long"),
+        "cache_prompt": EngineArg(bool, "reuse the KV cache of a common prefix"),
+        "cache_reuse": EngineArg(int, "smallest chunk of tokens reused by shifting", least=0),
+        "cache_ram": EngineArg(int, "MiB for prompts put aside; 0 for none, which infctl takes", least=0),
+        "rope_scaling": EngineArg(
+            str,
+            "how positions beyond the trained context are scaled",
+            ("none", "linear", "yarn", "longrope"),
+        ),
+        "rope_freq_base": EngineArg(float, "base frequency of RoPE; 0 takes the model's", least=0),
+        "rope_freq_scale": EngineArg(float, "RoPE frequency factor; 0 for the model's", least=0),
+        "pooling": EngineArg(
+            str, "how token vectors become one embedding", ("none", "mean", "cls", "last", "rank")
+        ),
+        "jinja": EngineArg(bool, "render chat templates with the full Jinja engine"),
+        "chat_template": EngineArg(str, "a chat template, or the name of a built-in one"),
+        "seed": EngineArg(int, "seed of requests that bring none; random without it", least=0),
+        "temp": EngineArg(float, "temperature of requests that bring none", least=0),
+        "top_k": EngineArg(int, "top-k of requests that bring none; 0 for off", least=0),
+        "top_p": EngineArg(float, "top-p of requests that bring none", least=0, most=1),
+        "min_p": EngineArg(float, "min-p of requests that bring none", least=0, most=1),
+        "warmup": EngineArg(bool, "run the model once, empty, before it is called loaded"),
+        "timeout_read": EngineArg(int, "seconds until a silent client is dropped", least=1),
+        "timeout_write": EngineArg(int, "seconds until a client that stops reading is dropped", least=1),
+        "verbosity": EngineArg(int, "how much llama.cpp logs: 0 little, 3 as usual, 5 all", least=0, most=5),
+    }
+)
+
+
+
+def set_up(model: Model, file: ModelFile) -> Setup:
+    """Return the setup for serving `file` as `model` asks. Pure; depends on `file` and on `asking(model)` only."""
+    problems = [*check_args(model.engine_args, ARGS, engine=NAME, path="engine_args")]
+    problems += _check_quantization(model.quantization, file)
+    if any(problem.severity is Severity.ERROR for problem in problems):
+        return Setup(problems=tuple(problems))
+    args = {"cache_ram": 0, **_cache_types(model), **model.engine_args}
+    if args.get("flash_attn") == "off" and args.get("cache_type_v", "f16") not in {"f16", "f32", "bf16"}:
+        problems.append(
+            error(
+                BAD_ENGINE_ARG,
+                "A quantized value cache needs flash attention",
+                f"flash_attn is off, but values are kept as {args['cache_type_v']}",
+                hint="leave flash_attn out, or keep values as f16",
+                path="engine_args.flash_attn",
+            )
+        )
+    slots = args.setdefault("parallel", DEFAULT_SLOTS)
+    trained = file.shape.context_length if file.shape else 0
+    context = model.max_model_len or min(trained or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
+    problems += _check_context(context, slots, trained, scaled="rope_scaling" in args or "rope_freq_base" in args)
+    args["ctx_size"] = context * slots
+    return Setup(args, metrics_path=METRICS_PATH, problems=tuple(problems))
+
+
+def asking(model: Model) -> tuple[object, ...]:
+    """Return all that `set_up` depends on, besides the file, as a key; models that ask the same share a setup."""
+    args = json.dumps(dict(model.engine_args), sort_keys=True, default=repr) if model.engine_args else ""
+    return (model.quantization, model.kv_cache_dtype, model.max_model_len, args)
+
+
+def _cache_types(model: Model) -> dict[str, str]:
+    kept_as = model.kv_cache_dtype
+    return {} if kept_as == "auto" else {"cache_type_k": kept_as, "cache_type_v": kept_as}
+
+
+def _check_quantization(asked: str, file: ModelFile) -> list[Diagnostic]:
+    """A GGUF file brings its quantization; asking for another is a mistake worth a line."""
+    plain = {"F32", "F16", "BF16"}
+    if asked == "auto" or (asked == "none" and file.quantization in plain):
+        return []
+    if asked.removeprefix("gguf:") == file.quantization or not file.quantization:
+        return []
+    return [
+        error(
+            QUANTIZATION_DIFFERS,
+            f"{file.uri} is not quantized as asked",
+            f"the file is {file.quantization}",
+            hint="name a file of that quantization, or leave quantization out: a GGUF file brings its own",
+            path="quantization",
+        )
+    ]
+
+
+def _check_context(context: int, slots: int, trained: int, *, scaled: bool) -> list[Diagnostic]:
+    if context * slots > INT32_MAX:
+        detail = f"{slots} requests of {context} tokens are more than llama.cpp counts"
+        hint = f"at most {INT32_MAX // slots} tokens with {slots} slots"
+        return [error(BAD_ENGINE_ARG, "The context is too long", detail, hint=hint, path="max_model_len")]
+    if trained and context > trained and not scaled:
+        detail = f"the model was trained with {trained} tokens"
+        hint = f"say {trained} or less, or how positions are scaled: engine_args: {{rope_scaling: yarn}}"
+        return [warning(CONTEXT_UNTRAINED, "Answers lose sense beyond it", detail, hint=hint, path="max_model_len")]
+    return []

@@ -1,0 +1,25 @@
+"""Owns how an engine is started for one way of asking, as a value. Knows no engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from infctl.diagnostics import Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How an engine is started, and what is wrong or doubtful about the asking.
+
+    `args` holds every argument that infctl decides and those asked for, under the engine's own names; `command` is
+    argv where the provider does not bring the engine; `port` 0 leaves it to the provider. Paths of `problems` begin
+    at the model ("engine_args.threads").
+    """
+
+    args: Mapping[str, Any] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    port: int = 0
+    metrics_path: str = ""
+    problems: tuple[Diagnostic, ...] = ()

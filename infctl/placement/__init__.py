@@ -1,0 +1,1 @@
+"""Owns which replica lives where. Pure; knows no provider."""

@@ -1,0 +1,44 @@
+"""Owns which replica lives on which target: fixed counts, in the order the file gives.
+
+A replica keeps its target and its slot while it can, so that a plan moves nothing without need.
+Knows neither models nor state: only names and numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import count, islice
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The stable replica numbers of a model on one target, rising."""
+
+    target: str
+    slots: tuple[int, ...]
+
+
+def place(order: tuple[str, ...], replicas: int, now: Mapping[str, Collection[int]]) -> tuple[Placed, ...]:
+    """Return where `replicas` replicas live, in `order`. `now`: target -> the slots that run there.
+
+    What runs on a target of `order` stays; what is too many goes from the last target and the highest slot; what is
+    missing comes to the first target, in its lowest free slots. Targets without a slot are left out, but the first
+    is there when nothing is. Raises ValueError where `order` is empty or `replicas` is negative.
+    """
+    if not order or replicas < 0:
+        raise ValueError(f"cannot place {replicas} replicas on {len(order)} targets")
+    first = order[0]
+    if not now:
+        return (Placed(first, tuple(range(replicas))),)
+    kept: dict[str, tuple[int, ...]] = dict.fromkeys(order, ())
+    left = replicas
+    for target in order:
+        kept[target] = tuple(sorted(now.get(target, ())))[:left]
+        left -= len(kept[target])
+    kept[first] = (*kept[first], *islice(_free(kept[first]), left))
+    return tuple(Placed(t, tuple(sorted(s))) for t, s in kept.items() if s) or (Placed(first, ()),)
+
+
+def _free(taken: Collection[int]) -> Iterable[int]:
+    return (slot for slot in count() if slot not in taken)
