@@ -1,0 +1,103 @@
+"""A place to run that costs no time: what remains is infctl's own work.
+
+A replica is one line in a log of JSON, as `terraform_data` is one object in Terraform's own state. No relay and no
+routes, so that one replica stands against one `terraform_data`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from infctl.address import Address, parse_address
+from infctl.provider.kinds import FieldSpec, KindSpec, Role
+from infctl.provider.protocol import Context
+from infctl.provider.values import (
+    Change,
+    Desired,
+    Do,
+    Emit,
+    Health,
+    Inventory,
+    Labels,
+    Observed,
+    Reading,
+    Scope,
+    TargetWant,
+    decode,
+    encode,
+)
+
+KIND = "zero_replica"
+
+
+class ZeroTarget(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ZeroProvider:
+    config: ClassVar[type[BaseModel]] = ZeroTarget
+    kinds: ClassVar[Mapping[str, KindSpec]] = {
+        KIND: KindSpec(Role.REPLICA, {"engine": FieldSpec("read at start"), "args": FieldSpec("read at start")})
+    }
+    serves: ClassVar[frozenset[str]] = frozenset()
+    lowering: ClassVar[int] = 1
+
+    def __init__(self, config: BaseModel, context: Context) -> None:
+        del config
+        self._target = context.target
+        self._path = context.data / "zero.jsonl"
+
+    def inventory(self) -> Reading[Inventory]:
+        return Reading(Inventory())
+
+    def lower(self, want: TargetWant, have: Inventory) -> tuple[Desired, ...]:
+        del have
+        return tuple(
+            Desired(
+                Address(KIND, wish.model, f"{want.target}/{slot}"),
+                want.target,
+                {"engine": wish.template.engine, "args": wish.template.args},
+                wish.model,
+                wish.revision,
+                wish.spec_hash,
+            )
+            for wish in want.deployments
+            for slot in wish.slots
+        )
+
+    def observe(self, scope: Scope) -> Reading[tuple[Observed, ...]]:
+        del scope
+        live: dict[str, Any] = {}
+        for line in self._path.read_text().splitlines() if self._path.exists() else ():
+            thing = json.loads(line)
+            if "values" in thing:
+                live[thing["id"]] = thing
+            else:
+                live.pop(thing["id"], None)
+        return Reading(tuple(self._seen(thing) for thing in live.values()))
+
+    def _seen(self, thing: dict[str, Any]) -> Observed:
+        labels = Labels(**thing["labels"])
+        address = parse_address(labels.address)
+        return Observed(address, labels.id, thing["name"], self._target, decode(thing["values"]), {}, labels)
+
+    def apply(self, change: Change, emit: Emit) -> Observed | None:
+        del emit
+        thing: dict[str, Any] = {"id": change.id}
+        if change.after is not None:
+            thing |= {"name": change.name, "labels": asdict(change.labels), "values": encode(change.after)}
+        with self._path.open("a") as log:
+            log.write(json.dumps(thing) + "\n")
+        return None if change.do is Do.DELETE else self._seen(thing)
+
+    def probe(self, what: Observed) -> Health:
+        del what
+        return Health(ready=True)
+
+    def close(self) -> None:
+        """Nothing is held open."""
