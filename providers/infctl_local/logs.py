@@ -34,6 +34,9 @@ class RotatingLog:
     def write(self, data: bytes) -> None:
         try:
             if self._size and self._size + len(data) > self._limit:
+                line_end = data.find(b"\n") + 1  # a line that has begun ends in the file where it began
+                self._append(data[:line_end])
+                data = data[line_end:]
                 self._rotate()
             if self._lost:
                 self._append(f"infctl: {self._lost} bytes of output are missing here: {self._cause}\n".encode())
@@ -76,7 +79,7 @@ def tail(path: Path, lines: int) -> tuple[str, ...]:
 
 def follow(path: Path, lines: int, going: Callable[[], bool]) -> Iterator[str]:
     """Yield the last `lines` lines, then each new one, until `going()` is false and all is read."""
-    file = path.open("rb") if path.exists() else None
+    file = _open(path)
     held = b""
     try:
         if file:
@@ -84,14 +87,13 @@ def follow(path: Path, lines: int, going: Callable[[], bool]) -> Iterator[str]:
             yield from _tail(path, lines, file.tell())
         while True:
             last = not going()
-            if file is None and path.exists():
-                file = path.open("rb")
+            file = file or _open(path)
             *whole, held = (held + (file.read() if file else b"")).split(b"\n")
             for line in whole:
                 yield line.decode("utf-8", "replace")
-            if file and _is_rotated(file, path):
+            if file and (newer := _newer(file, path)):
                 file.close()
-                file = None
+                file = newer
             elif last:
                 break
             elif not whole:
@@ -133,12 +135,32 @@ def _end_of_last_line(file: IO[bytes]) -> int:
     return end if newline < 0 else start + newline + 1
 
 
-def _is_rotated(file: IO[bytes], path: Path) -> bool:
-    """Tell whether everything of this file is read and another one has taken its name."""
+def _newer(file: IO[bytes], path: Path) -> IO[bytes] | None:
+    """Return the file that was written after this one, once this one is read; None when it is the newest."""
     here = os.fstat(file.fileno())
-    if file.tell() < here.st_size:
-        return False
+    while file.tell() >= here.st_size:
+        names = generations(path, OLDEST)
+        age = next((age for age, name in enumerate(names) if _inode(name) == here.st_ino), None)
+        if age == 0 or (age is None and _inode(path) is None):
+            return None
+        if age is None:  # dropped meanwhile: what is left begins with the oldest
+            return _open(next(name for name in reversed(names) if name.exists()))
+        newer = _open(names[age - 1])
+        if newer is None or _inode(names[age]) == here.st_ino:
+            return newer
+        newer.close()  # rotated again while we looked
+    return None
+
+
+def _open(path: Path) -> IO[bytes] | None:
     try:
-        return path.stat().st_ino != here.st_ino
+        return path.open("rb")
     except FileNotFoundError:
-        return False
+        return None
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None

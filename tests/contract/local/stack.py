@@ -76,11 +76,11 @@ def deployment(made: Template, revision: int = 1, **more: Any) -> Deployment:
     )
 
 
-def custom(*, revision: int = 1, env: dict[str, Any] | None = None, **more: Any) -> Deployment:
+def custom(*, revision: int = 1, env: dict[str, Any] | None = None, memory: int = 0, **more: Any) -> Deployment:
     """Return the wish for a replica of `serve.py`."""
     made = template(
         engine="custom", model_uri="", command=(sys.executable, "serve.py", "--port={port}"),
-        args={}, env=env or {}, probe=Probe("http", "/health"),
+        args={}, env=env or {}, memory=memory, probe=Probe("http", "/health"),
     )  # fmt: skip
     return deployment(made, revision, **more)
 

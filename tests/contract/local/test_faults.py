@@ -203,3 +203,10 @@ def test_when_no_port_is_left_it_says_which_range(tmp_path: Path) -> None:
         config = LocalTarget(ports=(port, port))
         with stack_in(tmp_path, config) as stack, pytest.raises(ProviderError, match="No port is free"):
             stack.do(Do.CREATE, only(stack.lower(custom()), "local_process"))
+
+
+def test_an_engine_of_another_version_than_pinned_is_refused_with_the_way_on(stack: LocalStack) -> None:
+    replica = only(stack.lower(deployment(template(engine_version="1999.1"))), "local_process")
+    with pytest.raises(ProviderError, match=r"1999\.1 is pinned") as caught:
+        stack.do(Do.CREATE, replica)
+    assert "lock -upgrade" in caught.value.diagnostics[0].hint

@@ -166,14 +166,16 @@ def test_replicas_side_by_side_have_ports_of_their_own(stack: LocalStack) -> Non
 
 
 def test_memory_is_what_is_free_and_no_more_than_the_target_may_promise(stack: LocalStack) -> None:
-    (place,) = stack.provider.inventory().value.places
-    assert place.cpus >= 1
-    assert 0 < place.memory_free <= place.memory_total
-    assert place.memory_total == psutil.virtual_memory().total
-    stack.do(Do.CREATE, only(stack.lower(custom()), "local_process"))
-    capped = LocalProvider(LocalTarget.model_validate({"memory": "80MB"}), stack.context)
+    (before,) = stack.provider.inventory().value.places
+    assert before.cpus >= 1
+    assert 0 < before.memory_free < before.memory_total == psutil.virtual_memory().total
+    promised = before.memory_free // 2
+    stack.do(Do.CREATE, only(stack.lower(custom(memory=promised)), "local_process"))
+    (after,) = stack.provider.inventory().value.places
+    assert after.memory_free < before.memory_free - promised // 2  # promised, though hardly any of it is taken
+    capped = LocalProvider(LocalTarget.model_validate({"memory": promised + 30_000_000}), stack.context)
     (place,) = capped.inventory().value.places
-    assert (place.memory_total, place.memory_free) == (80_000_000, 30_000_000)
+    assert (place.memory_total, place.memory_free) == (promised + 30_000_000, 30_000_000)
 
 
 def test_doctor_finds_a_healthy_machine_well_and_a_bad_folder_not(stack: LocalStack) -> None:
