@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from infctl_local.record import write_private
 
 HOST = "127.0.0.1"  # engines are reached through the relay; only its routes may be bound elsewhere
 ENGINE = "llama.cpp"
+DISTRIBUTION = "xllamacpp"  # the Python package that brings it
 ENGINE_CONFIG = "engine.json"
 
 
@@ -68,9 +70,23 @@ def engine_spec(found: Found, root: Path, delivery: Delivery) -> Spec:
             f"Targets of type local cannot run the engine {values['engine']!r}",
             hint=f"say engine: {ENGINE}, or engine: custom with a command",
         )
+    _check_version(values["engine_version"])
     config = found.path / ENGINE_CONFIG
     write_private(config, engine_config(values, found.record.labels.model, port, root).to_json())
     return Spec((sys.executable, "-P", "-m", "infctl_local.engine", str(config)), env)
+
+
+def _check_version(pinned: str) -> None:
+    """Refuse to run another engine than the one that was pinned. Raises ProviderError."""
+    try:
+        installed = version(DISTRIBUTION)
+    except PackageNotFoundError:
+        installed = "no version"
+    if pinned and pinned != installed:
+        raise ProviderError(
+            f"{ENGINE} {pinned} is pinned, but {installed} is installed",
+            hint=f"run `infctl lock -upgrade` to pin what is installed, or: pip install {DISTRIBUTION}=={pinned}",
+        )
 
 
 def engine_config(values: Values, model: str, port: int, root: Path) -> EngineConfig:

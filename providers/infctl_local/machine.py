@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,17 +27,33 @@ LITTLE_MEMORY = 1_000_000_000
 GB = 1_000_000_000
 
 
-def read_machine(name: str, cap: int | None, promised: int) -> Place:
-    """Return this machine as a place. `cap` is the most memory, in bytes, that replicas may be promised together,
-    of which `promised` are; the free memory is the least that any limit leaves.
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Memory promised to a replica that runs, in bytes, and the process that takes it (None: between two starts)."""
+
+    memory: int
+    pid: int | None
+
+    @property
+    def outstanding(self) -> int:
+        """What it was promised and has not taken. Weights that are mapped count as not taken: the system
+        counts their pages as available, but a replica that loses them answers slowly.
+        """
+        return max(0, self.memory - (_own_memory(self.pid) if self.pid else 0))
+
+
+def read_machine(name: str, cap: int | None, promises: Collection[Promise]) -> Place:
+    """Return this machine as a place. `cap` is the most memory, in bytes, that replicas may be promised together;
+    the free memory is the least that any limit leaves, less what was promised and is not taken yet.
     """
     memory = psutil.virtual_memory()
     free = [int(memory.available)]
     if (limited := _free_in_cgroup()) is not None:
         free.append(limited)
+    left = min(free) - sum(promise.outstanding for promise in promises)
     if cap is not None:
-        free.append(max(0, cap - promised))
-    return Place(name, _cpus(), min(memory.total, cap or memory.total), min(free))
+        left = min(left, cap - sum(promise.memory for promise in promises))
+    return Place(name, _cpus(), min(memory.total, cap or memory.total), max(0, left))
 
 
 def check_machine(data: Path, ports: Range, memory_free: int) -> tuple[Finding, ...]:
@@ -52,6 +70,15 @@ def check_machine(data: Path, ports: Range, memory_free: int) -> tuple[Finding, 
         _check_disk(data),
         _check_ports(ports),
     )
+
+
+def _own_memory(pid: int) -> int:
+    """Return the bytes that only this process has: resident, less what it shares or has mapped from files."""
+    try:
+        memory = psutil.Process(pid).memory_info()
+    except psutil.NoSuchProcess:
+        return 0
+    return int(memory.rss - getattr(memory, "shared", 0))
 
 
 def _free_in_cgroup() -> int | None:

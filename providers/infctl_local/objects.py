@@ -43,6 +43,12 @@ class Objects:
         self.live = data / "run"
         self.kept = data / "kept"
         self.changing = threading.Lock()
+        self._doing: dict[str, threading.Lock] = {}
+
+    def alone(self, ident: str) -> threading.Lock:
+        """Return the lock of one object: what is asked of it twice at once is done one after the other."""
+        with self.changing:
+            return self._doing.setdefault(ident, threading.Lock())
 
     def path(self, name: str, ident: str) -> Path:
         return self.live / f"{name}.{ident}"

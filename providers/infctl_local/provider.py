@@ -71,14 +71,19 @@ class LocalProvider:
         assert isinstance(config, LocalTarget)  # noqa: S101  # the registry's contract: built with our own config
         self._config = config
         self._context = context
-        self._objects = Objects(context.data)
+        self._objects = Objects(context.data.absolute())
 
     def inventory(self) -> Reading[Inventory]:
-        from infctl_local.machine import read_machine  # noqa: PLC0415  -- psutil costs more than a plan may
+        from infctl_local.machine import Promise, read_machine  # noqa: PLC0415  -- psutil costs more than a plan may
 
-        found, broken = self._objects.scan()
-        promised = sum(int(one.record.values.get("memory", 0)) for one in found if run_in(one.path).running)
-        return Reading(Inventory((read_machine(PLACE, self._config.memory, promised),)), broken)
+        found, _ = self._objects.scan()  # what cannot be read there, observe names
+        promises = []
+        for one in found:
+            run = run_in(one.path)
+            if run.running and run.status:
+                child = run.status.child
+                promises.append(Promise(one.record.values.get("memory", 0), child.pid if child else None))
+        return Reading(Inventory((read_machine(PLACE, self._config.memory, promises),)))
 
     def lower(self, want: TargetWant, have: Inventory) -> tuple[Desired, ...]:
         del have  # one process per slot, whatever there is
@@ -100,20 +105,13 @@ class LocalProvider:
 
     def apply(self, change: Change, emit: Emit) -> Observed | None:
         with in_words(change):
-            found = self._objects.find(change.name, change.id)
-            if change.do in {Do.CREATE, Do.UPDATE, Do.SWITCH}:
-                assert change.after is not None  # noqa: S101  # the protocol's promise for these three
-                return self._observed(self._make(change, change.after))
-            if found is None:
-                return None
             if change.do is Do.DRAIN:
-                routing.drain(self._objects, found, change.timeout, emit)
-            else:
-                self._take_down(found)
-            if change.do is Do.DELETE:
-                self._objects.remove(found)
-                return None
-            return self._observed(found)
+                return self._drain(change, emit)
+            with self._objects.alone(change.id):
+                if change.do in {Do.STOP, Do.DELETE}:
+                    return self._take_down(change)
+                assert change.after is not None  # noqa: S101  # the protocol's promise for all that makes something
+                return self._observed(self._make(change, change.after))
 
     def probe(self, what: Observed) -> Health:
         return probe_replica(self._objects.find(what.name, what.id), what)
@@ -140,19 +138,33 @@ class LocalProvider:
 
     def _make(self, change: Change, after: Values) -> Found:
         if change.address.kind == PROCESS:
-            return run_replica(self._objects, self._config.ports, self._context.root, change, after)
+            return run_replica(self._objects, self._config.ports, self._context.root.absolute(), change, after)
         if change.address.kind == RELAY:
             return routing.run_relay(self._objects, change, after)
         return routing.put_route(self._objects, self._config.ports, change, after)
 
-    def _take_down(self, found: Found) -> None:
-        kind = parse_address(found.record.labels.address).kind
-        if kind == ROUTE:
+    def _drain(self, change: Change, emit: Emit) -> Observed | None:
+        found = self._objects.find(change.name, change.id)
+        if found is None:
+            return None
+        if change.address.kind == PROCESS:
+            routing.drain(self._objects, found, change.timeout, emit)
+        return self._observed(found)
+
+    def _take_down(self, change: Change) -> Observed | None:
+        found = self._objects.find(change.name, change.id)
+        if found is None:
+            return None
+        if change.address.kind == ROUTE:
             routing.drop_route(self._objects, found)
-            return
-        stop_replica(found)
-        if kind == RELAY:
+        else:
+            stop_replica(found)
+        if change.do is Do.STOP:
+            return self._observed(found)
+        if change.address.kind == RELAY:
             routing.forget_relay_socket(found)
+        self._objects.remove(found)
+        return None
 
     def _is_ours(self, found: Found, lineage: str, known: set[str]) -> bool:
         record = found.record

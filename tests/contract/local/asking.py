@@ -40,8 +40,14 @@ def run_dir(stack: LocalStack, want: Desired) -> Path:
 
 
 def pids(stack: LocalStack, want: Desired) -> dict[str, int]:
-    status = json.loads((run_dir(stack, want) / STATUS).read_text("utf-8"))
-    return {who: status[who]["pid"] for who in ("supervisor", "child")}
+    """Return the pids of an object's supervisor and child, once both are there."""
+    deadline = monotonic() + 10
+    while True:
+        status = json.loads((run_dir(stack, want) / STATUS).read_text("utf-8"))
+        if status["child"]:
+            return {who: status[who]["pid"] for who in ("supervisor", "child")}
+        assert monotonic() < deadline
+        sleep(0.01)
 
 
 def kill(pid: int) -> None:
