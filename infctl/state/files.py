@@ -144,7 +144,7 @@ class StateFiles:
     def last_fence(self) -> int:
         """Return the last fence given. Where its file is lost, no object can carry a higher one than this."""
         text = disk.read(self.fence) or b""
-        if text.strip().isdigit():
+        if re.fullmatch(rb"\d+\n", text):  # without its end a number would be a smaller one
             return int(text)
         written, _ = journal.read(disk.read(self.journal) or b"", str(self.journal))
         best = self.salvage().state

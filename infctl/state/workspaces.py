@@ -39,17 +39,39 @@ WORKSPACE_IN_USE = Code(
 
 
 def selected(root: Path, env: Mapping[str, str]) -> str:
-    """Return the workspace that commands in `root` mean. Raises InfctlError (bad-workspace, state-unreadable)."""
-    name = env.get("INFCTL_WORKSPACE") or (disk.read(root / FOLDER / SELECTED) or b"").decode(errors="replace").strip()
-    return _checked(name or DEFAULT_WORKSPACE)
+    """Return the workspace that commands in `root` mean, made or not.
+
+    Raises InfctlError (bad-workspace, state-unreadable).
+    """
+    asked = env.get("INFCTL_WORKSPACE")
+    if asked:
+        return _checked(asked)
+    path = root / FOLDER / SELECTED
+    text = disk.read(path)
+    if text is None:
+        return DEFAULT_WORKSPACE
+    name = text.decode(errors="replace").removesuffix("\n")
+    if not text.endswith(b"\n") or not _is_name(name):
+        hint = "infctl workspace select NAME writes it anew"
+        raise InfctlError(error(BAD_WORKSPACE, f"{path} names no workspace", f"it holds {name!r}", hint=hint))
+    return name
+
+
+def require(store: Store) -> None:
+    """Refuse a workspace that was never made: a slip in its name must not look like an empty state.
+
+    Raises InfctlError (no-such-workspace).
+    """
+    name, known = store.workspace, store.workspaces()
+    if name not in known:
+        hint = did_you_mean(name, known) or f"infctl workspace new {name} makes it"
+        raise InfctlError(error(NO_SUCH_WORKSPACE, f"There is no workspace {name}", hint=hint))
 
 
 def select(store: Store, root: Path, env: Mapping[str, str]) -> None:
     """Make `store`'s workspace the selected one. Raises InfctlError (no-such-workspace, workspace-in-use)."""
-    name, known = _checked(store.workspace), store.workspaces()
-    if name not in known:
-        hint = did_you_mean(name, known) or f"infctl workspace new {name} makes it"
-        raise InfctlError(error(NO_SUCH_WORKSPACE, f"There is no workspace {name}", hint=hint))
+    name = _checked(store.workspace)
+    require(store)
     overriding = env.get("INFCTL_WORKSPACE", name)
     if overriding != name:
         raise InfctlError(
@@ -79,9 +101,7 @@ def delete(store: Store, root: Path, env: Mapping[str, str], *, force: bool = Fa
     One that still holds objects, or whose state cannot be read, is deleted with `force` only: they go on running.
     """
     name = _checked(store.workspace)
-    if name not in store.workspaces():
-        hint = did_you_mean(name, store.workspaces()) or NO_SUCH_WORKSPACE.remedy
-        raise InfctlError(error(NO_SUCH_WORKSPACE, f"There is no workspace {name}", hint=hint))
+    require(store)
     if name == DEFAULT_WORKSPACE:
         raise _in_use(name, "the default workspace always stays", "infctl destroy empties it")
     if name == selected(root, env):
@@ -99,6 +119,10 @@ def _in_use(name: str, why: str, hint: str) -> InfctlError:
 
 
 def _checked(name: str) -> str:
-    if not re.fullmatch(NAME_PATTERN, name) or name == SELECTED:
+    if not _is_name(name):
         raise InfctlError(error(BAD_WORKSPACE, f"{name!r} cannot name a workspace", hint=BAD_WORKSPACE.remedy))
     return name
+
+
+def _is_name(name: str) -> bool:
+    return re.fullmatch(NAME_PATTERN, name) is not None and name != SELECTED

@@ -1,0 +1,198 @@
+"""Owns a whole stack in memory: wishes, world and state, with the real planner and the real executor between them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from infctl.apply.executor import execute
+from infctl.apply.outcome import Outcome
+from infctl.plan.model import Plan
+from infctl.plan.planner import make_plan
+from infctl.plan.refresh import refresh
+from infctl.plan.request import Question, Request, TargetView
+from infctl.plan.revisions import assign
+from infctl.provider.protocol import Context
+from infctl.provider.values import Change, Deployment, Emit, Inventory, Observed, Scope, TargetWant, Template
+from infctl.secrets import Secret, SecretRef
+from infctl.state.journal import Record
+from infctl.state.model import ModelState, State
+from tests.fakes.failing import FailingProvider, FailingTarget
+from tests.fakes.lease import MemoryLease
+from tests.fakes.memory import MemoryProvider, MemoryTarget
+from tests.fakes.world import World
+
+KEY = b"k" * 32
+TARGETS = ("here", "there")
+Wishes = dict[str, "Wish"]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the file says of a model. `variant` and `memory` are part of its revision, the rest changes in place."""
+
+    replicas: int = 1
+    variant: int = 0
+    memory: int = 10
+    port: int = 0
+    tag: str = ""
+    target: str = "here"
+    secret: bool = False
+
+    def deployment(self, model: str) -> Deployment:
+        env = {"TOKEN": SecretRef("hf")} if self.secret else {}
+        template = Template(
+            "toy", "1", "file:m", "abc", "generate", args={"variant": self.variant}, env=env, memory=self.memory
+        )
+        tags = {"tag": self.tag} if self.tag else {}
+        slots = tuple(range(self.replicas))
+        return Deployment(model, 0, template, slots, (model,), port=self.port, tags=tags)
+
+
+class Killed(BaseException):
+    """The process is gone, as after SIGKILL: nothing after it happens."""
+
+
+@dataclass
+class Death:
+    """Kills the process at the `at`-th durable write or provider call, before or after it is done."""
+
+    at: int = 0
+    count: int = 0
+    dead: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def strikes(self) -> bool:
+        with self.lock:
+            self.count += 1
+            self.dead = self.dead or self.count == self.at
+            return self.dead
+
+
+class MortalLease(MemoryLease):
+    def __init__(self, state: State, death: Death, fence: int) -> None:
+        super().__init__(state, fence=fence)
+        self.death = death
+
+    def append(self, records: Sequence[Record]) -> None:
+        if self.death.strikes():
+            raise Killed
+        super().append(records)
+        if self.death.strikes():
+            raise Killed
+
+    def commit(self, state: State, *, force: bool = False) -> None:
+        if self.death.strikes():
+            raise Killed
+        super().commit(state, force=force)
+
+
+class MortalProvider(FailingProvider):
+    death: Death = Death()
+
+    def apply(self, change: Change, emit: Emit) -> Observed | None:
+        if self.death.strikes():
+            raise OSError("nobody hears this")
+        seen = super().apply(change, emit)
+        self.death.strikes()
+        return seen
+
+
+@dataclass
+class Stack:
+    """`room` is the memory of each target. `touched` are the ids that the last run told providers to change."""
+
+    room: int = 1000
+    state: State = field(default_factory=lambda: State("lin", "shop"))
+    worlds: dict[str, World] = field(default_factory=lambda: {name: World() for name in TARGETS})
+    fence: int = 0
+    touched: set[str] = field(default_factory=set)
+
+    def provider(self, target: str, faults: FailingTarget | None = None) -> MemoryProvider:
+        context = Context(target, "shop", "default", "lin", Path("/nowhere"), Path("/nowhere"))
+        if faults is not None:
+            return MortalProvider(faults, context, self.worlds[target])
+        return MemoryProvider(MemoryTarget(memory=self.room, volatile=True), context, self.worlds[target])
+
+    def question(self, wishes: Wishes, request: Request | None = None) -> tuple[Question, dict[str, ModelState]]:
+        request = request or Request()
+        placed = tuple((wish.target, wish.deployment(name)) for name, wish in wishes.items() if wish.replicas)
+        assigned = assign(placed, self.state, request)
+        views, desired = {}, []
+        known = tuple(thing.known for thing in self.state.resources.values())
+        for target in TARGETS:
+            provider = self.provider(target)
+            inventory = provider.inventory()
+            seen = provider.observe(Scope("lin", "shop", "default", known))
+            views[target] = TargetView(
+                target, "memory", {}, provider.kinds, 1, inventory.value, seen.value, seen.unreadable
+            )
+            mine = zip(assigned.placed_on, assigned.deployments, strict=True)
+            want = TargetWant(target, tuple(wish for where, wish in mine if where == target))
+            desired += provider.lower(want, Inventory())
+        secrets = {"hf": {"env": "HF"}} if any(wish.secret for wish in wishes.values()) else {}
+        question = Question(
+            refresh(self.state, views), views, assigned.deployments, assigned.placed_on, tuple(desired), request,
+            secrets=secrets, holds=assigned.holds, infctl_version="0.1",
+        )  # fmt: skip
+        return question, dict(assigned.models)
+
+    def plan(self, wishes: Wishes, request: Request | None = None) -> Plan:
+        return make_plan(*self.question(wishes, request))
+
+    def apply(self, plan: Plan, *, faults: FailingTarget | None = None, death: Death | None = None) -> Outcome | None:
+        """Run `plan`; None when the process was killed. What is durable then is the state of the next run."""
+        self.fence += 1
+        death = death or Death()
+        lease = MortalLease(self.state, death, self.fence)
+        providers = {}
+        for target in TARGETS:
+            provider = self.provider(target, faults or FailingTarget(memory=self.room, volatile=True))
+            assert isinstance(provider, MortalProvider)
+            provider.death = death
+            providers[target] = provider
+        outcome = None
+        try:
+            outcome = execute(
+                plan, self.state, lease, providers, secrets=lambda name: Secret(f"value of {name}"), digest_key=KEY,
+                parallelism=4, utc=lambda: "2026-01-01T00:00:00+00:00",
+            )  # fmt: skip
+        except Killed:
+            for thread in [t for t in threading.enumerate() if t.name.startswith("apply-")]:
+                thread.join(0.05)
+        self.state = lease.durable
+        return outcome
+
+    def converged(self, wishes: Wishes) -> None:
+        """Assert that world, state and wishes are one: nothing missing, nothing twice, nothing left over."""
+        live = [thing for world in self.worlds.values() for thing in world.things()]
+        addresses = sorted(thing["address"] for thing in live)
+        assert addresses == sorted(expected(wishes)), "orphans, duplicates or missing objects"
+        assert sorted(thing["id"] for thing in live) == sorted(self.state.resources)
+        for thing in self.state.resources.values():
+            assert (thing.pending, thing.deposed, thing.ready) == ("", False, True), thing
+        assert all(thing["running"] for thing in live)
+        for name, wish in wishes.items():
+            hashes = {t.spec_hash for t in self.state.resources.values() if t.model == name and t.spec_hash and "process" in t.address.kind}
+            assert hashes == ({wish.deployment(name).spec_hash} if wish.replicas else set())
+        again = self.plan(wishes)
+        assert again.is_empty, (again.steps, again.changes, again.model_states, again.forgotten_models, again.forget)
+
+
+def expected(wishes: Wishes) -> list[str]:
+    found = []
+    for name, wish in wishes.items():
+        if wish.replicas:
+            found += [f'fake_process.{name}["{wish.target}/{slot}"]' for slot in range(wish.replicas)]
+            found.append(f'fake_route.{name}["{wish.target}"]')
+    return found + [f"fake_relay.{target}" for target in sorted({w.target for w in wishes.values() if w.replicas})]
+
+
+def without(wishes: Wishes, name: str) -> Wishes:
+    return {other: wish for other, wish in wishes.items() if other != name}
+
+
+def changed(wishes: Wishes, name: str, **fields: object) -> Wishes:
+    return {**wishes, name: replace(wishes[name], **fields)}  # type: ignore[arg-type]  # fields of Wish, by name
