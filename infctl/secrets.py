@@ -12,6 +12,15 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 REDACTED: Final = "(sensitive)"
+_SHORTEST: Final = 4  # characters; replacing shorter values would garble every line and hide nothing
+_seen: set[str] = set()
+
+
+def redact(text: str) -> str:
+    """Return `text` without any secret value that this process has held: the last net under every output."""
+    for value in sorted(_seen, key=len, reverse=True):
+        text = text.replace(value, REDACTED)
+    return text
 
 
 class Secret:
@@ -26,6 +35,8 @@ class Secret:
     def __init__(self, value: str, ref: SecretRef | None = None) -> None:
         self._value = value
         self.ref = ref
+        if len(value) >= _SHORTEST:
+            _seen.update({value, value.strip()} - {""})
 
     def reveal(self) -> str:
         return self._value

@@ -1,0 +1,1 @@
+"""Owns the command line: one file per command, each parse -> op -> view -> exit code. Decides nothing else."""

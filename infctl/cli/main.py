@@ -1,0 +1,91 @@
+"""Owns the way in and the way out: which commands there are, and what any failure looks like.
+
+Imports click and nothing else of weight: `infctl -help` must be about as quick as Terraform's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final, NoReturn
+
+import click
+
+from infctl.cli.argv import Call, normalise
+from infctl.cli.command import Flag, LazyGroup, option
+from infctl.cli.terminal import Terminal
+
+# In the order of use; a command that is not built is not here.
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "version": ("infctl.cli.version", "Show the version of infctl."),
+}
+GROUPS: Final = frozenset[str]()  # commands that have commands of their own
+
+
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["--help"], "max_content_width": 100},
+    options_metavar="[global options]",
+    subcommand_metavar="COMMAND [options]",
+)
+@option("chdir", "DIR", "Work in DIR, as if started there.", expose_value=False)
+@click.option("--no-color", cls=Flag, is_flag=True, expose_value=False, help="Print no colours; also NO_COLOR=1.")
+@click.option("--version", cls=Flag, is_flag=True, help="The same as the command version.")
+@click.pass_context
+def root(ctx: click.Context, version: bool) -> int:
+    r"""One inference.yaml says which models run, what they owe and where they may live.
+
+    \b
+    The usual order:
+      infctl init    write a stack that runs at once
+      infctl plan    show what would change
+      infctl apply   make exactly that change
+    """
+    if ctx.invoked_subcommand is not None:
+        return 0
+    if version:
+        command = root.get_command(ctx, "version")
+        return int(ctx.invoke(command)) if command else 0
+    click.echo(ctx.get_help())
+    return 1
+
+
+def main() -> NoReturn:
+    """Run the process's own command line and exit with its code."""
+    sys.exit(run(sys.argv[1:], os.environ))
+
+
+def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run one command line and return its exit code. Failures are shown here, and never as a traceback."""
+    terminal = Terminal.of(env, color=True)
+    try:
+        call = normalise(argv, env, GROUPS)
+        terminal = Terminal.of(env, color=call.color)
+        return _dispatch(call, terminal)
+    except Exception as failure:  # noqa: BLE001  # the one place where everything that is not a result ends
+        from infctl.cli.failure import explain
+
+        return explain(failure, terminal, env)
+    except KeyboardInterrupt:
+        terminal.complain("Interrupted.")
+        return 1
+    finally:
+        terminal.close()
+
+
+def _dispatch(call: Call, terminal: Terminal) -> int:
+    if call.chdir:
+        try:
+            os.chdir(call.chdir)
+        except OSError as failure:
+            message = f"-chdir={call.chdir}: {failure.strerror}"
+            raise click.UsageError(message) from failure
+    result = root.main(list(call.words), prog_name="infctl", standalone_mode=False, obj=terminal)
+    return int(result or 0)
+
+
+if __name__ == "__main__":
+    main()
