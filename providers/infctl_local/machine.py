@@ -18,8 +18,10 @@ import psutil
 from infctl.provider.protocol import Finding
 from infctl.provider.values import Place
 from infctl_local.facts import free_under_limit
-from infctl_local.launch import HOST
+from infctl_local.kinds import NAME_LIMIT
+from infctl_local.launch import DISTRIBUTION, HOST
 from infctl_local.ports import Range, is_free
+from infctl_local.routes import SOCKET, SOCKET_PATH_LIMIT
 
 CGROUP = Path("/sys/fs/cgroup")
 LITTLE_DISK = 1_000_000_000  # bytes: logs of a few replicas (30 MB each at most) and a small model
@@ -69,6 +71,7 @@ def check_machine(data: Path, ports: Range, memory_free: int) -> tuple[Finding, 
         ),
         _check_disk(data),
         _check_ports(ports),
+        _check_socket(data),
     )
 
 
@@ -109,7 +112,7 @@ def _check_folder(data: Path) -> Finding:
 
 
 def _check_engine() -> Finding:
-    if importlib.util.find_spec("xllamacpp") is None:
+    if importlib.util.find_spec(DISTRIBUTION) is None:
         return Finding("engine llama.cpp", ok=False, detail="not installed", hint="run: pip install xllamacpp")
     try:
         import xllamacpp  # noqa: F401, PLC0415  -- a wheel for another machine fails only when it is loaded
@@ -117,7 +120,7 @@ def _check_engine() -> Finding:
         return Finding(
             "engine llama.cpp", ok=False, detail=str(failure), hint="run: pip install --force-reinstall xllamacpp"
         )
-    return Finding("engine llama.cpp", ok=True, detail=f"xllamacpp {version('xllamacpp')}")
+    return Finding("engine llama.cpp", ok=True, detail=f"{DISTRIBUTION} {version(DISTRIBUTION)}")
 
 
 def _check_disk(data: Path) -> Finding:
@@ -133,3 +136,11 @@ def _check_ports(ports: Range) -> Finding:
         hint = "give the target another range: ports: [FIRST, LAST]"
         return Finding("ports", ok=False, detail=f"none of {first}-{last} is free", hint=hint)
     return Finding("ports", ok=True, detail=f"{first}-{last}")
+
+
+def _check_socket(data: Path) -> Finding:
+    longest = data.absolute() / "run" / ("x" * (NAME_LIMIT + len(".0123456789ab"))) / SOCKET
+    short = len(bytes(longest)) <= SOCKET_PATH_LIMIT
+    return Finding(
+        "relay's socket", ok=True, detail="in the data folder" if short else "in /tmp: the folder's path is long"
+    )

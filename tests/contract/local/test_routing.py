@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import socket
+import threading
 from dataclasses import replace
-from time import monotonic
+from pathlib import Path
+from time import monotonic, sleep
 from urllib.request import urlopen
 
 import pytest
 
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Do, Known
-from tests.contract.local.asking import answer, begin_stream, kill, pids
-from tests.contract.local.stack import LocalStack, custom
+from infctl_local.routes import socket_path
+from tests.contract.local.asking import answer, begin_stream, kill, pids, run_dir
+from tests.contract.local.stack import SERVER, LocalStack, custom, deployment, only, stack_in, template
 
 
 def test_a_killed_relay_listens_again_where_it_did(stack: LocalStack) -> None:
@@ -98,3 +101,49 @@ def test_a_route_moves_to_another_port_and_refuses_a_taken_one(stack: LocalStack
     assert answer(f"http://127.0.0.1:{port}/health")["env"]
     with pytest.raises(OSError, match="refused"):
         urlopen(old, timeout=5)
+
+
+def test_no_request_fails_while_one_revision_takes_over_from_another(stack: LocalStack) -> None:
+    first = stack.lower(deployment(template()))
+    stack.make(*first)
+    old, route = only(first, "local_process"), only(first, "local_route")
+    assert stack.wait_ready(old).ready
+    url = stack.seen[str(route.address)].outputs["url"] + "/completions"
+    answered: list[int] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            answered.append(len(answer(url, {"model": "tiny", "prompt": "Once", "max_tokens": 4})["choices"]))
+
+    clients = [threading.Thread(target=ask) for _ in range(4)]
+    for client in clients:
+        client.start()
+    new = only(
+        stack.lower(deployment(template(args={"ctx_size": 128, "parallel": 1, "threads": 1}), 2)), "local_process"
+    )
+    stack.do(Do.CREATE, new)
+    assert stack.wait_ready(new).ready
+    stack.do(Do.SWITCH, route)
+    at_switch = len(answered)
+    stack.do(Do.DRAIN, old, timeout=10)
+    stack.do(Do.DELETE, old)
+    while len(answered) < at_switch + 20:
+        sleep(0.01)
+    stop.set()
+    for client in clients:
+        client.join()  # a request that failed has ended its thread with an error, which fails the test
+    assert set(answered) == {1}
+
+
+def test_a_folder_too_deep_for_a_socket_has_it_elsewhere_and_leaves_nothing_there(tmp_path: Path) -> None:
+    root = tmp_path / ("deep" * 20)
+    root.mkdir()
+    (root / "serve.py").write_text(SERVER, "utf-8")
+    with stack_in(root) as stack:
+        wants = stack.lower(custom())
+        stack.make(*wants)
+        socket_file = socket_path(run_dir(stack, wants[0]))
+        assert len(bytes(socket_file)) < 100
+        assert socket_file.parent.stat().st_mode & 0o777 == 0o700
+    assert not socket_file.parent.exists()
