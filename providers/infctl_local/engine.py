@@ -51,7 +51,10 @@ def serve(config: EngineConfig) -> Any:
             finally:
                 said = read_all(said_file)
     except RuntimeError as error:
-        raise CannotServe(f"cannot load {config.model}: {first_error(said) or error}") from error
+        cause = first_error(said) or str(error)
+        if re.search("alloc|memory", cause):
+            cause = f"not enough memory for a context of {config.n_ctx} tokens: {cause}"
+        raise CannotServe(f"cannot load {config.model}: {cause}") from error
     finally:
         sys.stderr.write(said)
 
