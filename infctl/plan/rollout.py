@@ -169,7 +169,7 @@ def _beside(batches: list[list[Verdict]], model: ModelVerdicts, course: Course, 
 def _swap(batches: list[list[Verdict]], model: ModelVerdicts, book: Book) -> set[Key]:
     """Old ones leave first, one at a time. Returns the keys after which the last switch may come."""
     done: set[Key] = set()
-    pending = [verdict for batch in batches for verdict in batch if verdict.have and verdict.live]
+    pending = [verdict for batch in batches for verdict in batch]  # new slots too: nobody serves them yet
     for batch in batches:
         away = [verdict for verdict in batch if verdict.have and verdict.live]
         pending = [verdict for verdict in pending if verdict not in away]
