@@ -22,7 +22,7 @@ from infctl_local.balance import Balance, Load
 from infctl_local.control import open_control
 from infctl_local.forward import Forwarder
 from infctl_local.lifeline import exit_with_parent, inherited
-from infctl_local.routes import Route, choose_socket_path, read_routes, remove_route, write_route
+from infctl_local.routes import Route, choose_socket_path, leave_socket_path, read_routes, remove_route, write_route
 
 BACKLOG = 1024  # connections that wait to be accepted
 FINISH_S = 3600.0  # for open requests when a listener closes; whoever stops the relay sets the real limit
@@ -215,6 +215,7 @@ async def run(directory: Path) -> None:
     listening.cancel()
     await relay.finish()
     await control.cleanup()
+    leave_socket_path(directory)
     await forwarder.close()
 
 

@@ -123,3 +123,12 @@ def choose_socket_path(directory: Path) -> Path:
     short = Path(tempfile.mkdtemp(prefix="infctl-", dir="/tmp")) / SOCKET
     write_private(directory / SOCKET_PLACE, str(short))
     return short
+
+
+def leave_socket_path(directory: Path) -> None:
+    """Remove the socket, with the short place where there is one."""
+    path = socket_path(directory)
+    path.unlink(missing_ok=True)
+    if path.parent != directory:
+        path.parent.rmdir()
+        (directory / SOCKET_PLACE).unlink()

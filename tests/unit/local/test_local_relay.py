@@ -22,7 +22,7 @@ import pytest
 
 from infctl_local.process import Spec, free_port, spawn, stop
 from infctl_local.relay_client import RelayClient, RelayError
-from infctl_local.routes import ROUTES, Backend, Route
+from infctl_local.routes import ROUTES, Backend, Route, socket_path
 from tests.unit.local.backends import Answering, connect, post, stream
 from tests.unit.local.waiting import until
 
@@ -34,9 +34,20 @@ def run_relay(run_dir: Path) -> RelayClient:
     return client
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    run_dir = tmp_path_factory.mktemp("shared") / "relay"
+    run_relay(run_dir)
+    yield run_dir
+    stop(run_dir, 5)
+
+
 @pytest.fixture
-def relay(runs: Path) -> RelayClient:
-    return run_relay(runs / "relay")
+def relay(shared: Path) -> Iterator[RelayClient]:
+    client = RelayClient(shared)
+    yield client
+    for route in client.status().routes:
+        client.delete_route(route.model)
 
 
 @pytest.fixture
@@ -264,7 +275,7 @@ def test_an_address_widens_on_its_port(relay: RelayClient, start: Callable[[str]
 
 
 def test_a_port_that_is_taken_changes_nothing(
-    relay: RelayClient, start: Callable[[str], Answering], runs: Path
+    relay: RelayClient, start: Callable[[str], Answering], shared: Path
 ) -> None:
     backend = start("a").backend()
     route = route_to(backend)
@@ -276,7 +287,7 @@ def test_a_port_that_is_taken_changes_nothing(
         with pytest.raises(RelayError, match="address already in use"):
             relay.put_route(replace(route, model="other", port=taken))
     assert post(route.port, {"model": "chat"})[1]["by"] == "a"
-    assert [file.name for file in (runs / "relay" / ROUTES).iterdir()] == ["chat.json"]
+    assert [file.name for file in (shared / ROUTES).iterdir()] == ["chat.json"]
 
 
 def test_a_port_that_is_taken_after_a_restart_is_awaited(runs: Path, start: Callable[[str], Answering]) -> None:
@@ -307,11 +318,9 @@ def test_a_deleted_route_finishes_what_is_open(relay: RelayClient, start: Callab
         post(route.port, {"model": "chat"})
 
 
-def test_a_stopped_relay_finishes_what_is_open(
-    relay: RelayClient, runs: Path, start: Callable[[str], Answering]
-) -> None:
+def test_a_stopped_relay_finishes_what_is_open(runs: Path, start: Callable[[str], Answering]) -> None:
     route = route_to(start("a").backend())
-    relay.put_route(route)
+    run_relay(runs / "relay").put_route(route)
     pieces = stream(route.port, 5, every_s=0.1)
     next(pieces)
     with ThreadPoolExecutor(1) as pool:
@@ -393,7 +402,10 @@ def test_a_directory_too_deep_for_a_socket_is_no_obstacle(runs: Path) -> None:
     assert relay.status().routes == ()
     os.kill(before := relay.status().pid, signal.SIGKILL)
     assert relay.wait_ready(20).pid != before
+    short = socket_path(deep).parent
+    assert short != deep
     stop(deep, 5)
+    assert not short.exists()
 
 
 def test_a_relay_that_is_not_there_is_said(tmp_path: Path) -> None:
