@@ -32,7 +32,8 @@ def _how_it_ended(run: Run) -> str:
     if status is None:
         return "it never started"
     if status.state is State.FAILED:
-        return f"given up after {status.restarts + 1} starts: {_last_end(status)}"
+        tries = "one start" if not status.restarts else f"{status.restarts + 1} starts"
+        return f"given up after {tries}: {_last_end(status)}"
     if status.state is State.STOPPED:
         return "it was stopped"
     return "its process is gone: it was killed, or the machine was restarted"
