@@ -99,4 +99,6 @@ def _load(path: Path) -> dict[str, dict[str, Any]]:
     files = found.get("files")
     if not isinstance(files, dict):
         return {}
-    return {name: entry for name, entry in files.items() if isinstance(entry, dict) and {"stamp", "facts"} <= entry.keys()}
+    return {
+        name: entry for name, entry in files.items() if isinstance(entry, dict) and {"stamp", "facts"} <= entry.keys()
+    }

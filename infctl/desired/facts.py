@@ -89,7 +89,7 @@ def _look(uri: str, path: Path, kept: Cache, report: Report, *, header: bool) ->
         raise InfctlError(error(BAD_MODEL_FILE, f"{path} cannot be read", detail, hint=_way_on(path))) from failure
     if not header:
         return ModelFile(uri, path, found.st_size, known["sha256"])
-    figures = {name: known[name] for name in ("weights", "parameters", "quantization")}
+    figures = {name: known[name] for name in ("weights", "parameters", "quantization", "formats")}
     return ModelFile(uri, path, found.st_size, known["sha256"], **figures, shape=Shape(**known["shape"]))
 
 
@@ -102,6 +102,7 @@ def _read(path: Path, report: Report, *, header: bool) -> dict[str, Any]:
             "weights": read.weights,
             "parameters": read.parameters,
             "quantization": read.quantization,
+            "formats": dict(read.formats),
             "shape": asdict(shape_of(read)),
         }
     return {"sha256": sha256_of(path, report), **facts}

@@ -44,7 +44,9 @@ def set_up(model: Model) -> Setup:
     if model.port and lowest > 1:
         detail = f"{lowest} replicas cannot listen on one port of one machine"
         hint = "leave port out and listen on {port}, or on the PORT of the environment"
-        problems.append(error(INCOMPLETE_ENGINE, "The port is taken by the first replica", detail, hint=hint, path="port"))
+        problems.append(
+            error(INCOMPLETE_ENGINE, "The port is taken by the first replica", detail, hint=hint, path="port")
+        )
     return Setup(command=model.command, port=model.port or 0, problems=tuple(problems))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -31,7 +31,7 @@ ALIGNMENT = 32  # gguf.md: where general.alignment is not given
 _STRING, _ARRAY = 8, 9
 _SCALARS: Final[Mapping[int, struct.Struct]] = {
     kind: struct.Struct("<" + code)
-    for kind, code in {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}.items()
+    for kind, code in zip((0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12), "BbHhIif?Qqd", strict=True)
 }
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 
@@ -41,8 +41,8 @@ Scalar = bool | int | float | str
 @dataclass(frozen=True, slots=True)
 class Header:
     """What a GGUF file says of itself. `metadata` are its single values, `arrays` its short numeric arrays, `lengths`
-    the number of elements of every array. `weights` are the tensors' bytes, `parameters` their elements.
-    `main_format` is the number format that holds most bytes ("Q8_0"), "" where none is known.
+    the number of elements of every array. `weights` are the tensors' bytes, `parameters` their elements; `formats`
+    are the bytes by number format ("Q8_0"), without formats that infctl does not know.
     """
 
     version: int
@@ -52,7 +52,7 @@ class Header:
     tensors: int
     parameters: int
     weights: int
-    main_format: str = ""
+    formats: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def architecture(self) -> str:
@@ -61,8 +61,9 @@ class Header:
     @property
     def quantization(self) -> str:
         """The file type's name ("Q4_K_M"), else the number format that holds most bytes."""
+        main = max(self.formats, key=lambda name: self.formats[name], default="")
         number = self.metadata.get("general.file_type")
-        return FILE_TYPES.get(number, self.main_format) if isinstance(number, int) else self.main_format
+        return FILE_TYPES.get(number, main) if isinstance(number, int) else main
 
     def figure(self, name: str) -> int:
         """Return the whole number under `ARCHITECTURE.name`, 0 where there is none or it is negative."""
@@ -164,8 +165,8 @@ def _read(cursor: _Cursor) -> Header:
     lengths: dict[str, int] = {}
     for _ in range(keys):
         _read_entry(cursor, metadata, arrays, lengths)
-    parameters, weights, main = _read_tensors(cursor, tensors, metadata.get("general.alignment", ALIGNMENT))
-    return Header(version, metadata, arrays, lengths, tensors, parameters, weights, main)
+    parameters, weights, formats = _read_tensors(cursor, tensors, metadata.get("general.alignment", ALIGNMENT))
+    return Header(version, metadata, arrays, lengths, tensors, parameters, weights, formats)
 
 
 def _read_entry(
@@ -199,13 +200,13 @@ def _read_entry(
         raise _Damage(f"{what} has type {kind}, which does not exist")
 
 
-def _read_tensors(cursor: _Cursor, count: int, alignment: Scalar) -> tuple[int, int, str]:
-    """Return (elements, bytes, the number format that holds most bytes). Checks that the data is all there."""
+def _read_tensors(cursor: _Cursor, count: int, alignment: Scalar) -> tuple[int, int, dict[str, int]]:
+    """Return (elements, bytes, bytes by number format). Checks that the data is all there."""
     if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):
         raise _Damage(f"its alignment is {alignment!r}, not a power of two")
     cursor.need(24 * count, "the list of tensors")
     parameters = 0
-    by_format: dict[str, int] = {}
+    formats: dict[str, int] = {}
     ends: list[tuple[int, str]] = []
     for _ in range(count):
         name = cursor.text(LONGEST_KEY, "a tensor's name")
@@ -221,7 +222,7 @@ def _read_tensors(cursor: _Cursor, count: int, alignment: Scalar) -> tuple[int, 
         if known is None:  # newer than infctl: llama.cpp will say whether it can
             continue
         size = known.bytes_of(sizes[0]) * prod(sizes[1:])
-        by_format[known.name] = by_format.get(known.name, 0) + size
+        formats[known.name] = formats.get(known.name, 0) + size
         ends.append((offset + size, name))
     start = -(-cursor.at // alignment) * alignment
     last, name = max(ends, default=(0, ""))
@@ -229,6 +230,5 @@ def _read_tensors(cursor: _Cursor, count: int, alignment: Scalar) -> tuple[int, 
         raise _Damage(
             f"it has {cursor.size} bytes, but tensor {name[:80]!r} ends at byte {start + last}: it was cut short"
         )
-    main = max(by_format, key=lambda each: by_format[each], default="")
-    weights = sum(by_format.values()) if len(ends) == count else max(0, cursor.size - start)
-    return parameters, weights, main
+    weights = sum(formats.values()) if len(ends) == count else max(0, cursor.size - start)
+    return parameters, weights, formats

@@ -64,9 +64,7 @@ ARGS: Mapping[str, EngineArg] = MappingProxyType(
             "how weights come to memory: mapped, locked, both, or read",
             ("auto", "mmap", "mlock", "mmap_mlock", "direct_io", "none"),
         ),
-        "numa": EngineArg(
-            str, "how memory is spread over sockets", ("disabled", "distribute", "isolate", "numactl")
-        ),
+        "numa": EngineArg(str, "how memory is spread over sockets", ("disabled", "distribute", "isolate", "numactl")),
         "n_gpu_layers": EngineArg(int, "layers kept on a GPU; -1 for all that fit", least=-1),
         "kv_unified": EngineArg(bool, "one KV buffer shared by all slots"),
         "cont_batching": EngineArg(bool, "mix prompts and generation in one batch"),
@@ -81,9 +79,7 @@ ARGS: Mapping[str, EngineArg] = MappingProxyType(
         ),
         "rope_freq_base": EngineArg(float, "base frequency of RoPE; 0 takes the model's", least=0),
         "rope_freq_scale": EngineArg(float, "RoPE frequency factor; 0 for the model's", least=0),
-        "pooling": EngineArg(
-            str, "how token vectors become one embedding", ("none", "mean", "cls", "last", "rank")
-        ),
+        "pooling": EngineArg(str, "how token vectors become one embedding", ("none", "mean", "cls", "last", "rank")),
         "jinja": EngineArg(bool, "render chat templates with the full Jinja engine"),
         "chat_template": EngineArg(str, "a chat template, or the name of a built-in one"),
         "seed": EngineArg(int, "seed of requests that bring none; random without it", least=0),
@@ -97,7 +93,6 @@ ARGS: Mapping[str, EngineArg] = MappingProxyType(
         "verbosity": EngineArg(int, "how much llama.cpp logs: 0 little, 3 as usual, 5 all", least=0, most=5),
     }
 )
-
 
 
 def set_up(model: Model, file: ModelFile) -> Setup:

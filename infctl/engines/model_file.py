@@ -5,7 +5,8 @@ Knows no file format (see `gguf`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from infctl.diagnostics import Code
@@ -22,7 +23,8 @@ class Shape:
     """What sizing needs of a model: its figures in tokens and elements; 0 where the file does not say.
 
     `kv_heads` is summed over all layers, for layers may differ. `key_length` and `value_length` are per head.
-    `plain` is whether every layer keeps the keys and values of the whole context: then the KV cache is exact.
+    `merges` are the tokenizer's. `plain` is whether every layer keeps the keys and values of the whole context: then
+    the size of the KV cache is exact.
     """
 
     architecture: str
@@ -31,6 +33,8 @@ class Shape:
     embedding_length: int = 0
     feed_forward_length: int = 0
     vocabulary: int = 0
+    merges: int = 0
+    heads: int = 0
     kv_heads: int = 0
     key_length: int = 0
     value_length: int = 0
@@ -39,8 +43,8 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """One model file as it was read. `bytes` is its size, `weights` those of its tensors; `shape` is None for a
-    file whose format nobody asked for (a custom engine's).
+    """One model file as it was read. `bytes` is its size, `weights` those of its tensors, `formats` the same by
+    number format; `shape` is None for a file whose format nobody asked for (a custom engine's).
     """
 
     uri: str
@@ -50,6 +54,7 @@ class ModelFile:
     weights: int = 0
     parameters: int = 0
     quantization: str = ""
+    formats: Mapping[str, int] = field(default_factory=dict)
     shape: Shape | None = None
 
 

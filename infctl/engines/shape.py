@@ -31,6 +31,8 @@ def shape_of(header: Header) -> Shape:
         embedding_length=embedding,
         feed_forward_length=figure("feed_forward_length"),
         vocabulary=header.lengths.get("tokenizer.ggml.tokens", 0) or figure("vocab_size"),
+        merges=header.lengths.get("tokenizer.ggml.merges", 0),
+        heads=heads // layers if layers else 0,
         kv_heads=kv_heads,
         key_length=key,
         value_length=value,
