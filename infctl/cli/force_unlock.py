@@ -1,0 +1,35 @@
+"""The command `force-unlock`."""
+
+from __future__ import annotations
+
+from os import environ
+from pathlib import Path
+
+import click
+
+from infctl.cli.command import Command, flag
+from infctl.cli.terminal import Terminal
+
+
+@click.command("force-unlock", cls=Command)
+@click.argument("lock_id")
+@flag("force", "Do not ask.")
+@click.pass_obj
+def command(terminal: Terminal, lock_id: str, force: bool) -> int:
+    """Take the lock LOCK_ID from its holder.
+
+    A holder that still runs loses nothing it wrote and writes nothing more: its token is old from now on.
+    """
+    from infctl.ops.stores import open_store
+
+    store = open_store(Path(), environ)
+    if not force:
+        info = store.lock_info()
+        held = f"{info.who} holds it for {info.operation} since {info.since}.\n" if info else ""
+        terminal.write(f"{held}Do you really want to take the lock away?\n  Only 'yes' will be accepted: ")
+        if input() != "yes":
+            terminal.say("Not unlocked.")
+            return 1
+    info = store.force_unlock(lock_id)
+    terminal.say(f"Unlocked: {info.who} no longer holds the lock.")
+    return 0
