@@ -27,6 +27,7 @@ from infctl_local.routes import Route, choose_socket_path, leave_socket_path, re
 BACKLOG = 1024  # connections that wait to be accepted
 FINISH_S = 3600.0  # for open requests when a listener closes; whoever stops the relay sets the real limit
 RETRY_LISTEN_S = 1.0
+OPEN_MAX = 10_240  # what macOS allows where it says unlimited (its sys/syslimits.h)
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -223,9 +224,8 @@ def main() -> None:
     os.umask(0o077)
     if (lifeline := inherited()) is not None:
         exit_with_parent(lifeline)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most != resource.RLIM_INFINITY:  # a stream takes two descriptors; macOS gives 256 unless asked
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # a stream takes two; macOS gives 256 unless asked
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_MAX if most == resource.RLIM_INFINITY else most, most))
     asyncio.run(run(Path(sys.argv[1]).resolve()))
 
 

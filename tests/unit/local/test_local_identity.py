@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import psutil
 import pytest
 
-from infctl_local.identity import Identity, alive, boot_id, end, identify
+from infctl_local.identity import Identity, _start_elsewhere, alive, boot_id, end, identify
 from tests.unit.local.waiting import until
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
@@ -62,3 +63,10 @@ def test_a_zombie_is_not_alive() -> None:
 
 def test_nobody_has_a_pid_out_of_range() -> None:
     assert identify(2**22 + 1) is None
+
+
+def test_other_systems_ask_psutil() -> None:
+    start = _start_elsewhere(os.getpid())
+    assert start is not None
+    assert start == psutil.Process().create_time()
+    assert _start_elsewhere(2**22 + 1) is None
