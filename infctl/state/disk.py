@@ -61,7 +61,9 @@ def read(path: Path) -> bytes | None:
                 STATE_UNREADABLE,
                 f"{path} cannot be read",
                 failure.strerror or str(failure),
-                hint=f"run as the owner of {path}, or let this user read it",
+                hint=f"run as the owner of {path}, or let this user read it"
+                if failure.errno in _FORBIDDEN
+                else f"see what stands at {path}: it should be a file of infctl's",
             )
         ) from failure
 

@@ -209,6 +209,5 @@ def _model_from(plain: Any) -> ModelState | None:
 
 def _damaged(file: str, number: int, wrong: MalformedError) -> InfctlError:
     problem = wrong.problem if wrong.path in {"sum", "seq"} else f"{wrong.path} {wrong.problem}"
-    kept = f"; the {number - 1} records before it are kept" if number > 1 else ""
-    hint = f"infctl state recover rebuilds the state from what runs{kept}"
+    hint = "infctl state recover rebuilds the state from what runs, helped by the lines before this one"
     return damaged(file, problem, span=Span(file, number + 1, 1), hint=hint)

@@ -20,7 +20,7 @@ from infctl.state.holder import Holder, is_surely_dead, this_process
 from infctl.state.problems import LEASE_LOST, STATE_LOCKED
 from infctl.state.store import LockInfo, Waiting
 
-UNREADABLE = LockInfo("unreadable", 0, "somebody", "unknown", "unknown")
+UNREADABLE = LockInfo("unreadable", 0, "somebody", "doing what is unknown", "")
 _TELL_EVERY = 1.0  # seconds between two words to a waiting person
 _POLL = (0.005, 0.25)  # seconds between two looks at a held lock: at first, at last
 
@@ -109,12 +109,14 @@ def is_abandoned(text: bytes) -> bool:
 
 def locked(info: LockInfo, waited: float, location: str) -> InfctlError:
     """Return error[state-locked] about the holder; `waited` in seconds."""
+    holder = f"since {info.since}, process {info.pid} on {info.host}, lock {info.id}"
+    if info == UNREADABLE:
+        holder = "its lock cannot be read, after a power cut perhaps"
     return InfctlError(
         error(
             STATE_LOCKED,
             f"The state is locked by {info.who} ({info.operation})",
-            f"{location}: since {info.since}, process {info.pid} on {info.host or 'an unknown host'}, "
-            f"lock {info.id}; waited {waited:.1f} s",
+            f"{location}: {holder}; waited {waited:.1f} s",
             hint=f"wait with -lock-timeout=5m: the lock of a run that died is taken over by itself; "
             f"to open it by force: infctl force-unlock {info.id}",
         )

@@ -56,7 +56,7 @@ def damaged(file: str, problem: str, *, hint: str = "", path: str = "", span: Sp
             STATE_DAMAGED,
             f"{file} is damaged",
             problem,
-            hint=hint or "infctl state recover rebuilds it from what runs; nothing is changed until then",
+            hint=hint or "infctl state recover rebuilds it from what runs and what the backups say",
             path=path,
             span=span,
         )

@@ -101,8 +101,10 @@ def decode(text: bytes, file: str, *, edited: bool = False, upgrades: Mapping[in
 
 def _decode(text: bytes, file: str, *, edited: bool, upgrades: Mapping[int, Upgrade]) -> Snapshot:
     document = _parse(text, file)
-    version = document.get("format_version")
-    if type(version) is not int or version < 0:
+    if "format_version" not in document:
+        raise damaged(file, "it has no format_version: infctl did not write it")
+    version = document["format_version"]
+    if type(version) is not int:
         raise damaged(file, f"format_version is {json.dumps(version)}, not a whole number", path="format_version")
     if version > FORMAT_VERSION:
         raise _too_new(file, version, document)
@@ -111,7 +113,8 @@ def _decode(text: bytes, file: str, *, edited: bool, upgrades: Mapping[int, Upgr
     try:
         state, fence = _read(_upgrade(document, version, upgrades))
     except MalformedError as problem:
-        raise damaged(file, f"{problem.path} {problem.problem}", path=problem.path) from problem
+        hint = f"correct {file} and push it again" if edited else ""
+        raise damaged(file, f"{problem.path} {problem.problem}", path=problem.path, hint=hint) from problem
     return Snapshot(state, fence, version)
 
 
@@ -160,7 +163,7 @@ def _too_new(file: str, version: int, document: Plain) -> InfctlError:
 def _upgrade(document: Plain, version: int, upgrades: Mapping[int, Upgrade]) -> Plain:
     for step in range(version, FORMAT_VERSION):
         if step not in upgrades:
-            raise MalformedError("format_version", f"is {step}, which no infctl ever wrote")
+            raise MalformedError("format_version", f"is {version}, which no infctl ever wrote")
         document = upgrades[step](document)
     return {**document, "format_version": FORMAT_VERSION} if version < FORMAT_VERSION else document
 
