@@ -1,0 +1,32 @@
+"""The command `completion`: what a shell evaluates so that Tab completes infctl."""
+
+from __future__ import annotations
+
+import click
+
+from infctl.cli.command import Command
+from infctl.cli.terminal import Terminal
+
+RC = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/completions/infctl.fish"}
+
+
+@click.command("completion", cls=Command)
+@click.argument("shell", type=click.Choice(tuple(RC)))
+@click.pass_obj
+def command(terminal: Terminal, shell: str) -> int:
+    r"""Print the completion script of SHELL: bash, zsh or fish.
+
+    \b
+    For this shell:   eval "$(infctl completion bash)"
+    For every shell:  the same line in ~/.bashrc
+    """
+    from click.shell_completion import get_completion_class
+
+    from infctl.cli.main import root
+
+    made = get_completion_class(shell)
+    if made is None:
+        message = f"there is no completion for {shell}"
+        raise click.UsageError(message)
+    terminal.write(made(root, {}, "infctl", "_INFCTL_COMPLETE").source())
+    return 0
