@@ -112,7 +112,7 @@ class Forwarder:
                 tried.add(load.backend.id)
                 resets += 1
                 if resets >= MOST_RESETS:
-                    text = f"Backends of `{balance.route.model}` broke the connection {resets} times: {error}."
+                    text = f"Backends of `{balance.route.served_names[0]}` broke the connection {resets} times: {error}."
                     return problem(502, text, "backend_failed")
 
     async def _ask(self, request: web.BaseRequest, body: bytes, load: Load) -> web.StreamResponse:
@@ -204,7 +204,7 @@ def end_to_end(headers: CIMultiDictProxy[str], without: frozenset[str]) -> CIMul
 
 def no_backend(balance: Balance) -> web.Response:
     route = balance.route
-    text = f"No backend of `{route.model}` was ready within {route.hold_s:g} s."
+    text = f"No backend of `{route.served_names[0]}` was ready within {route.hold_s:g} s."
     return problem(503, text, "no_backend", retry_after_s=1)
 
 

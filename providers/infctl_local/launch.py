@@ -25,6 +25,7 @@ HOST = "127.0.0.1"  # engines are reached through the relay; only its routes may
 ENGINE = "llama.cpp"
 DISTRIBUTION = "xllamacpp"  # the Python package that brings it
 ENGINE_CONFIG = "engine.json"
+LIFELINE = (sys.executable, "-P", "-m", "infctl_local.lifeline")  # it becomes the command, and ends with its supervisor
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def engine_spec(found: Found, root: Path, delivery: Delivery) -> Spec:
     env = {**delivery.plain, "PORT": str(port)}
     if values["command"]:
         argv = tuple(word.replace("{port}", str(port)) for word in values["command"])
-        return Spec(argv, env, cwd=str(root))
+        return Spec((*LIFELINE, *argv), env, cwd=str(root))
     if values["engine"] != ENGINE:
         raise ProviderError(
             f"Targets of type local cannot run the engine {values['engine']!r}",

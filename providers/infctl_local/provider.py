@@ -174,7 +174,9 @@ class LocalProvider:
         record = found.record
         labels = record.labels
         relay = record.values.get("relay")
-        running = labels.model in listening(self._objects.live / relay) if relay else run_in(found.path).running
+        running = (
+            routing.route_key(found) in listening(self._objects.live / relay) if relay else run_in(found.path).running
+        )
         return Observed(
             parse_address(labels.address), labels.id, record.name, record.target, record.values, record.outputs,
             labels, running, PLACE,

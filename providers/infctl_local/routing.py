@@ -55,17 +55,17 @@ def put_route(objects: Objects, ports: Range, change: Change, after: Values) -> 
         record = describe(change, after, {"url": _url(after["bind"], port), "port": port}, found)
         if found is None:  # described first: a route is never in the relay without an object
             found = objects.write(record)
-    model = found.record.labels.model
-    if _listens_elsewhere(relay, model, after["bind"], port) and not is_free(after["bind"], port):
+    key = route_key(found)
+    if _must_open(relay, key, after["bind"], port) and not is_free(after["bind"], port):
         raise ProviderError(
             f"Port {port} on {after['bind']} is in use",
             "another program listens there",
-            hint=f"end that program, or set models.{model}.expose.port to another port",
+            hint=f"end that program, or set models.{after['model']}.expose.port to another port",
             address=str(change.address),
         )
     backends = tuple(Backend(url, url) for url in after["backends"])
     RelayClient(relay).put_route(
-        Route(model, after["bind"], port, tuple(after["served_names"]), backends, hold_s=after["hold"])
+        Route(key, after["bind"], port, tuple(after["served_names"]), backends, hold_s=after["hold"])
     )
     return objects.write(record)
 
@@ -73,15 +73,20 @@ def put_route(objects: Objects, ports: Range, change: Change, after: Values) -> 
 def drop_route(objects: Objects, found: Found) -> None:
     """Close the model's address; a relay that does not run must not find it when it starts again."""
     relay = objects.live / found.record.values["relay"]
-    model = found.record.labels.model
     if run_in(relay).running:
-        RelayClient(relay).delete_route(model)
+        RelayClient(relay).delete_route(route_key(found))
     else:
-        remove_route(relay, model)
+        remove_route(relay, route_key(found))
+
+
+def route_key(found: Found) -> str:
+    """Return what the relay calls this route: its own for ever, also when its model is renamed and the name reused."""
+    labels = found.record.labels
+    return f"{labels.model[:27]}-{labels.id}"  # 40 characters at most, as the relay's names may have
 
 
 def listening(relay: Path) -> frozenset[str]:
-    """Return the models whose address the relay in this directory listens on; none where it does not run."""
+    """Return the keys of the routes that the relay in this directory listens for; none where it does not run."""
     status = _status(relay)
     return frozenset(route.model for route in status.routes if route.listening) if status else frozenset()
 
@@ -124,11 +129,11 @@ def _status(relay: Path) -> RelayStatus | None:
         return None  # its supervisor is just starting it again
 
 
-def _listens_elsewhere(relay: Path, model: str, bind: str, port: int) -> bool:
-    """Tell whether the relay would have to open this address: it does not listen there for the model yet."""
+def _must_open(relay: Path, key: str, bind: str, port: int) -> bool:
+    """Tell whether the relay would have to open this address: it does not listen there for this route yet."""
     status = _status(relay)
     routes = status.routes if status else ()
-    return not any((r.model, r.bind, r.port, r.listening) == (model, bind, port, True) for r in routes)
+    return not any((r.model, r.bind, r.port, r.listening) == (key, bind, port, True) for r in routes)
 
 
 def _port(objects: Objects, ports: Range, change: Change, after: Values, found: Found | None) -> int:

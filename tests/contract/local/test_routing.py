@@ -147,3 +147,17 @@ def test_a_folder_too_deep_for_a_socket_has_it_elsewhere_and_leaves_nothing_ther
         assert len(bytes(socket_file)) < 100
         assert socket_file.parent.stat().st_mode & 0o777 == 0o700
     assert not socket_file.parent.exists()
+
+
+def test_a_renamed_models_route_and_a_new_one_under_the_old_name_do_not_meet(stack: LocalStack) -> None:
+    relay, replica, route = stack.lower(custom())
+    stack.make(relay, replica, route)
+    assert stack.wait_ready(replica).ready
+    stack.do(Do.UPDATE, route, after={**route.values, "model": "renamed", "served_names": ("renamed", "tiny")})
+    newcomer = replace(route, revision=7)  # another id at the old address
+    stack.do(Do.CREATE, newcomer, after={**route.values, "backends": ()})
+    urls = {seen.values["model"]: seen.outputs["url"] for seen in stack.observe() if seen.address.kind == "local_route"}
+    assert set(urls) == {"renamed", "tiny"}
+    assert answer(urls["renamed"])["env"]
+    stack.do(Do.DELETE, newcomer)
+    assert answer(urls["renamed"])["env"]
