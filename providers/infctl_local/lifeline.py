@@ -1,7 +1,9 @@
 """Owns one promise: a child of a supervisor ends with it, even when the supervisor is killed with SIGKILL.
 
-The supervisor alone holds the write end of a pipe and never writes; a child sees its end of file. Knows
-nothing of what the child does.
+The supervisor alone holds the write end of a pipe and never writes; a child sees its end of file. For a
+program that knows nothing of this, `python -m infctl_local.lifeline PROGRAM ...` becomes that program: on
+Linux it ends with its supervisor, elsewhere the next command finds it by the status. Knows nothing of what
+the child does.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import signal
 import sys
 import threading
 
-from infctl_local.record import LIFELINE
+from infctl_local.record import CANNOT_START, LIFELINE
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -41,3 +43,16 @@ def exit_with_parent(lifeline: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
+
+
+def main() -> None:
+    die_with_parent()
+    try:
+        os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606  -- no shell is what is wanted
+    except OSError as error:
+        sys.stderr.write(f"infctl: cannot start {sys.argv[1]}: {error.strerror}\n")
+        sys.exit(CANNOT_START)
+
+
+if __name__ == "__main__":
+    main()

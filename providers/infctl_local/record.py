@@ -19,7 +19,9 @@ from infctl_local.identity import Identity
 
 SPEC, STATUS, LOCK, LOG, SUPERVISOR_LOG = "spec.json", "status.json", "lock", "log", "supervisor.log"
 LIFELINE = "INFCTL_LIFELINE_FD"  # the environment variable that names a child's lifeline
-CONFIG_ERROR = 78  # EX_CONFIG of sysexits.h: starting it again cannot help
+# Exit codes after which starting it again cannot help: EX_CONFIG of sysexits.h, and what a shell says of a
+# program that is not there.
+CONFIG_ERROR, CANNOT_START = 78, 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Restart:
     cap_s: float = 30.0
     give_up_after: int = 5
     healthy_s: float = 60.0
-    permanent: tuple[int, ...] = (CONFIG_ERROR,)
+    permanent: tuple[int, ...] = (CONFIG_ERROR, CANNOT_START)
 
     def delay(self, quick_ends: int) -> float:
         """Seconds to wait after the given number of quick ends in a row (0: it had been healthy)."""

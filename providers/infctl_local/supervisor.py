@@ -24,6 +24,7 @@ from typing import IO
 from infctl_local.identity import alive, end, identify
 from infctl_local.logs import RotatingLog
 from infctl_local.record import (
+    CANNOT_START,
     LIFELINE,
     LOCK,
     LOG,
@@ -37,7 +38,6 @@ from infctl_local.record import (
 )
 
 READY, TAKEN = "ready", "taken"  # what the command line reads from our stdout
-CANNOT_START = 127  # as a shell says it
 RETRY_STATUS_S = 1.0  # after a status that could not be written
 
 
@@ -94,7 +94,6 @@ class Supervisor:
             )
         except OSError as error:
             self._say(f"cannot start {self._spec.argv[0]}: {error.strerror}")
-            self._spec = replace(self._spec, restart=replace(self._spec.restart, permanent=(CANNOT_START,)))
             return CANNOT_START
         self._status = replace(self._status, child=identify(child.pid))
         self._report(State.RUNNING, exit_code=self._status.exit_code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.needs import need
 from tests.unit.local.waiting import status_of, until, until_state
 
 QUICKLY = Restart(first_s=0.02, cap_s=0.05, give_up_after=3)
+LIFELINE = (sys.executable, "-P", "-m", "infctl_local.lifeline")
 SLEEP = "import time; time.sleep(60)"
 
 
@@ -64,8 +66,9 @@ def test_an_exit_code_that_cannot_mend_itself_is_the_last(runs: Path) -> None:
     assert (status.restarts, status.exit_code) == (0, 78)
 
 
-def test_a_program_that_is_not_there_fails_at_once(runs: Path) -> None:
-    spawn(runs / "a", Spec(("/no/such/engine",)))
+@pytest.mark.parametrize("before", [(), LIFELINE])
+def test_a_program_that_is_not_there_fails_at_once(runs: Path, before: tuple[str, ...]) -> None:
+    spawn(runs / "a", Spec((*before, "/no/such/engine")))
     status = until_state(runs / "a", State.FAILED)
     assert (status.restarts, status.exit_code) == (0, 127)
     assert "cannot start /no/such/engine: No such file or directory" in said(runs / "a")
@@ -127,6 +130,17 @@ def test_also_a_child_that_is_deep_in_native_code(runs: Path) -> None:
     need(sys.platform == "linux", "Linux: no other kernel tells a child that its parent died")
     script = "from infctl_local.lifeline import *; die_with_parent(); print('up', flush=True); " + SLEEP
     supervisor = spawn(runs / "a", python(script))
+    until(lambda: "up" in said(runs / "a"))
+    child = status_of(runs / "a").child
+    os.kill(supervisor.pid, signal.SIGKILL)
+    assert child is not None
+    assert wait_gone(child, 10)
+
+
+def test_also_a_program_that_knows_nothing_of_it(runs: Path) -> None:
+    need(sys.platform == "linux", "Linux: no other kernel tells a child that its parent died")
+    spec = python("print('up', flush=True); " + SLEEP)
+    supervisor = spawn(runs / "a", replace(spec, argv=(*LIFELINE, *spec.argv)))
     until(lambda: "up" in said(runs / "a"))
     child = status_of(runs / "a").child
     os.kill(supervisor.pid, signal.SIGKILL)
