@@ -35,8 +35,8 @@ class Found:
 class Objects:
     """The objects of one stack and workspace on this machine.
 
-    `changing` is held from the choice of a port until it is written down; only one run of infctl changes a
-    stack at a time, so a lock between its threads is enough.
+    `changing` is held from the choice of a port until it is written down, and while logs are kept; only one run
+    of infctl changes a stack at a time, so a lock between its threads is enough.
     """
 
     def __init__(self, data: Path) -> None:
@@ -97,6 +97,10 @@ class Objects:
         for entry in tuple(found.path.iterdir()):
             if entry.name not in {RECORD, LOG}:
                 _remove(entry)
+        with self.changing:  # two at once would prune the same old log
+            self._keep_log(found)
+
+    def _keep_log(self, found: Found) -> None:
         _make_private(self.kept)
         place = self.kept / found.path.name
         _remove(place)
