@@ -17,6 +17,7 @@ from infctl.state.problems import STATE_TOO_NEW, damaged
 from infctl.state.store import Loaded, Salvaged
 
 Signature = tuple[int, int, int]
+_FENCE = re.compile(rb"\d{20}\n")  # all of it, or it is not one: a number cut short would be a smaller one
 _FORMAT = re.compile(rb'"format_version": (\d{1,9})\b')
 _SERIAL = re.compile(rb'"serial": (\d{1,18})\b')
 
@@ -141,10 +142,18 @@ class StateFiles:
             if found:
                 yield int(found[1])
 
+    def write_fence(self, fence: int) -> None:
+        """Remember `fence` for good, whatever becomes of the lock. Raises InfctlError (state-unwritable)."""
+        text = b"%020d\n" % fence
+        if _FENCE.fullmatch(disk.read(self.fence) or b""):
+            disk.overwrite(self.fence, text, "fence")
+        else:
+            disk.replace(self.fence, text, "fence")
+
     def last_fence(self) -> int:
         """Return the last fence given. Where its file is lost, no object can carry a higher one than this."""
         text = disk.read(self.fence) or b""
-        if re.fullmatch(rb"\d+\n", text):  # without its end a number would be a smaller one
+        if _FENCE.fullmatch(text):
             return int(text)
         written, _ = journal.read(disk.read(self.journal) or b"", str(self.journal))
         best = self.salvage().state

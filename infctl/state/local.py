@@ -134,7 +134,7 @@ class FileCell:
                 return None
             disk.sweep(self._files.folder)
             fence = self._files.last_fence() + 1
-            disk.replace(self._files.fence, f"{fence}\n".encode(), "fence")
+            self._files.write_fence(fence)
             new = make(fence)
             disk.put(self._files.lock, new)
             return new

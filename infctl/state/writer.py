@@ -119,7 +119,7 @@ class LocalLease:
         """No later lease may have a fence at or below one that objects carry, wherever this state came from."""
         highest = max((resource.fence for resource in state.resources.values()), default=0)
         if highest > self._files.last_fence():
-            disk.replace(self._files.fence, f"{highest}\n".encode(), "fence")
+            self._files.write_fence(highest)
 
     def _keep_past(self) -> None:
         files = self._files

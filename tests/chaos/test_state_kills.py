@@ -44,7 +44,7 @@ def test_a_run_killed_at_any_point_is_readable_and_completed_by_the_next(tmp_pat
         "journal: before write", "journal: torn", "journal: written", "journal: synced",
         "snapshot: before write", "snapshot: torn", "snapshot: written", "snapshot: synced",
         "snapshot: before rename", "snapshot: renamed", "snapshot: folder synced", "snapshot: journal dropped",
-        "fence: before rename", "fence: renamed",
+        "fence: before rename", "fence: renamed",  # the first; later ones are written in place
     }  # fmt: skip
     progress = []
     for number, name in points:
