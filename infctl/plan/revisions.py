@@ -133,11 +133,11 @@ def _held_revision(known: ModelState, asked: str, request: Request) -> Revision 
     hold = known.hold
     if hold is None or hold.asked != asked or known.name in request.release:
         return None
-    return next((entry for entry in known.revisions if entry.number == hold.revision), None)
+    return next((entry for entry in known.revisions if entry.number == hold.revision and entry.template), None)
 
 
 def _rollback_to(known: ModelState, number: int) -> Revision:
-    past = {entry.number: entry for entry in known.revisions}
+    past = {entry.number: entry for entry in known.revisions if entry.template}  # a recovered one has only its hash
     wanted = number or max((n for n in past if n != known.revision and n < known.revision), default=0)
     if wanted not in past or (not number and wanted == known.revision):
         have = ", ".join(f"r{n}" for n in sorted(past)) or "none"

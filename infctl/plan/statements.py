@@ -96,7 +96,7 @@ _TEMPLATE = KindSpec(Role.REPLICA, {})
 
 def _template_changes(known: ModelState, wish: Deployment) -> tuple[FieldChange, ...]:
     before = next((entry.template for entry in known.revisions if entry.number == known.revision), None)
-    if before is None or known.revision == wish.revision:
+    if not before or known.revision == wish.revision:  # {}: a recovered state knows only its hash
         return ()
     old = template_values(template_from(next(iter(before.values()))))
     changes = diff(_TEMPLATE, old, template_values(wish.template))

@@ -201,12 +201,23 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What to look for: everything with this lineage's labels, and the ids state knows."""
+    """What to look for: everything with this lineage's labels, and the ids state knows.
+
+    A `lineage` of "" is that of a lost state: then every object of this stack and workspace is looked for.
+    """
 
     lineage: str
     stack: str
     workspace: str
     known: tuple[Known, ...] = ()
+
+    def covers(self, labels: Labels | None) -> bool:
+        """Return whether an object with these labels is looked for, known to state or not."""
+        if labels is None:
+            return False
+        if self.lineage:
+            return labels.lineage == self.lineage
+        return (labels.stack, labels.workspace) == (self.stack, self.workspace)
 
 
 # ---------------------------------------------------------------- what is wanted

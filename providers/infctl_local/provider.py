@@ -92,7 +92,7 @@ class LocalProvider:
     def observe(self, scope: Scope) -> Reading[tuple[Observed, ...]]:
         found, broken = self._objects.scan()
         known = {thing.id for thing in scope.known}
-        ours = [one for one in found if self._is_ours(one, scope.lineage, known)]
+        ours = [one for one in found if self._is_ours(one, scope, known)]
         seen, unreadable = [], list(broken)
         listening = cache(routing.listening)
         for one in ours:
@@ -166,9 +166,9 @@ class LocalProvider:
         self._objects.remove(found)
         return None
 
-    def _is_ours(self, found: Found, lineage: str, known: set[str]) -> bool:
+    def _is_ours(self, found: Found, scope: Scope, known: set[str]) -> bool:
         record = found.record
-        return record.target == self._context.target and (record.labels.lineage == lineage or record.labels.id in known)
+        return record.target == self._context.target and (scope.covers(record.labels) or record.labels.id in known)
 
     def _observed(self, found: Found, listening: Callable[[Path], frozenset[str]] = routing.listening) -> Observed:
         record = found.record

@@ -117,7 +117,7 @@ class MemoryProvider:
             thing
             for thing in self.world.things()
             if thing["place"] not in self.world.down
-            and (thing["id"] in known or (thing["labels"] or {}).get("lineage") == scope.lineage)
+            and (thing["id"] in known or scope.covers(Labels(**thing["labels"]) if thing["labels"] else None))
         )
         return Reading(tuple(self._seen(thing) for thing in mine), self._unreadable())
 
