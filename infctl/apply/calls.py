@@ -74,7 +74,8 @@ class Caller:
         kept, given = self.vault.fill(step.set)
         given = resolve(given, self.outputs, {})
         if any(isinstance(leaf, Unknown) for leaf in leaves(given)):
-            raise InfctlError(unresolved(step, (f"{ref.address}.{ref.path}" for ref in refs(kept))))
+            missing = (ref for ref in refs(kept) if ref.path not in self.outputs.get(ref.id, {}))
+            raise InfctlError(unresolved(step, (f"{ref.address}.{ref.path}" for ref in missing)))
         return kept, given
 
     def _call(self, job: Job, change: Change) -> Observed | None:

@@ -55,10 +55,11 @@ def execute(
 ) -> Outcome:
     """Make `plan` true and return what is true now, committed through `lease`.
 
-    `state` is the store's `Loaded.current`, `providers` are by target name, `secrets` gives a secret's value by
-    its name (raising InfctlError when it cannot), called only when a step needs it. `emit` is called by one
-    thread at a time. `clock` is monotonic, in seconds; `utc` gives ISO 8601. Never raises for what a place, a
-    model or the store does: that is in `Outcome.failures`.
+    `state` is the store's `Loaded.current` with what the world told since (`infctl.plan.refresh.refresh`): a run
+    that was killed may have made objects whose outputs nobody wrote down. `providers` are by target name. `secrets`
+    gives a secret's value by its name (raising InfctlError when it cannot), called only when a step needs it.
+    `emit` is called by one thread at a time. `clock` is monotonic, in seconds; `utc` gives ISO 8601. Never raises
+    for what a place, a model or the store does: that is in `Outcome.failures`.
     """
     narrator = Narrator(emit, clock)
     try:
@@ -116,6 +117,14 @@ class _Run:
         self.interrupt.on_request(lambda: self.inbox.put(None))
         finish.note_what_needs_no_step(self.plan, self.ledger, {r.name for r in self.rollouts.values()})
         self._enlist(self.plan.steps)
+        try:
+            self._work_off()
+        finally:
+            self.hands.release()
+        return self._finish(before)
+
+    def _work_off(self) -> None:
+        """Do all that can be done, until nothing runs any more or nobody waits any longer."""
         while True:
             if self.stop_by is None and self.interrupt.due():
                 self._stop(self.interrupt.reason)
@@ -124,8 +133,6 @@ class _Run:
             if not self.running or self._out_of_patience():
                 break
             self._listen()
-        self.hands.release()
-        return self._finish(before)
 
     def _enlist(self, steps: Iterable[Step]) -> None:
         """Queue `steps`: those that need nothing are ready, the others wait for what they need."""

@@ -71,14 +71,17 @@ def note_model(plan: Plan, ledger: Ledger, rollout: Rollout) -> int:
 
 
 def note_failure(plan: Plan, ledger: Ledger, rollout: Rollout, *, undone: bool) -> tuple[Diagnostic, ...]:
-    """Note a failed rollout: its number is used up, and a revision whose gate failed is remembered as such.
+    """Note a failed rollout: once `undone` its number is used up; a revision whose gate failed is remembered as such.
 
-    Returns why it failed, each with what serves now when the rollout was `undone`.
+    Returns why it failed, each with what serves now when it was undone.
     """
     planned = next((model for model in plan.model_states if model.name == rollout.name), None)
     known = ledger.models.get(rollout.name, ModelState(rollout.name))
     if planned is not None:
-        after = replace(known, next_revision=max(known.next_revision, planned.next_revision))
+        after = known
+        standing = any(r.model == rollout.name and r.revision >= planned.revision for r in ledger.resources.values())
+        if undone and not standing:  # else the next run goes on with what stands
+            after = replace(known, next_revision=max(known.next_revision, planned.next_revision))
         if rollout.failed_gate is not None and planned.revision != known.revision:
             spec_hash = next((r.spec_hash for r in planned.revisions if r.number == planned.revision), "")
             reason = rollout.causes[0].detail.partition("\n")[0]

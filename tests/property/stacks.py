@@ -116,22 +116,26 @@ class Stack:
             return MortalProvider(faults, context, self.worlds[target])
         return MemoryProvider(MemoryTarget(memory=self.room, volatile=True), context, self.worlds[target])
 
+    def views(self) -> dict[str, TargetView]:
+        known = tuple(thing.known for thing in self.state.resources.values())
+        found = {}
+        for target in TARGETS:
+            provider = self.provider(target)
+            seen = provider.observe(Scope("lin", "shop", "default", known))
+            inventory = provider.inventory().value
+            found[target] = TargetView(target, "memory", {}, provider.kinds, 1, inventory, seen.value, seen.unreadable)
+        return found
+
     def question(self, wishes: Wishes, request: Request | None = None) -> tuple[Question, dict[str, ModelState]]:
         request = request or Request()
         placed = tuple((wish.target, wish.deployment(name)) for name, wish in wishes.items() if wish.replicas)
         assigned = assign(placed, self.state, request)
-        views, desired = {}, []
-        known = tuple(thing.known for thing in self.state.resources.values())
+        views = self.views()
+        desired = []
         for target in TARGETS:
-            provider = self.provider(target)
-            inventory = provider.inventory()
-            seen = provider.observe(Scope("lin", "shop", "default", known))
-            views[target] = TargetView(
-                target, "memory", {}, provider.kinds, 1, inventory.value, seen.value, seen.unreadable
-            )
             mine = zip(assigned.placed_on, assigned.deployments, strict=True)
             want = TargetWant(target, tuple(wish for where, wish in mine if where == target))
-            desired += provider.lower(want, Inventory())
+            desired += self.provider(target).lower(want, Inventory())
         secrets = {"hf": {"env": "HF"}} if any(wish.secret for wish in wishes.values()) else {}
         question = Question(
             refresh(self.state, views), views, assigned.deployments, assigned.placed_on, tuple(desired), request,
@@ -156,7 +160,7 @@ class Stack:
         outcome = None
         try:
             outcome = execute(
-                plan, self.state, lease, providers, secrets=lambda name: Secret(f"value of {name}"), digest_key=KEY,
+                plan, refresh(self.state, self.views()), lease, providers, secrets=lambda name: Secret(f"value of {name}"), digest_key=KEY,
                 parallelism=4, utc=lambda: "2026-01-01T00:00:00+00:00",
             )  # fmt: skip
         except Killed:
@@ -175,7 +179,11 @@ class Stack:
             assert (thing.pending, thing.deposed, thing.ready) == ("", False, True), thing
         assert all(thing["running"] for thing in live)
         for name, wish in wishes.items():
-            hashes = {t.spec_hash for t in self.state.resources.values() if t.model == name and t.spec_hash and "process" in t.address.kind}
+            hashes = {
+                t.spec_hash
+                for t in self.state.resources.values()
+                if t.model == name and t.spec_hash and "process" in t.address.kind
+            }
             assert hashes == ({wish.deployment(name).spec_hash} if wish.replicas else set())
         again = self.plan(wishes)
         assert again.is_empty, (again.steps, again.changes, again.model_states, again.forgotten_models, again.forget)
