@@ -1,7 +1,8 @@
 """Owns one child: starts it, starts it again, keeps its log and says how it goes; run as a process.
 
 `python -m infctl_local.supervisor RUN_DIR` reads secrets from stdin and detaches: it outlives the command
-line. One thread and one select, no polling. Knows nothing of engines, models or relays.
+line. One thread and one select; it looks up from it only to see whether its run directory is still there.
+Knows nothing of engines, models or relays.
 """
 
 from __future__ import annotations
@@ -39,13 +40,15 @@ from infctl_local.record import (
 
 READY, TAKEN = "ready", "taken"  # what the command line reads from our stdout
 RETRY_STATUS_S = 1.0  # after a status that could not be written
+LOOK_UP_S = 5.0  # how often it sees whether its run directory was removed: then nobody could find it any more
 
 
 class Supervisor:
     """Keeps one child running until it is told to stop or gives up."""
 
-    def __init__(self, run_dir: Path, spec: Spec, secrets: Mapping[str, str]) -> None:
+    def __init__(self, run_dir: Path, lock: int, spec: Spec, secrets: Mapping[str, str]) -> None:
         self._run_dir = run_dir
+        self._lock = lock
         self._spec = spec
         self._env = {**os.environ, **spec.env, **secrets}
         self._log = RotatingLog(run_dir / LOG, spec.log_bytes, spec.log_files)
@@ -122,12 +125,14 @@ class Supervisor:
 
     def _wait(self, output: IO[bytes] | None, until: float | None) -> bool:
         """Sleep until a signal, output or the time `until` (monotonic seconds); False at the output's end."""
-        timeout = None if until is None else max(0.0, until - time.monotonic())
-        if self._unsaved:
-            timeout = RETRY_STATUS_S if timeout is None else min(timeout, RETRY_STATUS_S)
+        timeout = RETRY_STATUS_S if self._unsaved else LOOK_UP_S
+        if until is not None:
+            timeout = min(timeout, max(0.0, until - time.monotonic()))
         ready, _, _ = select.select([self._wake, *([output.fileno()] if output else [])], [], [], timeout)
         if self._wake in ready:
             os.read(self._wake, 512)
+        if not os.fstat(self._lock).st_nlink and not self._stops:
+            self._stops = 1
         if self._unsaved:
             self._save()
         return output is None or output.fileno() not in ready or self._copy(output)
@@ -189,7 +194,7 @@ def main() -> None:
     spec = read_spec(run_dir)
     if before and before.child and alive(before.child):
         end(before.child, spec.grace_s)  # its supervisor was killed, and it is none of those that notice
-    supervisor = Supervisor(run_dir, spec, secrets)
+    supervisor = Supervisor(run_dir, lock, spec, secrets)
     sys.stdout.write(READY)
     _detach(run_dir)
     supervisor.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from dataclasses import replace
@@ -162,3 +163,13 @@ def test_output_of_a_child_that_ends_at_once_is_not_lost(runs: Path) -> None:
     spawn(runs / "a", python("print('x' * 50_000); print('the cause'); raise SystemExit(78)", log_bytes=100_000))
     until_state(runs / "a", State.FAILED)
     assert "the cause" in tail(runs / "a" / LOG, 2)
+
+
+def test_a_supervisor_whose_folder_was_removed_ends_with_its_child(runs: Path) -> None:
+    """`rm -rf .infctl` must not leave an engine behind that nobody can find."""
+    spawn(runs / "a", python(SLEEP))
+    status = until_state(runs / "a", State.RUNNING)
+    assert status.child is not None
+    shutil.rmtree(runs / "a")
+    assert wait_gone(status.child, 20)
+    assert wait_gone(status.supervisor, 20)
