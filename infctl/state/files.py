@@ -18,6 +18,7 @@ from infctl.state.store import Loaded, Salvaged
 
 Signature = tuple[int, int, int]
 _FENCE = re.compile(rb"\d{20}\n")  # all of it, or it is not one: a number cut short would be a smaller one
+_FENCES = re.compile(rb'"fence": (\d{1,18})\b')
 _FORMAT = re.compile(rb'"format_version": (\d{1,9})\b')
 _SERIAL = re.compile(rb'"serial": (\d{1,18})\b')
 
@@ -83,7 +84,8 @@ class StateFiles:
     def refuse_vanished(self) -> None:
         """Raise InfctlError (state-damaged) where no snapshot stands beside traces of one: that is not a first run."""
         for trace in self._traces():
-            raise damaged(str(self.state), f"it is gone, but {trace.name} is still there")
+            if not self.state.exists():  # else a first commit came in between
+                raise damaged(str(self.state), f"it is gone, but {trace.name} is still there")
 
     def _traces(self) -> Iterator[Path]:
         yield from (path for path in (self.state, self.backup) if path.exists())
@@ -151,10 +153,9 @@ class StateFiles:
             disk.replace(self.fence, text, "fence")
 
     def last_fence(self) -> int:
-        """Return the last fence given. Where its file is lost, no object can carry a higher one than this."""
+        """Return the last fence given; where its file is lost, the highest that any other file names, whole or not."""
         text = disk.read(self.fence) or b""
         if _FENCE.fullmatch(text):
             return int(text)
-        written, _ = journal.read(disk.read(self.journal) or b"", str(self.journal))
-        best = self.salvage().state
-        return max([written.fence, *(thing.fence for thing in best.resources.values())] if best else [written.fence])
+        places = (self.state, self.backup, *self.past(), self.journal, self.lock)
+        return max((int(n) for path in places for n in _FENCES.findall(disk.read(path) or b"")), default=0)

@@ -10,7 +10,6 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -47,8 +46,8 @@ class Cell(Protocol):
 
     def read(self) -> bytes | None: ...
 
-    def take(self, old: bytes | None, make: Callable[[int], bytes]) -> bytes | None:
-        """Replace `old` by `make(fence)`, of a fence never used before; return it, or None when `old` is not there."""
+    def take(self, old: bytes | None, mine: Held) -> Held | None:
+        """Replace `old` by `mine` under a fence never used before; return it so, or None when `old` is not there."""
         ...
 
     def swap(self, old: bytes, new: bytes | None) -> bool:
@@ -76,8 +75,8 @@ def info_of(text: bytes) -> LockInfo:
 
 def acquire(
     cell: Cell, lease: float, who: str, operation: str, *, timeout: float, waiting: Waiting | None, location: str
-) -> bytes:
-    """Return what the cell holds now that the lock is ours. Seconds. Raises InfctlError (state-locked)."""
+) -> Heart:
+    """Take the lock and return its heart, beating. Times in seconds. Raises InfctlError (state-locked)."""
     began = seen_at = time.monotonic()
     told_at, pause = -_TELL_EVERY, _POLL[0]
     seen = cell.read()
@@ -86,9 +85,10 @@ def acquire(
     while True:
         now = time.monotonic()
         if seen is None or now - seen_at > lease or is_abandoned(seen):
-            taken = cell.take(seen, lambda fence: encode(replace(mine, fence=fence)))
+            confirmed = _running_clock()
+            taken = cell.take(seen, mine)
             if taken is not None:
-                return taken
+                return Heart(cell, taken, lease, location, confirmed)
         elif now - began >= timeout:
             raise locked(info_of(seen), now - began, location)
         elif waiting is not None and now - began - told_at >= _TELL_EVERY:
@@ -123,19 +123,6 @@ def locked(info: LockInfo, waited: float, location: str) -> InfctlError:
     )
 
 
-def lost(info: LockInfo | None, location: str) -> InfctlError:
-    """Return error[lease-lost]; `info` is who holds the lock now, None when nobody does."""
-    now = f"now held by {info.who} ({info.operation}) since {info.since}" if info else "nobody holds it now"
-    return InfctlError(
-        error(
-            LEASE_LOST,
-            "This run lost its lease of the state and wrote nothing more",
-            f"{location}: {now}",
-            hint="run the same command again: it picks up where this one stopped",
-        )
-    )
-
-
 def _running_clock() -> float:
     """Return seconds that also pass while the machine sleeps, where the system can tell: a holder must doubt itself.
 
@@ -147,12 +134,9 @@ def _running_clock() -> float:
 class Heart:
     """Beats every third of a lease in a thread of its own, and knows when a beat was last confirmed."""
 
-    def __init__(self, cell: Cell, taken: bytes, lease: float, location: str) -> None:
-        held = decode(taken)
-        assert held is not None  # noqa: S101  # `acquire` made it
+    def __init__(self, cell: Cell, held: Held, lease: float, location: str, confirmed: float) -> None:
         self.held = held
-        self._cell, self._text, self._lease, self._location = cell, taken, lease, location
-        self._confirmed = _running_clock()
+        self._cell, self._lease, self._location, self._confirmed = cell, lease, location, confirmed
         self._lost = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="state-heartbeat", daemon=True)
@@ -160,14 +144,32 @@ class Heart:
 
     def check(self) -> None:
         """Raise InfctlError (lease-lost) once half a lease has passed without a confirmed beat."""
-        if self._lost or _running_clock() - self._confirmed > self._lease / 2:
-            found = self._cell.read()
-            raise lost(info_of(found) if found and not self.owns(found) else None, self._location)
+        silent = _running_clock() - self._confirmed
+        if self._lost or silent > self._lease / 2:
+            raise self.lost(self._cell.read(), silent)
 
     def owns(self, text: bytes | None) -> bool:
         """Return whether the cell's `text` is this lease's, at whatever beat."""
         held = decode(text) if text else None
         return held is not None and (held.id, held.fence) == (self.held.id, self.held.fence)
+
+    def lost(self, text: bytes | None, silent: float = 0.0) -> InfctlError:
+        """Return error[lease-lost] where the cell holds `text` and no beat was confirmed for `silent` seconds."""
+        if text is None:
+            now = "nobody holds it now"
+        elif self.owns(text):
+            now = f"its heartbeat was not confirmed for {silent:.1f} s"
+        else:
+            info = info_of(text)
+            now = f"now held by {info.who} ({info.operation}) since {info.since}"
+        return InfctlError(
+            error(
+                LEASE_LOST,
+                "This run lost its lease of the state and wrote nothing more",
+                f"{self._location}: {now}",
+                hint="run the same command again: it picks up where this one stopped",
+            )
+        )
 
     def stop(self) -> None:
         """Stop beating and give the lock back, unless it is another's by now. Safe to call twice."""
@@ -176,7 +178,7 @@ class Heart:
         self._stop.set()
         self._thread.join()
         self._lost = True
-        self._cell.swap(self._text, None)
+        self._cell.swap(encode(self.held), None)
 
     def _beat(self) -> None:
         pause = self._lease / 3
@@ -184,10 +186,10 @@ class Heart:
             began = _running_clock()
             held = replace(self.held, beat=self.held.beat + 1)
             try:
-                if not self._cell.swap(self._text, encode(held)):
+                if not self._cell.swap(encode(self.held), encode(held)):
                     self._lost = True
                     return
             except InfctlError:  # not confirmed: `check` says so in time, and the next beat may come through
                 pause = self._lease / 10
                 continue
-            self.held, self._text, self._confirmed, pause = held, encode(held), began, self._lease / 3
+            self.held, self._confirmed, pause = held, began, self._lease / 3

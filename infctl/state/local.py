@@ -15,7 +15,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from infctl.address import NAME_PATTERN
@@ -60,11 +61,11 @@ class LocalStore:
     def lock(self, who: str, operation: str, *, timeout: float = 0.0, waiting: Waiting | None = None) -> LocalLease:
         self.create()
         faults.point("lock: before acquire")
-        taken = lease.acquire(
+        heart = lease.acquire(
             self._cell, self._lease, who, operation, timeout=timeout, waiting=waiting, location=self.location
         )
         faults.point("lock: acquired")
-        return LocalLease(self._files, self._cell.guard, lease.Heart(self._cell, taken, self._lease, self.location))
+        return LocalLease(self._files, self._cell.guard, heart)
 
     def lock_info(self) -> LockInfo | None:
         text = self._cell.read()
@@ -128,16 +129,16 @@ class FileCell:
     def read(self) -> bytes | None:
         return disk.read(self._files.lock)
 
-    def take(self, old: bytes | None, make: Callable[[int], bytes]) -> bytes | None:
+    def take(self, old: bytes | None, mine: lease.Held) -> lease.Held | None:
         with self.guard.held():
             if self.read() != old:
                 return None
             disk.sweep(self._files.folder)
             fence = self._files.last_fence() + 1
             self._files.write_fence(fence)
-            new = make(fence)
-            disk.put(self._files.lock, new)
-            return new
+            held = replace(mine, fence=fence)
+            disk.put(self._files.lock, lease.encode(held))
+            return held
 
     def swap(self, old: bytes, new: bytes | None) -> bool:
         with self.guard.held():

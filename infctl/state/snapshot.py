@@ -57,7 +57,7 @@ class Snapshot:
 
 
 def encode(state: State, fence: int = 0) -> bytes:
-    """Return the text of a snapshot. The same state gives the same bytes."""
+    """Return the text of a snapshot. The same state in the same order gives the same bytes."""
     body = ",\n".join(
         (
             *(

@@ -145,7 +145,7 @@ class LocalLease:
         """Raise InfctlError (lease-lost) unless the lock still carries this lease. Called under the guard."""
         found = disk.read(self._files.lock)
         if not self._heart.owns(found):
-            raise lease.lost(lease.info_of(found) if found else None, str(self._files.state))
+            raise self._heart.lost(found)
 
     def release(self) -> None:
         faults.point("lock: before release")

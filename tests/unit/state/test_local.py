@@ -6,11 +6,14 @@ import fcntl
 import os
 import signal
 import stat
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from infctl.diagnostics import InfctlError
 from infctl.state import snapshot
 from infctl.state.files import StateFiles
 from infctl.state.guard import Guard
@@ -135,6 +138,23 @@ def test_a_guard_that_does_not_move_is_said(tmp_path: Path) -> None:
         words = refused(lambda: Guard(path, 0.05).held().__enter__())
     assert "state-busy" in words
     assert f"fuser {path}" in words
+
+
+def test_a_holder_doubts_itself_once_half_a_lease_is_unconfirmed(tmp_path: Path) -> None:
+    with LocalStore(tmp_path, lease=0.4).lock("ops", "apply") as lease:
+        lease.check()
+        with files(tmp_path).guard.open() as stuck:
+            fcntl.flock(stuck, fcntl.LOCK_EX)
+            time.sleep(0.3)
+            assert "its heartbeat was not confirmed for 0." in refused(lease.check)
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            with suppress(InfctlError):
+                lease.check()
+                break
+            time.sleep(0.05)
+        lease.check()
+        lease.commit(sample())
 
 
 @pytest.mark.parametrize("asked", ["x", "0", "-1", "inf", "nan"])
