@@ -9,10 +9,10 @@ from collections.abc import Collection, Mapping
 from math import ceil
 from typing import TYPE_CHECKING
 
-from infctl.desired.decide import Decisions, Key, order_of
+from infctl.desired.decide import Decisions, order_of
 from infctl.desired.wanted import Wanted
 from infctl.diagnostics import Code, Diagnostic, error, warning
-from infctl.engines.pin import Pin
+from infctl.engines.pin import Key, Pin
 from infctl.engines.resolve import DISTRIBUTIONS, resolve
 from infctl.placement.place import place
 from infctl.provider.values import Deployment

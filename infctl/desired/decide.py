@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from infctl.desired.facts import Asked, Facts, file_asked
 from infctl.diagnostics import Diagnostic, InfctlError, Severity
-from infctl.engines.pin import Pin
+from infctl.engines.pin import Key, Pin
 from infctl.engines.resolve import asking, decide_pin, engine_of, inputs_of, set_up
 from infctl.engines.setup import Setup
 from infctl.sizing.memory import Need, need_of
@@ -19,8 +19,6 @@ from infctl.sizing.memory import Need, need_of
 if TYPE_CHECKING:
     from infctl.spec.model import Model
     from infctl.spec.stack import Stack
-
-Key = tuple[str, str]  # model, target
 
 
 @dataclass(frozen=True, slots=True)

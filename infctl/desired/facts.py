@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from infctl.desired.checksum import Cache, Report, sha256_of
 from infctl.diagnostics import Diagnostic, InfctlError, error
 from infctl.engines.gguf import read_header
+from infctl.engines.llama_cpp import why_not
 from infctl.engines.model_file import BAD_MODEL_FILE, ModelFile, Shape, path_of
 from infctl.engines.resolve import DISTRIBUTIONS, READS_HEADER, engine_of
 from infctl.engines.shape import shape_of
@@ -98,6 +99,8 @@ def _read(path: Path, report: Report, *, header: bool) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if header:  # first: it is quick, and says what is wrong before a large file is hashed
         read = read_header(path)
+        if why := why_not(read):
+            raise InfctlError(error(BAD_MODEL_FILE, f"{path} cannot be served", why, hint=BAD_MODEL_FILE.remedy))
         facts = {
             "weights": read.weights,
             "parameters": read.parameters,

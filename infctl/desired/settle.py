@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from infctl.desired.lockfile import LOCK_FILE, Key
+from infctl.desired.lockfile import LOCK_FILE
 from infctl.diagnostics import Code, Diagnostic, InfctlError, error
-from infctl.engines.pin import Pin
+from infctl.engines.pin import Key, Pin
 
 LOCK_OUT_OF_DATE = Code(
     "lock-out-of-date",

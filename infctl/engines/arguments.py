@@ -5,6 +5,7 @@ Knows no engine; each engine's file has its table.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,8 +64,10 @@ def wrong_value(argument: EngineArg, value: Any) -> str:
         return f"must be one of {', '.join(argument.choices)}"
     if argument.type is bool or isinstance(value, str):
         return ""
-    if value != value or value > argument.most:  # noqa: PLR0124  # only NaN differs from itself
-        return f"must be at most {argument.most:g}"
+    if not math.isfinite(value):
+        return "must be a number"
+    if value > argument.most:
+        return f"must be at most {argument.most:.10g}"
     if argument.least is not None and value < argument.least:
-        return f"must be at least {argument.least:g}"
+        return f"must be at least {argument.least:.10g}"
     return ""

@@ -30,16 +30,16 @@ def set_up(model: Model) -> Setup:
     if not model.health and model.task not in _SPEAKS_OPENAI:
         summary = f"infctl cannot tell when a task {model.task} is ready"
         problems.append(_missing("health", summary, "health: /healthz, a path that answers 200 once it is ready"))
-    for name in model.engine_args:
-        problems.append(
-            error(
-                INCOMPLETE_ENGINE,
-                "A custom engine takes no engine_args",
-                "not handed to anyone",
-                hint="put it into command: or env:",
-                path=f"engine_args.{name}",
-            )
+    problems += (
+        error(
+            INCOMPLETE_ENGINE,
+            "A custom engine takes no engine_args",
+            "not handed to anyone",
+            hint="put it into command: or env:",
+            path=f"engine_args.{name}",
         )
+        for name in model.engine_args
+    )
     lowest, _ = model.replicas
     if model.port and lowest > 1:
         detail = f"{lowest} replicas cannot listen on one port of one machine"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from infctl.diagnostics import Code, Diagnostic, Severity, error, warning
 from infctl.engines.arguments import BAD_ENGINE_ARG, INT32_MAX, EngineArg, check_args
+from infctl.engines.gguf import Header
 from infctl.engines.model_file import ModelFile
 from infctl.engines.setup import Setup
 
@@ -93,6 +94,21 @@ ARGS: Mapping[str, EngineArg] = MappingProxyType(
         "verbosity": EngineArg(int, "how much llama.cpp logs: 0 little, 3 as usual, 5 all", least=0, most=5),
     }
 )
+
+
+def why_not(header: Header) -> str:
+    """Return why llama.cpp cannot serve a model file with this header, empty where it can.
+
+    Sources: llama.cpp loads no file without tensors; gguf.md, `general.type` and `split.count`.
+    """
+    kind, parts = header.metadata.get("general.type", "model"), header.metadata.get("split.count", 1)
+    if not header.architecture:
+        return "it names no architecture"
+    if kind != "model":
+        return f"it holds no model of its own, but one of type {kind}"
+    if isinstance(parts, int) and parts > 1:
+        return f"it is one of {parts} parts; put them together with `llama-gguf-split --merge`"
+    return "" if header.tensors else "it holds no weights"
 
 
 def set_up(model: Model, file: ModelFile) -> Setup:

@@ -23,3 +23,6 @@ class Pin:
     model_bytes: int = 0
     quantization: str = ""
     inputs: str = ""
+
+
+Key = tuple[str, str]  # model and target: what a pin belongs to

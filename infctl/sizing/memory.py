@@ -16,7 +16,7 @@ from infctl.engines.ggml import BY_NAME
 from infctl.engines.model_file import ModelFile, Shape
 
 MIB: Final = 1024**2
-PROCESS = 34 * MIB  # an idle engine without a model: 19 MiB of its own, 15 of libraries (measured)
+PROCESS = 38 * MIB  # an idle engine without a model: 23 MiB of its own, 15 of libraries (measured)
 TOKENIZER_ENTRY = 200  # bytes for each token and each merge in memory (measured: 190 to 205)
 BATCH = 512  # tokens computed at once: llama.cpp's n_ubatch where it is not given
 CONTEXT_STEP = 256  # llama.cpp rounds the context of each slot up to this (src/llama-context.cpp)
