@@ -1,0 +1,78 @@
+"""The tests' own providers pass the conformance suite: in memory, on disk, and with faults switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from infctl.provider.protocol import Context, Provider
+from infctl.provider.testkit import CHECKS, Check
+from infctl.provider.values import Deployment, Template
+from infctl.secrets import SecretRef
+from tests.fakes.failing import FailingProvider, FailingTarget
+from tests.fakes.memory import MemoryProvider, MemoryTarget
+from tests.fakes.world import World
+
+PLACES = ("one", "two")
+Open = Callable[[Context, World], Provider]
+
+
+class FakeHarness:
+    """Two places over one world. `open` makes a handle on it."""
+
+    ready_timeout = 2.0
+
+    def __init__(self, root: Path, open_: Open) -> None:
+        self.context = Context("here", "kit", "default", "lin", root, root)
+        self.world = World()
+        self.open = open_
+
+    def provider(self) -> Provider:
+        return self.open(self.context, self.world)
+
+    def wish(self, revision: int, replicas: int, env: Mapping[str, SecretRef]) -> Deployment:
+        template = Template("fake", "1", "file:x", "", "generate", args={"answers": revision}, env=env, memory=10)
+        return Deployment("kit", revision, template, tuple(range(replicas)), ("kit",))
+
+    def doomed(self, revision: int) -> Deployment:
+        template = Template("fake", "1", "file:x", "", "generate", args={"answers": "dies"}, memory=10)
+        return Deployment("kit", revision, template, (0,), ("kit",))
+
+    def add_stranger(self) -> bool:
+        thing = {"id": "x", "address": 'fake_process.kit["here/0"]', "name": "kit", "labels": None, "running": True}
+        provider = self.provider()
+        assert isinstance(provider, MemoryProvider)
+        provider.world.put({**thing, "place": "one", "values": {}, "outputs": {}})
+        return True
+
+    def break_place(self) -> bool:
+        self.world.down.add("two")
+        return True
+
+    def mend_place(self) -> None:
+        self.world.down.clear()
+
+    def close(self) -> None:
+        """The world ends with the test."""
+
+
+def in_memory(context: Context, world: World) -> Provider:
+    return MemoryProvider(MemoryTarget(places=PLACES), context, world)
+
+
+def on_disk(context: Context, world: World) -> Provider:
+    provider = MemoryProvider(MemoryTarget(places=PLACES), context)
+    provider.world.down = world.down
+    return provider
+
+
+def failing(context: Context, world: World) -> Provider:
+    return FailingProvider(FailingTarget(places=PLACES), context, world)
+
+
+@pytest.mark.parametrize("open_", [in_memory, on_disk, failing])
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_conformance(check: Check, open_: Open, tmp_path: Path) -> None:
+    check(FakeHarness(tmp_path, open_))
