@@ -102,5 +102,5 @@ def test_no_write_with_an_old_token_is_accepted(tmp_path: Path, seed: int) -> No
     assert fences == sorted(fences), "a write with an older token came after one with a newer"
     assert len(chain) == len(set(chain))
     assert not set(acknowledged) - set(chain), "an acknowledged write is lost"
-    assert len(acknowledged) > 50, "it was a fight"
+    assert len(acknowledged) > 20, "it was a fight"
     assert set(refused) == {"refused lease-lost"}, "some came back too late, and nothing else went wrong"
