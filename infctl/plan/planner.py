@@ -31,16 +31,12 @@ from infctl.plan.statements import (
 from infctl.provider.kinds import Role
 from infctl.provider.values import Desired, Do, refs
 from infctl.state.model import ModelState, Resource
+from infctl.state.problems import STATE_LOST
 
 UNREACHABLE = Code(
     "unreachable",
     "A place could not be read, so nobody knows what runs there.",
     "Mend the place, or plan the rest with -allow-unreachable: what is there stays untouched.",
-)
-STATE_LOST = Code(
-    "state-lost",
-    "State is empty, but objects of this stack are running.",
-    "`infctl state recover` rebuilds state from what runs; nothing is changed until then.",
 )
 PROTECTED = Code(
     "protected",

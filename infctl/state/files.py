@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from infctl.diagnostics import InfctlError
+from infctl.diagnostics import InfctlError, error
 from infctl.state import disk, journal, snapshot
 from infctl.state.model import FORMAT_VERSION, State
-from infctl.state.problems import STATE_TOO_NEW, damaged
+from infctl.state.problems import STATE_LOST, STATE_TOO_NEW, damaged
 from infctl.state.store import Loaded, Salvaged
 
 Signature = tuple[int, int, int]
@@ -39,7 +39,7 @@ class StateFiles:
         self._base: tuple[Signature | None, snapshot.Snapshot | None] = (None, None)
 
     def load(self) -> Loaded:
-        """Return snapshot and journal of one instant. Raises InfctlError (state-damaged, state-too-new ...)."""
+        """Return snapshot and journal of one instant. Raises InfctlError (state-lost, state-damaged ...)."""
         while True:
             found = self.stored()
             text = disk.read(self.journal) or b""
@@ -82,10 +82,11 @@ class StateFiles:
         return any(True for _ in self._traces())
 
     def refuse_vanished(self) -> None:
-        """Raise InfctlError (state-damaged) where no snapshot stands beside traces of one: that is not a first run."""
+        """Raise InfctlError (state-lost) where no snapshot stands beside traces of one: that is not a first run."""
         for trace in self._traces():
             if not self.state.exists():  # else a first commit came in between
-                raise damaged(str(self.state), f"it is gone, but {trace.name} is still there")
+                beside = f"{trace.name} is still there"
+                raise InfctlError(error(STATE_LOST, f"{self.state} is gone", beside, hint=STATE_LOST.remedy))
 
     def _traces(self) -> Iterator[Path]:
         yield from (path for path in (self.state, self.backup) if path.exists())

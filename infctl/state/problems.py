@@ -12,6 +12,11 @@ STATE_DAMAGED = Code(
     "The state or its journal cannot be read as infctl wrote it.",
     "`infctl state recover` rebuilds it from what runs, with the help of the backup beside it.",
 )
+STATE_LOST = Code(
+    "state-lost",
+    "State is gone or empty, but what it was about is still there: running objects, backups, a journal.",
+    "`infctl state recover` rebuilds state from what runs; nothing is changed until then.",
+)
 STATE_TOO_NEW = Code(
     "state-too-new",
     "The state was written by a newer infctl, in a format that this one does not know.",

@@ -70,12 +70,12 @@ def test_a_snapshot_with_any_byte_changed_is_an_error(files: StateFiles) -> None
 
 def test_a_snapshot_that_is_gone_is_not_a_first_run(files: StateFiles) -> None:
     files.state.unlink()
-    assert refusal(files) == "state-damaged"
+    assert refusal(files) == "state-lost"
     files.backup.unlink()
-    assert refusal(files) == "state-damaged"
+    assert refusal(files) == "state-lost"
     for past in files.past():
         past.unlink()
-    assert refusal(files) == "state-damaged"
+    assert refusal(files) == "state-lost"
     files.journal.unlink()
     assert files.load().state is None
 
