@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.values import Change
+from infctl.provider.values import Change, Values
+from infctl_local.kinds import KINDS
 from infctl_local.process import SpawnError
 from infctl_local.relay_client import RelayError
 
@@ -41,6 +42,15 @@ def in_words(change: Change) -> Iterator[None]:
         raise ProviderError(doing, str(failure), hint=again, address=address, retryable=True) from failure
     except (SpawnError, ValueError) as failure:
         raise ProviderError(doing, str(failure), address=address) from failure
+
+
+def wanted_values(change: Change) -> Values:
+    """Return the values that the object must have. Raises ProviderError when they are not those of its kind."""
+    fields = set(KINDS[change.address.kind].fields)
+    if change.after is None or set(change.after) != fields:
+        wrong = ", ".join(sorted(fields ^ set(change.after or ())))
+        raise ProviderError(f"{change.address} cannot be made from these values", f"missing or unknown: {wrong}")
+    return change.after
 
 
 def say(failure: OSError) -> str:

@@ -62,7 +62,7 @@ class Objects:
             return None
 
     def scan(self) -> tuple[tuple[Found, ...], tuple[Unreadable, ...]]:
-        """Return every object by name, and what could not be read. A directory without description is no object yet."""
+        """Return every object by name, and what could not be read. Where nothing was started yet is no object."""
         found, broken = [], []
         try:
             paths = _directories(self.live)
@@ -71,9 +71,9 @@ class Objects:
         for path in paths:
             try:
                 found.append(Found(path, parse_record((path / RECORD).read_text("utf-8"))))
-            except FileNotFoundError:
-                continue
             except (OSError, ValueError) as failure:
+                if _is_half_made(path):
+                    continue
                 hint = f"if nothing runs there any more, remove {path}"
                 broken.append(Unreadable(str(path / RECORD), str(failure), hint))
         return tuple(found), tuple(broken)
@@ -89,7 +89,7 @@ class Objects:
     def sweep(self) -> None:
         """Remove directories that a killed run left before it described them: nothing ever ran there."""
         for path in _directories(self.live):
-            if not (path / RECORD).exists():
+            if _is_half_made(path):
                 shutil.rmtree(path)
 
     def remove(self, found: Found) -> None:
@@ -122,6 +122,10 @@ class Objects:
                 mine.append((past.id == labels.id, path.stat().st_mtime, path / LOG))
         return max(mine)[2] if mine else None
 
+    def seed(self, ident: str) -> str:
+        """Return a text that no other object on this machine has, in whichever stack's folder it is."""
+        return f"{self.live}/{ident}"
+
     def ports(self, besides: str) -> frozenset[int]:
         """Return the ports that objects of this stack hold, running or not, but for the object `besides`."""
         found, _ = self.scan()
@@ -141,6 +145,11 @@ def describe(change: Change, after: Values, outputs: Mapping[str, Any], found: F
     """Return how the changed object describes itself; its labels are those it was made with."""
     labels = found.record.labels if found else change.labels
     return Record(change.name, change.target, labels, without_secrets(after), outputs)
+
+
+def _is_half_made(path: Path) -> bool:
+    """Tell whether a killed run left this directory before it described it, and so before anything ran there."""
+    return not (path / RECORD).exists() and not (path / SPEC).exists()
 
 
 def _directories(root: Path) -> tuple[Path, ...]:

@@ -5,7 +5,7 @@ Ties the parts together and keeps none of them; cheap to import, since every pla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -30,7 +30,7 @@ from infctl.provider.values import (
     Values,
 )
 from infctl_local import ports, process, routing
-from infctl_local.errors import in_words
+from infctl_local.errors import in_words, wanted_values
 from infctl_local.health import probe_replica
 from infctl_local.kinds import KINDS, LOWERING, PROCESS, RELAY, ROUTE
 from infctl_local.lower import lower
@@ -110,8 +110,7 @@ class LocalProvider:
             with self._objects.alone(change.id):
                 if change.do in {Do.STOP, Do.DELETE}:
                     return self._take_down(change)
-                assert change.after is not None  # noqa: S101  # the protocol's promise for all that makes something
-                return self._observed(self._make(change, change.after))
+                return self._observed(self._make(change, wanted_values(change)))
 
     def probe(self, what: Observed) -> Health:
         return probe_replica(self._objects.find(what.name, what.id), what)
@@ -166,9 +165,14 @@ class LocalProvider:
         self._objects.remove(found)
         return None
 
-    def _is_ours(self, found: Found, scope: Scope, known: set[str]) -> bool:
-        record = found.record
-        return record.target == self._context.target and (scope.covers(record.labels) or record.labels.id in known)
+    def _is_ours(self, found: Found, scope: Scope, known: Collection[str]) -> bool:
+        """Tell whether an object is in scope; without a lineage, the stack's own objects are: state is lost then."""
+        labels = found.record.labels
+        if found.record.target != self._context.target:
+            return False
+        if scope.lineage:
+            return labels.lineage == scope.lineage or labels.id in known
+        return (labels.stack, labels.workspace) == (scope.stack, scope.workspace)
 
     def _observed(self, found: Found, listening: Callable[[Path], frozenset[str]] = routing.listening) -> Observed:
         record = found.record

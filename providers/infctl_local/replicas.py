@@ -45,7 +45,7 @@ def _port(objects: Objects, ports: Range, change: Change, after: Values, found: 
     fixed: int = after["port"]
     if not fixed:
         kept = int(found.record.outputs["port"]) if found else 0
-        return choose_port(HOST, change.id, taken, ports, kept)
+        return choose_port(HOST, objects.seed(change.id), taken, ports, kept)
     if fixed in taken or not is_free(HOST, fixed):
         raise ProviderError(
             f"Port {fixed} of {change.address} is in use",

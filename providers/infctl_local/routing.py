@@ -143,7 +143,7 @@ def _port(objects: Objects, ports: Range, change: Change, after: Values, found: 
     if found:
         return int(found.record.outputs["port"])
     kept = change.before.outputs.get("port", 0) if change.before else 0
-    return choose_port(after["bind"], change.id, objects.ports(besides=change.id), ports, kept)
+    return choose_port(after["bind"], objects.seed(change.id), objects.ports(besides=change.id), ports, kept)
 
 
 def _url(bind: str, port: int) -> str:

@@ -171,6 +171,19 @@ def test_one_broken_object_is_named_and_the_others_are_still_seen(stack: LocalSt
     path.write_text(whole, "utf-8")
 
 
+def test_a_process_whose_description_is_gone_is_named_and_never_swept_away(stack: LocalStack) -> None:
+    relay, replica, route = stack.lower(custom())
+    stack.make(relay, replica)
+    path = run_dir(stack, replica) / "object.json"
+    whole = path.read_text("utf-8")
+    path.unlink()
+    reading = stack.provider.observe(Scope("3f0c", "test", "default"))
+    assert [place.place for place in reading.unreadable] == [str(path)]
+    stack.make(route)
+    assert processes_in(run_dir(stack, replica))
+    path.write_text(whole, "utf-8")
+
+
 def test_a_run_killed_while_it_created_leaves_nothing_that_matters(stack: LocalStack) -> None:
     replica = only(stack.lower(custom()), "local_process")
     (stack.context.data / "run" / "half-made.0123").mkdir(parents=True)  # killed before it was described
