@@ -76,7 +76,7 @@ def _spell_out(word: str, flags: set[str]) -> str:
 
 def write_options(params: list[click.Parameter], ctx: click.Context, formatter: click.HelpFormatter) -> None:
     records = [
-        ("-help", "Show this text.") if param.name == "help" else record
+        ("-help", "Show this text.") if "--help" in param.opts else record
         for param in params
         if (record := param.get_help_record(ctx)) is not None
     ]

@@ -7,19 +7,19 @@ import click
 from infctl.cli.command import Command
 from infctl.cli.terminal import Terminal
 
-RC = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/completions/infctl.fish"}
+SHELLS = ("bash", "zsh", "fish")
+HELP = """Print the completion script of SHELL: bash, zsh or fish.
+
+\b
+For this shell:   eval "$(infctl completion bash)"
+For every shell:  the same line in ~/.bashrc
+"""
 
 
-@click.command("completion", cls=Command)
-@click.argument("shell", type=click.Choice(tuple(RC)))
+@click.command("completion", cls=Command, help=HELP)
+@click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_obj
 def command(terminal: Terminal, shell: str) -> int:
-    r"""Print the completion script of SHELL: bash, zsh or fish.
-
-    \b
-    For this shell:   eval "$(infctl completion bash)"
-    For every shell:  the same line in ~/.bashrc
-    """
     from click.shell_completion import get_completion_class
 
     from infctl.cli.main import root

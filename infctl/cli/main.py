@@ -18,14 +18,27 @@ from infctl.cli.terminal import Terminal
 
 # In the order of use; a command that is not built is not here.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "state": ("infctl.cli.state", "Look at state, and mend it by hand."),
+    "force-unlock": ("infctl.cli.force_unlock", "Take the lock of state from its holder."),
+    "workspace": ("infctl.cli.workspace", "Keep several states of one stack."),
+    "completion": ("infctl.cli.completion", "Print what a shell needs to complete infctl."),
     "version": ("infctl.cli.version", "Show the version of infctl."),
 }
-GROUPS: Final = frozenset[str]()  # commands that have commands of their own
+HELP: Final = """One inference.yaml says which models run, what they owe and where they may live.
+
+\b
+The usual order:
+  infctl init    write a stack that runs at once
+  infctl plan    show what would change
+  infctl apply   make exactly that change
+"""
+GROUPS: Final = frozenset({"state", "workspace"})  # commands that have commands of their own
 
 
 @click.group(
     cls=LazyGroup,
     table=COMMANDS,
+    help=HELP,
     invoke_without_command=True,
     context_settings={"help_option_names": ["--help"], "max_content_width": 100},
     options_metavar="[global options]",
@@ -36,14 +49,6 @@ GROUPS: Final = frozenset[str]()  # commands that have commands of their own
 @click.option("--version", cls=Flag, is_flag=True, help="The same as the command version.")
 @click.pass_context
 def root(ctx: click.Context, version: bool) -> int:
-    r"""One inference.yaml says which models run, what they owe and where they may live.
-
-    \b
-    The usual order:
-      infctl init    write a stack that runs at once
-      infctl plan    show what would change
-      infctl apply   make exactly that change
-    """
     if ctx.invoked_subcommand is not None:
         return 0
     if version:
