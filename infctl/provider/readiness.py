@@ -61,7 +61,7 @@ def _reason(failure: OSError | http.client.HTTPException, timeout: float) -> str
     if isinstance(failure, ConnectionRefusedError):
         return "nothing listens there yet"
     if isinstance(failure, TimeoutError):
-        return f"no answer within {timeout:.0f}s"
+        return f"no answer within {timeout:g}s"
     return str(failure) or type(failure).__name__
 
 

@@ -47,9 +47,9 @@ class FakeHarness:
         provider.world.put({**thing, "place": "one", "values": {}, "outputs": {}})
         return True
 
-    def break_place(self) -> bool:
+    def break_place(self) -> int:
         self.world.down.add("two")
-        return True
+        return 1  # of two replicas the second lives there
 
     def mend_place(self) -> None:
         self.world.down.clear()
