@@ -5,6 +5,7 @@ Knows nothing of when anything is started, stopped or asked.
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ DISTRIBUTION = "xllamacpp"  # the Python package that brings it
 ENGINE_CONFIG = "engine.json"
 LIFELINE = (sys.executable, "-P", "-m", "infctl_local.lifeline")  # it becomes the command, and ends with its supervisor
 
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # POSIX.1-2017, 3.235 Name
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -37,11 +40,16 @@ class Delivery:
 
 
 def deliver(run_dir: Path, env: Values) -> Delivery:
-    """Write the secrets that go as files, 0600, and return the environment that names them (NAME_FILE)."""
+    """Write the secrets that go as files, 0600, and return the environment that names them (NAME_FILE).
+
+    Raises ProviderError for a name that no environment variable can have, and that could leave the folder.
+    """
     plain: dict[str, str] = {}
     secret: dict[str, str] = {}
     folder = run_dir / SECRETS
     for name, value in env.items():
+        if not VARIABLE.fullmatch(name):
+            raise ProviderError(f"{name!r} cannot name an environment variable", hint="letters, digits and _ can")
         if not isinstance(value, Secret):
             plain[name] = str(value)
         elif value.ref is not None and value.ref.delivery == "env":

@@ -15,6 +15,7 @@ import pytest
 
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Do, Probe, Scope
+from infctl.secrets import Secret, SecretRef
 from infctl_local.provider import LocalTarget
 from infctl_local.record import STATUS
 from tests.contract.local.asking import answer, kill, pids, processes_in, run_dir
@@ -223,3 +224,12 @@ def test_an_engine_of_another_version_than_pinned_is_refused_with_the_way_on(sta
     with pytest.raises(ProviderError, match=r"1999\.1 is pinned") as caught:
         stack.do(Do.CREATE, replica)
     assert "lock -upgrade" in caught.value.diagnostics[0].hint
+
+
+@pytest.mark.parametrize("name", ["../../escape", "a b", "", "1A", "A=B"])
+def test_a_name_that_no_variable_can_have_writes_no_file(stack: LocalStack, name: str) -> None:
+    replica = only(stack.lower(custom()), "local_process")
+    env = {name: Secret("canary", SecretRef("token"))}
+    with pytest.raises(ProviderError, match="environment variable"):
+        stack.do(Do.CREATE, replica, after={**replica.values, "env": env})
+    assert not [p for p in stack.context.root.rglob("*") if p.is_file() and "canary" in p.read_text(errors="replace")]
