@@ -18,6 +18,9 @@ from infctl.cli.terminal import Terminal
 
 # In the order of use; a command that is not built is not here.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "plan": ("infctl.cli.plan", "Show what apply would change."),
+    "apply": ("infctl.cli.apply", "Make it so: plan, ask, do it."),
+    "destroy": ("infctl.cli.destroy", "Remove everything that infctl made here."),
     "state": ("infctl.cli.state", "Look at state, and mend it by hand."),
     "force-unlock": ("infctl.cli.force_unlock", "Take the lock of state from its holder."),
     "workspace": ("infctl.cli.workspace", "Keep several states of one stack."),

@@ -162,6 +162,7 @@ class ModelChange:
     memory_needed: int = 0
     memory_free: int = 0
     why_rollout: str = ""
+    memory: Values = field(default_factory=dict)  # the parts of one replica's, where they are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,7 @@ class Plan:
     unreachable: tuple[Unreadable, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
     outputs: Mapping[str, Any] = field(default_factory=dict)  # hello.url -> value, UNKNOWN or Ref
+    outputs_before: Mapping[str, Any] = field(default_factory=dict)  # those of changed models
     protected: tuple[str, ...] = ()
     secrets: Mapping[str, Values] = field(default_factory=dict)  # name -> source (env, file, command): references only
 

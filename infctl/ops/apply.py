@@ -1,0 +1,157 @@
+"""Owns making a plan true under the lock of state: one planned here and now, or one from a plan file.
+
+Knows no flag and no terminal: who must agree is asked through `agree`, what happens is told through `emit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infctl.apply.events import Listener
+from infctl.apply.executor import execute
+from infctl.apply.interrupt import Interrupt
+from infctl.apply.outcome import Outcome
+from infctl.apply.pin import stale
+from infctl.diagnostics import InfctlError
+from infctl.ops.plan import Planned, Report, plan_stack
+from infctl.ops.reading import Hear, Readings
+from infctl.ops.session import Session
+from infctl.plan.model import Plan
+from infctl.plan.refresh import refresh
+from infctl.plan.request import Request
+from infctl.state.model import State
+from infctl.state.store import Lease, Waiting
+
+if TYPE_CHECKING:
+    from infctl.plan.request import TargetView
+
+PARALLELISM = 10  # steps at a time, as Terraform
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a run goes about it. `lock_timeout` in seconds; `hear`, `report`, `waiting`, `emit` are told what happens,
+    `begin` is called when all is agreed and nothing is left but to do it.
+    """
+
+    parallelism: int = PARALLELISM
+    lock_timeout: float = 0.0
+    interrupt: Interrupt | None = None
+    hear: Hear = lambda _event: None
+    report: Report = lambda _path, _done, _all: None
+    waiting: Waiting | None = None
+    begin: Callable[[], None] = lambda: None
+    emit: Listener = lambda _event: None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came of it. `outcome` is None where nothing was done: the plan is empty, or was not agreed to."""
+
+    plan: Plan
+    outcome: Outcome | None = None
+    agreed: bool = True
+
+
+def apply_stack(
+    session: Session, request: Request, agree: Callable[[Planned], bool], way: Way, *, look: bool = True
+) -> Applied:
+    """Plan what `request` asks and make it true, under one lease. Raises InfctlError for what stops it before."""
+    operation = "destroy" if request.mode.value == "destroy" else "apply"
+    with session.lock(operation, timeout=way.lock_timeout, waiting=way.waiting) as lease:
+        planned = plan_stack(session, request, look=look, hear=way.hear, report=way.report)
+        agreed = agree(planned)
+        if not agreed or planned.plan.is_empty:
+            return Applied(planned.plan, None, agreed)
+        return Applied(planned.plan, _run(session, planned.plan, lease, way, planned.views))
+
+
+def apply_plan(session: Session, plan: Plan, way: Way) -> Applied:
+    """Make a plan from a file true, never planning again.
+
+    Raises InfctlError (plan-stale: everything that is not as the plan saw it).
+    """
+    with session.lock("apply", timeout=way.lock_timeout, waiting=way.waiting) as lease:
+        state = _state_for(session, plan)
+        session.open_providers(state, plan.targets)
+        views = Readings(session, state, way.hear).finish()
+        live = {seen.id: seen for view in views.values() for seen in view.observed}
+        have = {name: view.inventory for name, view in views.items()}
+        problems = stale(plan, state, live, have, _facts(session, plan, way.report))
+        if problems:
+            raise InfctlError(*problems, *_unreadable(plan, views))
+        if plan.is_empty:
+            return Applied(plan)
+        return Applied(plan, _run(session, plan, lease, way, views))
+
+
+def _run(session: Session, plan: Plan, lease: Lease, way: Way, views: Mapping[str, TargetView]) -> Outcome:
+    way.begin()
+    state = session.store.load().current
+    if state is None:
+        state = State(plan.lineage, plan.stack, plan.workspace, infctl_version=plan.infctl_version)
+        lease.commit(state)
+    return execute(
+        plan,
+        refresh(state, views),  # a killed run may have made objects whose outputs nobody wrote down
+        lease,
+        session.providers,
+        secrets=session.secret_reader(plan.secrets),
+        digest_key=session.store.digest_key() if plan.secrets else b"",
+        parallelism=way.parallelism,
+        emit=way.emit,
+        interrupt=way.interrupt,
+    )
+
+
+def _state_for(session: Session, plan: Plan) -> State:
+    """Return the state to compare the plan with; where nothing ever ran, the one that the plan was made for."""
+    found = session.store.load().current
+    if found is None and plan.serial == 0:
+        return State(plan.lineage, plan.stack, plan.workspace)
+    return found if found is not None else session.state()
+
+
+def _facts(session: Session, plan: Plan, report: Report) -> Mapping[str, Any]:
+    """Return what the plan's assumptions about files and secrets are now; those that cannot be told are left out."""
+    facts: dict[str, Any] = {}
+    for assumption in plan.assumptions:
+        kind, _, name = assumption.what.partition(":")
+        try:
+            if kind == "checksum":
+                facts[assumption.what] = _checksum(session.root, name, report)
+            elif kind == "secret":
+                read = session.secret_reader(plan.secrets)
+                facts[assumption.what] = read(name).digest(session.store.digest_key())
+        except (InfctlError, OSError):
+            continue
+    return facts
+
+
+def _checksum(root: Path, uri: str, report: Report) -> str:
+    from infctl.desired.checksum import Cache, sha256_of
+    from infctl.engines.model_file import path_of
+    from infctl.ops.plan import CACHE
+    from infctl.state.workspaces import FOLDER
+
+    path = path_of(uri, root)
+    known = Cache(root / FOLDER / CACHE).get(path, path.stat())
+    found: str = known["sha256"] if known else sha256_of(path, report)
+    return found
+
+
+def _unreadable(plan: Plan, views: Mapping[str, TargetView]) -> tuple[Any, ...]:
+    """Return an error for each place that can no longer be read: why an object looks gone."""
+    from infctl.diagnostics import error
+    from infctl.plan.planner import UNREACHABLE
+
+    known = {place.place for place in plan.unreachable}
+    return tuple(
+        error(UNREACHABLE, f"{place.place} could not be read", place.reason, hint=place.hint or UNREACHABLE.remedy)
+        for view in views.values()
+        for place in view.unreadable
+        if place.place not in known
+    )

@@ -1,0 +1,181 @@
+"""Owns one opened stack: its file, its state, its providers, and their closing.
+
+Every use case starts from a Session. Knows no plan, no command and no terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from infctl.diagnostics import Code, InfctlError, error
+from infctl.ops.stores import open_store, who
+from infctl.ops.where import Where
+from infctl.provider import registry
+from infctl.provider.protocol import Context, Provider
+from infctl.provider.values import Values
+from infctl.state import workspaces
+from infctl.state.model import State
+from infctl.state.store import Lease, Store, Waiting, new_state
+
+if TYPE_CHECKING:
+    from infctl.plan.model import TargetRef
+    from infctl.secrets import Secret
+    from infctl.spec.secrets import SecretSource
+    from infctl.spec.stack import Stack
+
+NOT_INSTALLED = Code(
+    "provider-not-installed",
+    "State or a plan names a type of target that no installed provider serves.",
+    "Install the provider that the message names, then run the same command again.",
+)
+NO_STATE = Code(
+    "no-state",
+    "There is no state here, so there is nothing to show or to go back to.",
+    "Change to the stack's folder (-chdir=DIR), or make something with `infctl apply`.",
+)
+DATA = "targets"  # ROOT/.infctl/WORKSPACE/targets/NAME: a provider's private folder
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a target is reached: the provider's type and its config, no secret in it."""
+
+    type: str
+    config: Values
+
+
+@dataclass
+class Session:
+    """One stack in one workspace. `stack` is None where its file was not asked for, or is gone."""
+
+    where: Where
+    store: Store
+    stack: Stack | None = None
+    providers: dict[str, Provider] = field(default_factory=dict)
+    reaches: dict[str, Reach] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, where: Where, *, stack: bool = True) -> Self:
+        """Return the session of the stack that `where` names. Without `stack` its file need not be there.
+
+        Raises InfctlError: everything that is wrong with the file, or with the workspace.
+        """
+        found = load(where) if stack or where.has_file else None
+        root = found.root if found is not None else where.root
+        return cls(where, open_store(root, where.env), found)
+
+    @property
+    def root(self) -> Path:
+        return self.stack.root if self.stack is not None else self.where.root
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for provider in self.providers.values():
+            provider.close()
+        self.providers.clear()
+
+    # ------------------------------------------------------------ state
+
+    def state(self) -> State:
+        """Return what is remembered now, an empty state of a new lineage where nothing is."""
+        found = self.store.load().current
+        if found is not None:
+            return found
+        name = self.stack.name if self.stack is not None else ""
+        return new_state(name, self.store.workspace)
+
+    def known_state(self) -> State:
+        """Return what is remembered. Raises InfctlError (no-state) where nothing is."""
+        found = self.store.load().current
+        if found is None:
+            raise InfctlError(error(NO_STATE, f"There is no state at {self.store.location}", hint=NO_STATE.remedy))
+        return found
+
+    def lock(self, operation: str, *, timeout: float, waiting: Waiting | None = None) -> Lease:
+        return self.store.lock(who(), operation, timeout=timeout, waiting=waiting)
+
+    # ------------------------------------------------------------ targets
+
+    def open_providers(self, state: State, targets: tuple[TargetRef, ...] = ()) -> Mapping[str, Provider]:
+        """Open every target of the file, of `targets` (a plan's) and of `state`, each once; nothing is contacted yet.
+
+        A target that left the file is reached as state remembers it, so that it can still be emptied.
+        """
+        if self.stack is not None:
+            for target in self.stack.targets.values():
+                self._open(target.name, Reach(target.type, _config_values(target.config)), state, target.config)
+        for ref in targets:
+            self._open(ref.name, Reach(ref.type, ref.config), state)
+        for thing in state.resources.values():
+            if thing.target not in self.providers:
+                self._open(thing.target, Reach(thing.reach["type"], thing.reach["config"]), state)
+        return self.providers
+
+    def _open(self, name: str, reach: Reach, state: State, config: Any = None) -> None:
+        if name in self.providers:
+            return
+        if reach.type not in registry.installed():
+            raise InfctlError(
+                error(NOT_INSTALLED, f"No provider for targets of type {reach.type!r} is installed",
+                      f"target.{name} needs it", hint=f"run: pip install infctl_{reach.type}", address=f"target.{name}")
+            )  # fmt: skip
+        made = registry.load(reach.type)
+        context = Context(
+            name, state.stack, state.workspace, state.lineage, self.root,
+            self.root / workspaces.FOLDER / state.workspace / DATA / name,
+        )  # fmt: skip
+        self.providers[name] = made(config if config is not None else made.config.model_validate(reach.config), context)
+        self.reaches[name] = reach
+
+    # ------------------------------------------------------------ secrets
+
+    def secret_reader(self, sources: Mapping[str, Values] | None = None) -> Callable[[str], Secret]:
+        """Return what gives a secret's value by its name; `sources` are a plan's, else the file's are used."""
+        from infctl.spec.secrets import resolve_secret
+
+        stack = self.stack
+        known = stack.secrets if stack is not None else {}
+
+        def read(name: str) -> Secret:
+            source = source_from(name, sources[name]) if sources and name in sources else known[name]
+            return resolve_secret(source, self.root, self.where.env)
+
+        return read
+
+
+def _config_values(config: Any) -> Values:
+    found: Values = config.model_dump(mode="json")
+    return found
+
+
+def load(where: Where) -> Stack:
+    """Return the stack that `where` names. Raises InfctlError with every problem of its files."""
+    from infctl.spec.stack import Inputs, load_stack
+    from infctl.spec.types import InstalledTypes
+
+    inputs = Inputs(where.root, where.files, where.variables, where.var_files, where.env)
+    return load_stack(inputs, InstalledTypes())
+
+
+def source_values(source: SecretSource) -> Values:
+    """Return where a secret comes from as plain values, for a plan: a reference, never the value."""
+    found = {"env": source.env, "file": source.file, "command": source.command}
+    return {key: value for key, value in found.items() if value}
+
+
+def source_from(name: str, values: Values) -> SecretSource:
+    """Return what `source_values` was given."""
+    from infctl.spec.secrets import SecretSource
+
+    return SecretSource(name, values.get("env", ""), values.get("file", ""), tuple(values.get("command", ())))

@@ -1,0 +1,191 @@
+"""Owns the plan as text: what changes and why, model by model, then one line per object, then the sum of it.
+
+Renders the JSON view's value, so JSON can never lag. Plain strings: ten thousand lines in a third of a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from infctl.views.diagnostics import show_diagnostic
+from infctl.views.plan_model import show_model
+from infctl.views.style import Style, columns, count
+from infctl.views.values import KNOWN_AFTER_APPLY, word
+
+View = dict[str, Any]
+SYMBOLS: Final = {
+    "create": "+",
+    "update": "~",
+    "delete": "-",
+    "replace": "-/+",
+    "replace-beside": "+/-",
+    "forget": ".",
+}
+_COLORS: Final = {"+": "green", "~": "yellow", "-": "red", "-/+": "red", "+/-": "green", ".": "dim"}
+_WIDEST: Final = 56  # columns of an address to which the others are aligned
+_FIELDS: Final = 6  # fields of one object that are listed; more are counted
+_LEGEND: Final = (
+    ("create", "+ create"),
+    ("update", "~ update in place"),
+    ("replace-beside", "+/- replace, the new one first"),
+    ("replace", "-/+ replace, the old one first"),
+    ("delete", "- destroy"),
+    ("forget", ". forget, it is gone already"),
+)
+
+
+def show_plan(view: View, style: Style) -> list[str]:
+    """Return a plan as text, without what is said after it (see `show_next`)."""
+    lines: list[str] = []
+    for part in (
+        _drift(view, style),
+        _changes(view, style),
+        _outputs(view, style),
+        _sentences(view, style),
+        [line for shown in view["infctl"]["warnings"] for line in ("", *show_diagnostic(shown, style))],
+    ):
+        lines += part
+        if part and part[-1]:
+            lines.append("")
+    return [*lines, *_sum(view, style)]
+
+
+def _changes(view: View, style: Style) -> list[str]:
+    changes = [change for change in view["resource_changes"] if change["infctl"]["action"] != "no-op"]
+    if not changes and not view["infctl"]["models"]:
+        return []
+    used = {change["infctl"]["action"] for change in changes}
+    lines = ["infctl will perform the following actions:"]
+    lines.append(style.paint(f"  ({', '.join(words for action, words in _LEGEND if action in used)})", "dim"))
+    width = min(_WIDEST, max((len(change["address"]) for change in changes), default=0))
+    by_model: dict[str, list[View]] = {}
+    for change in changes:
+        by_model.setdefault(change["infctl"]["model"], []).append(change)
+    for name, model in view["infctl"]["models"].items():
+        own = by_model.pop(name, [])
+        lines += ["", *show_model(name, model, own, style), ""]
+        told = {tuple(field["path"]) for field in model["fields"]}
+        for change in own:
+            lines += _resource(change, width, told, style)
+    for own in by_model.values():
+        lines.append("")
+        for change in own:
+            lines += _resource(change, width, set(), style)
+    return lines
+
+
+def _resource(change: View, width: int, told: set[tuple[str, ...]], style: Style) -> list[str]:
+    """Return one object's line; an update lists its fields, a replacement names those its model did not tell."""
+    action = change["infctl"]["action"]
+    symbol = SYMBOLS[action]
+    address = change["address"]
+    what = _what(change, told)
+    head = style.paint(symbol.rjust(3), _COLORS[symbol])
+    if 4 + max(width, len(address)) + 2 + len(what) > style.width:
+        lines = [f"{head} {address}", *style.wrap(what, "      ")] if what else [f"{head} {address}"]
+    else:
+        lines = [f"{head} {address.ljust(width)}  {what}".rstrip()]
+    if action == "update":
+        lines += _fields(change["infctl"]["fields"], style)
+    return lines
+
+
+def _what(change: View, told: set[tuple[str, ...]]) -> str:
+    ours = change["infctl"]
+    action, reason = ours["action"], ours["reason"]
+    if action in {"replace", "replace-beside"}:
+        order = "new before old" if action == "replace-beside" else "old before new"
+        names = dict.fromkeys(field["path"][0] for field in ours["fields"] if tuple(field["path"]) not in told)
+        because = ", ".join(names) if ours["fields"] else reason
+        return f"replaced, {order} ({because})" if because else f"replaced, {order}"
+    words = {
+        "create": "created",
+        "update": "updated in place" if ours["fields"] else "started again",
+        "delete": "destroyed",
+        "forget": "leaves state",
+    }[action]
+    return f"{words} ({reason})" if reason else words
+
+
+def _fields(fields: list[View], style: Style) -> Iterator[str]:
+    rows = [(".".join(field["path"]), arrow(field)) for field in fields[:_FIELDS]]
+    for line in columns(rows, gap=3):
+        yield style.cut(f"        {line}")
+    if len(fields) > _FIELDS:
+        yield f"        and {count(len(fields) - _FIELDS, 'more field')}"
+
+
+def arrow(field: View) -> str:
+    """Return a field's change as `old → new`."""
+    after = KNOWN_AFTER_APPLY if field["after_unknown"] else word(field["after"])
+    return f"{word(field['before'])} → {after}"
+
+
+def _drift(view: View, style: Style) -> list[str]:
+    found = view["resource_drift"]
+    if not found:
+        return []
+    lines = [style.paint("Changed outside of infctl since the last apply:", "bold"), ""]
+    width = min(_WIDEST, max(len(drift["address"]) for drift in found))
+    for drift in found:
+        kind = drift["infctl"]["kind"]
+        words = {"gone": "is gone", "stopped": "has stopped", "changed": "has changed"}.get(kind, kind)
+        lines.append(f"  {style.paint('~', 'yellow')} {drift['address'].ljust(width)}  {words}")
+        lines += _fields(drift["infctl"]["fields"], style)
+    return lines
+
+
+def _outputs(view: View, style: Style) -> list[str]:
+    changes = view["output_changes"]
+    if not changes or len(changes) > 3 * 20:
+        return []
+    rows = []
+    for name, change in changes.items():
+        action = change["actions"][0]
+        after = KNOWN_AFTER_APPLY if change["after_unknown"] else word(change["after"])
+        text = after if action == "create" else f"{word(change['before'])} → {after}"
+        rows.append((SYMBOLS[action], name, text if action != "delete" else word(change["before"])))
+    return ["Outputs:", *(style.cut(f"  {line}") for line in columns(rows))]
+
+
+def _sentences(view: View, style: Style) -> list[str]:
+    ours = view["infctl"]
+    said = [f"model.{move['from']} is now model.{move['to']}: nothing is restarted for it." for move in ours["moved"]]
+    said += [f"Held: {hold}. (apply -release=MODEL lets it go)" for hold in ours["holds"]]
+    said += [f"Not read: {u['place']}: {u['reason']}; what is there stays untouched." for u in ours["unreachable"]]
+    said += [f"Note: {note}" for note in ours["notes"]]
+    return [line for sentence in said for line in style.wrap(sentence, hanging="  ")]
+
+
+def _sum(view: View, style: Style) -> list[str]:
+    ours = view["infctl"]
+    total = ours["summary"]
+    if ours["mode"] == "refresh-only":
+        return _sum_of_refresh(view, style)
+    changed = any(change["infctl"]["action"] != "no-op" for change in view["resource_changes"])
+    if not changed:
+        if ours["moved"] or ours["forgotten_models"] or ours["models"]:
+            return [style.paint("No objects change: apply writes to state what is said above.", "bold")]
+        if ours["mode"] == "destroy":
+            return [style.paint("No changes. ", "bold", "green") + "There is nothing to destroy."]
+        return [style.paint("No changes. ", "bold", "green") + "What runs is what the file asks for."]
+    line = f"{total['add']:,} to add, {total['change']:,} to change, {total['remove']:,} to destroy."
+    lines = [style.paint("Plan:", "bold") + f" {line}"]
+    dark = [name for name, model in ours["models"].items() if model["downtime"]]
+    if dark and ours["mode"] != "destroy":
+        lines += style.wrap(f"Downtime: {', '.join(dark)} will not answer for a while.")
+    elif any(model["rollout"] in {"surge", "rolling"} for model in ours["models"].values()):
+        lines.append("Downtime: none.")
+    return lines
+
+
+def _sum_of_refresh(view: View, style: Style) -> list[str]:
+    ours = view["infctl"]
+    if not ours["refreshed"] and not ours["forget"] and not view["resource_drift"]:
+        return [style.paint("No changes. ", "bold", "green") + "State says what the world is."]
+    changed, gone = len(ours["refreshed"]), len(ours["forget"])
+    return style.wrap(
+        f"Applying this plan changes nothing in the world: state takes in {count(changed, 'object')} as it is now, "
+        f"and forgets {count(gone, 'object')} that is gone."
+    )

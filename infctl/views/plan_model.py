@@ -1,0 +1,118 @@
+"""Owns the block of a plan that says what happens to one model: what changes, memory, placement, rollout."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from infctl.views.style import Style, bytes_text, columns, count
+from infctl.views.values import KNOWN_AFTER_APPLY, word
+
+View = dict[str, Any]
+_LABEL: Final = 11  # columns of "placement  "
+_HASH: Final = 7  # hex digits of a checksum, as git shows them
+_NEVER_SHOWN: Final = frozenset({"model_sha256"})  # said in words instead
+_IN_BYTES: Final = frozenset({"memory"})
+_WHY_WIDTH: Final = 120  # columns from which on the reason stands beside the change
+
+
+def show_model(name: str, model: View, changes: list[View], style: Style) -> list[str]:
+    """Return the block of `name`; `changes` are its objects', which know why a field forces a replacement."""
+    lines = [style.paint(f"  # model.{name} {_headline(model)}", "bold")]
+    if model["template"]:
+        lines.append(style.cut(f"    {_identity(model['template'])}"))
+    lines += _fields(model, changes, style)
+    if model["replicas_after"]:
+        lines += _label("memory", _memory(model), style)
+        lines += _label("placement", " · ".join(f"{target} {n}" for target, n in model["where"].items()), style)
+    rollout = _rollout(model)
+    return lines + (_label("rollout", rollout, style) if rollout else [])
+
+
+def _headline(model: View) -> str:
+    before, after = model["revision_before"], model["revision_after"]
+    was, will = model["replicas_before"], model["replicas_after"]
+    if model["action"] == "delete":
+        return f"will be destroyed: r{before}, {count(was, 'replica')}" if before else "will be destroyed"
+    replicas = count(will, "replica") if was == will or not was else f"{was} → {count(will, 'replica')}"
+    if model["action"] == "create":
+        return f"will be created: r{after}, {replicas}"
+    if before == after:
+        return f"will be changed: r{after}, {replicas}"
+    if not model["fields"]:
+        return f"will be restarted as r{after}: {replicas}"
+    return f"will {'go back' if after < before else 'be updated'}: r{before} → r{after}, {replicas}"
+
+
+def _identity(template: View) -> str:
+    """Return what runs, in one line: model, engine and its version, arguments."""
+    checksum = template.get("model_sha256", "")
+    model = template["model_uri"] + (f" @ {checksum[:_HASH]}" if checksum else "")
+    engine = f"{template['engine']} {template['engine_version']}".strip()
+    arguments = [f"{key} {word(value)}" for key, value in template["args"].items()]
+    return " · ".join(part for part in (model, template.get("image", ""), engine, *arguments) if part)
+
+
+def _fields(model: View, changes: list[View], style: Style) -> list[str]:
+    """Return what changes, old to new; the reason stands beside it where there is room, else below."""
+    reasons = {
+        tuple(field["path"]): field["why"] for change in changes for field in change["infctl"]["fields"] if field["why"]
+    }
+    fields = [field for field in model["fields"] if field["path"][-1] not in _NEVER_SHOWN]
+    if len(fields) < len(model["fields"]):
+        fields = [*fields, *(field for field in model["fields"] if field["path"][-1] in _NEVER_SHOWN)]
+    rows = [(".".join(f["path"]), _arrow(f), _reason(f, reasons)) for f in fields]
+    wide = columns(rows)
+    if all(len(line) + 6 <= style.width for line in wide):
+        return [f"      {line}" for line in wide]
+    narrow = columns([row[:2] for row in rows])
+    lines = []
+    for line, (_, _, why) in zip(narrow, rows, strict=True):
+        lines.append(style.cut(f"      {line}"))
+        if why:
+            lines += style.wrap(why, "          ")
+    return lines
+
+
+def _reason(field: View, reasons: dict[tuple[str, ...], str]) -> str:
+    path = tuple(field["path"])
+    return (
+        field["why"] or reasons.get(path, "") or reasons.get(("model", *path[1:]) if path[0] == "model_uri" else (), "")
+    )
+
+
+def _arrow(field: View) -> str:
+    if field["path"][-1] in _IN_BYTES and isinstance(field["before"], int) and isinstance(field["after"], int):
+        return f"{bytes_text(field['before'])} → {bytes_text(field['after'])}"
+    after = KNOWN_AFTER_APPLY if field["after_unknown"] else word(field["after"])
+    return f"{word(field['before'])} → {after}"
+
+
+def _memory(model: View) -> str:
+    parts, need, free = model["memory"], model["memory_needed"], model["memory_free"]
+    said = []
+    if parts:
+        figures = [("weights", parts["weights"]), ("kv", parts["kv"]), ("other", parts["compute"] + parts["process"])]
+        total = f"{'' if parts['exact'] else 'at most '}{bytes_text(parts['total'])}"
+        said.append(f"{' + '.join(f'{bytes_text(size)} {name}' for name, size in figures)} = {total} a replica")
+    if need:
+        said.append(f"{bytes_text(need)} needed of {bytes_text(free)} free" if free else f"{bytes_text(need)} needed")
+    return "; ".join(said)
+
+
+def _rollout(model: View) -> str:
+    why = f" ({model['why_rollout']})" if model["why_rollout"] else ""
+    return {
+        "first": "one replica first; the others when it has answered" if model["replicas_after"] > 1 else "",
+        "surge": f"new beside old, one switch when all have answered, no downtime{why}",
+        "rolling": f"a few at a time beside the old, no downtime, both revisions answer meanwhile{why}",
+        "drain-and-swap": (
+            f"each old replica goes before its successor comes, "
+            f"{'down meanwhile' if model['downtime'] else 'fewer replicas meanwhile'}{why}"
+        ),
+    }.get(model["rollout"], "")
+
+
+def _label(label: str, text: str, style: Style) -> list[str]:
+    if not text:
+        return []
+    return style.wrap(text, f"    {label.ljust(_LABEL)}", " " * (4 + _LABEL))

@@ -1,0 +1,119 @@
+"""Owns how a run looks while it goes on: one line of text per event that a person wants to read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from infctl.apply.events import (
+    Event,
+    GateFailed,
+    GatePassed,
+    GateWaiting,
+    Interrupted,
+    ModelDone,
+    StepDone,
+    StepEvent,
+    StepFailed,
+    StepLeft,
+    StepProgress,
+    StepRetried,
+    StepSkipped,
+    StepStarted,
+    StillRunning,
+    UndoDone,
+    UndoStarted,
+)
+from infctl.views.style import Style, bytes_text, count, seconds_text
+
+_BEGUN: Final = {
+    "create": "starting", "update": "updating", "switch": "switching over", "drain": "draining",
+    "stop": "stopping", "delete": "removing",
+}  # fmt: skip
+_DONE: Final = {
+    "create": "created", "update": "updated", "switch": "switched over", "drain": "drained", "stop": "stopped",
+    "delete": "removed",
+}  # fmt: skip
+_LOG_LINES: Final = 20  # of a failed object's last words
+_WHO, _PLACE = 12, 14  # columns; longer names push the rest
+
+
+def show_event(event: Event, style: Style) -> list[str]:
+    """Return the lines of `event`; none for one that says nothing new."""
+    if isinstance(event, StepEvent):
+        return _show_step(event, style)
+    if isinstance(event, ModelDone):
+        words = f"{event.model} r{event.revision} serves" if event.revision else f"{event.model} is gone"
+        return [style.paint(words, "green")]
+    if isinstance(event, UndoStarted):
+        back = f"to r{event.back_to}" if event.back_to else "to nothing"
+        return [
+            style.paint(f"{event.model} r{event.revision}: going back {back}, {count(event.steps, 'step')}", "yellow")
+        ]
+    if isinstance(event, UndoDone):
+        if event.failures:
+            return [style.paint(f"{event.model}: going back failed in {count(len(event.failures), 'place')}", "red")]
+        serves = f"r{event.back_to} serves" if event.back_to else "nothing of it runs"
+        return [style.paint(f"{event.model}: back, {serves}", "yellow")]
+    if isinstance(event, Interrupted):
+        return [style.paint(f"Stopping ({event.reason}): nothing new is started, waits end within {event.grace:.0f}s. "
+                            "Once more to stop at once; nothing is lost either way.", "yellow")]  # fmt: skip
+    return []
+
+
+def _show_step(event: StepEvent, style: Style) -> list[str]:
+    words = said(event)
+    if not words:
+        return []
+    time = f"  {style.paint(seconds_text(event.seconds), 'dim')}" if event.seconds >= 1 else ""
+    text = style.cut(f"{label(event)}{words}", 8)
+    if isinstance(event, (StepFailed, GateFailed)):
+        text = style.paint(text, "red")
+    lines = [f"{text}{time}"]
+    if isinstance(event, GateFailed) and event.log:
+        lines.append("      its last lines:")
+        lines += (f"        {style.cut(line, 8)}" for line in event.log[-_LOG_LINES:])
+    return lines
+
+
+def label(event: StepEvent) -> str:
+    """Return whose step it is: `hello r1     local/0       `."""
+    if not event.model:
+        return f"  {str(event.address).ljust(_WHO + _PLACE)} "
+    who = f"{event.model} r{event.revision}" if event.revision else event.model
+    place = event.address.key if "/" in event.address.key else event.address.kind
+    return f"  {who.ljust(_WHO)} {place.ljust(_PLACE)}"
+
+
+def said(event: StepEvent) -> str:  # noqa: C901, PLR0911  # one sentence per kind of event
+    """Return what an event says, without whose step it is."""
+    undo = "taking back: " if event.step.startswith("undo-") else ""
+    if isinstance(event, StepStarted):
+        again = " (an earlier run began it)" if event.resuming else ""
+        return f"{undo}{_BEGUN.get(event.do, event.do)}{again}"
+    if isinstance(event, StepProgress):
+        return f"{event.phase}{_amount(event)}{f': {event.detail}' if event.detail else ''}"
+    if isinstance(event, GateWaiting):
+        return f"waiting for an answer{f': {event.detail}' if event.detail else ''}"
+    if isinstance(event, GatePassed):
+        return f"{undo}answers{f': {event.detail}' if event.detail else ''}"
+    if isinstance(event, GateFailed):
+        return f"never answered: {event.detail}"
+    if isinstance(event, StepDone):
+        return f"{undo}{_DONE.get(event.do, event.do)}"
+    if isinstance(event, StepFailed):
+        return f"failed: {event.reason}"
+    if isinstance(event, StepRetried):
+        return f"again: {event.reason}"
+    if isinstance(event, StillRunning):
+        return "still waiting for an answer" if event.phase == "gate" else f"still {_BEGUN.get(event.do, event.do)}"
+    if isinstance(event, StepSkipped):
+        return "not started"
+    return "not waited for" if isinstance(event, StepLeft) else ""
+
+
+def _amount(event: StepProgress) -> str:
+    if not event.total:
+        return ""
+    if event.unit == "bytes":
+        return f" {bytes_text(event.done)} of {bytes_text(event.total)}"
+    return f" {event.done:,} of {event.total:,} {event.unit}".rstrip()

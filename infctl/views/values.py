@@ -1,0 +1,81 @@
+"""Owns how one value looks in a plan: as JSON without references or secrets, and as a short word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from infctl.provider.values import Ref
+from infctl.secrets import SecretRef, Unknown
+
+KNOWN_AFTER_APPLY: Final = "(known after apply)"
+SENSITIVE: Final = "(sensitive)"
+_SHORT: Final = 60  # characters of a value that are shown beside an arrow
+_DIGEST: Final = 40  # hex digits from which on a text is a checksum, of which twelve are enough
+_SHOWN: Final = 12
+
+
+def reference_text(ref: Ref) -> str:
+    """Return a reference as the address and output it points at."""
+    return f"{ref.address}.{ref.path}"
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON a reader understands: references and secrets by what they name."""
+    if isinstance(value, Ref):
+        return reference_text(value)
+    if isinstance(value, SecretRef):
+        return f"secret://{value.name}"
+    if isinstance(value, Unknown):
+        return None
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def unknown(value: Any, before: Any = None) -> Any:
+    """Return Terraform's `after_unknown`: true where only apply can tell; a reference that stays is known."""
+    if isinstance(value, Unknown):
+        return True
+    if isinstance(value, Ref):
+        return value != before
+    if isinstance(value, Mapping):
+        known = before if isinstance(before, Mapping) else {}
+        found = {key: unknown(item, known.get(key)) for key, item in value.items()}
+        return {key: item for key, item in found.items() if item not in (False, {}, [])}
+    if isinstance(value, (list, tuple)):
+        past = before if isinstance(before, (list, tuple)) else ()
+        found_list = [unknown(item, past[i] if i < len(past) else None) for i, item in enumerate(value)]
+        return found_list if any(item not in (False, {}, []) for item in found_list) else []
+    return False
+
+
+def sensitive(value: Any) -> Any:
+    """Return Terraform's `before_sensitive` and `after_sensitive`: true where a secret stands."""
+    if isinstance(value, SecretRef):
+        return True
+    if isinstance(value, Mapping):
+        found = {key: sensitive(item) for key, item in value.items()}
+        return {key: item for key, item in found.items() if item not in (False, {}, [])}
+    if isinstance(value, (list, tuple)):
+        items = [sensitive(item) for item in value]
+        return items if any(item not in (False, {}, []) for item in items) else []
+    return False
+
+
+def word(value: Any) -> str:
+    """Return one JSON value as a short word: `none`, `8192`, `"chat"`, `["a", "b"]`, a checksum's beginning."""
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        if len(value) >= _DIGEST and all(char in "0123456789abcdef" for char in value):
+            return f"{value[:_SHOWN]}…"
+        text = value if value and " " not in value else json.dumps(value, ensure_ascii=False)
+    else:
+        text = json.dumps(value, ensure_ascii=False)
+    if len(text) > _SHORT and isinstance(value, (list, tuple, Mapping)):
+        return f"{{{len(value)} entries}}" if isinstance(value, Mapping) else f"[{len(value)} items]"
+    return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
