@@ -51,7 +51,7 @@ def decide(stack: Stack, facts: Facts) -> Decisions:
         if asked is not None and asked not in facts.files:
             if asked not in blamed:
                 blamed.add(asked)
-                problems += _placed(facts.problems.get(asked) or _unserved_uri(asked[0]), model.name, "uri")
+                problems += _placed(facts.problems[asked], model.name, "uri")
             continue
         file = facts.files[asked] if asked else None
         inputs = inputs_of(model)

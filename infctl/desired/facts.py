@@ -50,8 +50,6 @@ def gather(stack: Stack, cache: Path, report: Report) -> Facts:
     problems: dict[Asked, tuple[Diagnostic, ...]] = {}
     for each in asked:
         uri, header = each
-        if not uri.startswith("file:"):
-            continue
         try:
             files[each] = _look(uri, path_of(uri, stack.root), kept, report, header=header)
         except InfctlError as problem:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infctl.diagnostics import Code, Diagnostic, did_you_mean, error
+from infctl.spec.paths import show
 
 BAD_ENGINE_ARG = Code(
     "bad-engine-arg",
@@ -43,7 +44,7 @@ def check_args(
     found = []
     for name, value in args.items():
         argument = known.get(name)
-        where = f"{path}.{name}"
+        where = show((path, name))
         if argument is None:
             detail, hint = f"not an argument of {engine}", did_you_mean(name, known) or BAD_ENGINE_ARG.remedy
             found.append(error(BAD_ENGINE_ARG, "Unknown engine argument", detail, hint=hint, path=where))

@@ -7,32 +7,22 @@ provider hands them over is its own business. Pure.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from infctl.diagnostics import Code, Diagnostic, Severity, error, warning
-from infctl.engines.arguments import BAD_ENGINE_ARG, INT32_MAX, EngineArg, check_args
+from infctl.diagnostics import Diagnostic, did_you_mean, error
+from infctl.engines.arguments import INT32_MAX, EngineArg, check_args
 from infctl.engines.gguf import Header
 from infctl.engines.model_file import ModelFile
-from infctl.engines.setup import Setup
+from infctl.engines.setup import UNFIT_FOR_ENGINE, Setup
 
 if TYPE_CHECKING:
     from infctl.spec.model import Model
 
-QUANTIZATION_DIFFERS = Code(
-    "quantization-differs",
-    "The model file is not quantized as the file asks.",
-    "Name a file of that quantization, or leave `quantization` out: a GGUF file brings its own.",
-)
-CONTEXT_UNTRAINED = Code(
-    "context-untrained",
-    "A request may be longer than what the model was trained with; llama.cpp serves it, but answers lose sense.",
-    "Lower `max_model_len`, or say how positions are scaled with engine_args.rope_scaling.",
-)
-
 NAME = "llama.cpp"
 DISTRIBUTION = "xllamacpp"  # the Python package that brings it for the embedded engine
+TASKS = ("generate", "embed")
 METRICS_PATH = "/metrics"
 METRICS: Mapping[str, str] = MappingProxyType(
     {
@@ -45,6 +35,7 @@ METRICS: Mapping[str, str] = MappingProxyType(
 DEFAULT_CONTEXT = 4_096  # tokens of one request, where max_model_len is not given and the model was trained for more
 DEFAULT_SLOTS = 4  # requests at once; what llama.cpp's server takes where -np is not given
 MOST_SLOTS = 256  # LLAMA_MAX_SEQ of src/llama-cparams.h
+_PLAIN = frozenset({"F32", "F16", "BF16"})  # not quantized
 CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 
 ARGS: Mapping[str, EngineArg] = MappingProxyType(
@@ -113,33 +104,41 @@ def why_not(header: Header) -> str:
 
 def set_up(model: Model, file: ModelFile) -> Setup:
     """Return the setup for serving `file` as `model` asks. Pure; depends on `file` and on `asking(model)` only."""
-    problems = [*check_args(model.engine_args, ARGS, engine=NAME, path="engine_args")]
-    problems += _check_quantization(model.quantization, file)
-    if any(problem.severity is Severity.ERROR for problem in problems):
-        return Setup(problems=tuple(problems))
-    args = {"cache_ram": 0, **_cache_types(model), **model.engine_args}
-    if args.get("flash_attn") == "off" and args.get("cache_type_v", "f16") not in {"f16", "f32", "bf16"}:
-        problems.append(
-            error(
-                BAD_ENGINE_ARG,
-                "A quantized value cache needs flash attention",
-                f"flash_attn is off, but values are kept as {args['cache_type_v']}",
-                hint="leave flash_attn out, or keep values as f16",
-                path="engine_args.flash_attn",
-            )
-        )
-    slots = args.setdefault("parallel", DEFAULT_SLOTS)
+    problems = (*check_args(model.engine_args, ARGS, engine=NAME, path="engine_args"), *_check_fields(model, file))
+    if problems:
+        return Setup(problems=problems)
+    args = {"cache_ram": 0, "parallel": DEFAULT_SLOTS, **_cache_types(model), **model.engine_args}
     trained = file.shape.context_length if file.shape else 0
     context = model.max_model_len or min(trained or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
-    problems += _check_context(context, slots, trained, scaled="rope_scaling" in args or "rope_freq_base" in args)
-    args["ctx_size"] = context * slots
-    return Setup(args, metrics_path=METRICS_PATH, problems=tuple(problems))
+    args["ctx_size"] = context * args["parallel"]
+    problems = (*_check_cache(args), *_check_context(args, context, trained))
+    return Setup(args, metrics_path=METRICS_PATH, problems=problems)
 
 
 def asking(model: Model) -> tuple[object, ...]:
     """Return all that `set_up` depends on, besides the file, as a key; models that ask the same share a setup."""
-    args = json.dumps(dict(model.engine_args), sort_keys=True, default=repr) if model.engine_args else ""
-    return (model.quantization, model.kv_cache_dtype, model.max_model_len, args)
+    args = json.dumps(model.engine_args, sort_keys=True, default=repr) if model.engine_args else ""
+    fields = (model.task, model.quantization, model.kv_cache_dtype, model.max_model_len)
+    return (*fields, args)
+
+
+def _check_fields(model: Model, file: ModelFile) -> Iterator[Diagnostic]:
+    """Yield the fields of a model that llama.cpp, or this file, cannot follow."""
+    if model.task not in TASKS:
+        yield _unfit("task", f"llama.cpp has no task {model.task}", f"it serves {' and '.join(TASKS)}")
+    if model.kv_cache_dtype not in {"auto", *CACHE_TYPES}:
+        detail = f"must be one of auto, {', '.join(CACHE_TYPES)}"
+        hint = did_you_mean(model.kv_cache_dtype, CACHE_TYPES)
+        yield _unfit("kv_cache_dtype", "llama.cpp has no such format for the KV cache", detail, hint)
+    fitting = {"auto", f"gguf:{file.quantization}", *(("none",) if file.quantization in _PLAIN else ())}
+    if model.quantization not in fitting:
+        hint = "name a file of that quantization, or leave quantization out: a GGUF file brings its own"
+        detail = f"the file is {file.quantization or 'of an unknown format'}"
+        yield _unfit("quantization", f"{file.uri} is not quantized as asked", detail, hint)
+
+
+def _unfit(field: str, summary: str, detail: str, hint: str = "") -> Diagnostic:
+    return error(UNFIT_FOR_ENGINE, summary, detail, hint=hint or UNFIT_FOR_ENGINE.remedy, path=field)
 
 
 def _cache_types(model: Model) -> dict[str, str]:
@@ -147,31 +146,20 @@ def _cache_types(model: Model) -> dict[str, str]:
     return {} if kept_as == "auto" else {"cache_type_k": kept_as, "cache_type_v": kept_as}
 
 
-def _check_quantization(asked: str, file: ModelFile) -> list[Diagnostic]:
-    """A GGUF file brings its quantization; asking for another is a mistake worth a line."""
-    plain = {"F32", "F16", "BF16"}
-    if asked == "auto" or (asked == "none" and file.quantization in plain):
-        return []
-    if asked.removeprefix("gguf:") == file.quantization or not file.quantization:
-        return []
-    return [
-        error(
-            QUANTIZATION_DIFFERS,
-            f"{file.uri} is not quantized as asked",
-            f"the file is {file.quantization}",
-            hint="name a file of that quantization, or leave quantization out: a GGUF file brings its own",
-            path="quantization",
-        )
-    ]
+def _check_cache(args: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    """llama.cpp refuses a quantized value cache without flash attention (src/llama-context.cpp)."""
+    kept_as = args.get("cache_type_v", "f16")
+    if args.get("flash_attn") == "off" and kept_as.upper() not in _PLAIN:
+        detail = f"flash_attn is off, but values are kept as {kept_as}"
+        hint = "leave flash_attn out, or keep values as f16"
+        yield _unfit("engine_args.flash_attn", "A quantized value cache needs flash attention", detail, hint)
 
 
-def _check_context(context: int, slots: int, trained: int, *, scaled: bool) -> list[Diagnostic]:
-    if context * slots > INT32_MAX:
-        detail = f"{slots} requests of {context} tokens are more than llama.cpp counts"
-        hint = f"at most {INT32_MAX // slots} tokens with {slots} slots"
-        return [error(BAD_ENGINE_ARG, "The context is too long", detail, hint=hint, path="max_model_len")]
-    if trained and context > trained and not scaled:
-        detail = f"the model was trained with {trained} tokens"
-        hint = f"say {trained} or less, or how positions are scaled: engine_args: {{rope_scaling: yarn}}"
-        return [warning(CONTEXT_UNTRAINED, "Answers lose sense beyond it", detail, hint=hint, path="max_model_len")]
-    return []
+def _check_context(args: Mapping[str, Any], context: int, trained: int) -> Iterator[Diagnostic]:
+    if args["ctx_size"] > INT32_MAX:
+        detail = f"{args['parallel']} requests of {context} tokens are more than llama.cpp counts"
+        hint = f"at most {INT32_MAX // args['parallel']} tokens with {args['parallel']} slots"
+        yield _unfit("max_model_len", "The context is too long", detail, hint)
+    elif trained and context > trained:  # its server caps each slot there (tools/server/server-context.cpp)
+        detail = f"the model was trained with {trained} tokens, and llama.cpp serves no more"
+        yield _unfit("max_model_len", "The context is longer than the model's", detail, f"say {trained} or less")

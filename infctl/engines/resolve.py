@@ -45,17 +45,21 @@ def decide_pin(model: Model, file: ModelFile | None, versions: Mapping[str, str]
 
 
 def set_up(model: Model, file: ModelFile | None) -> Setup:
-    """Return how the engine of `model` is started. Problems are in the setup: nothing is raised for them."""
-    if engine_of(model) == custom.NAME or file is None:
+    """Return how the engine of `model` is started. Problems are in the setup: nothing is raised for them.
+
+    `spec` lets no engines pass but these.
+    """
+    if engine_of(model) == custom.NAME:
         return custom.set_up(model)
+    assert file is not None  # noqa: S101  -- `spec` demands a uri of every other engine
     return llama_cpp.set_up(model, file)
 
 
 def asking(model: Model) -> tuple[object, ...]:
     """Return all that `set_up` depends on as a key: models that ask the same of the same file share a setup."""
     if engine_of(model) == custom.NAME:
-        return (model.name,)
-    return (model.uri, *llama_cpp.asking(model))
+        return (custom.NAME, model.name)
+    return (llama_cpp.NAME, model.uri, *llama_cpp.asking(model))
 
 
 def resolve(model: Model, pin: Pin, setup: Setup, memory: int = 0) -> Template:

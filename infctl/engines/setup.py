@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from infctl.diagnostics import Diagnostic
+from infctl.diagnostics import Code, Diagnostic
+
+UNFIT_FOR_ENGINE = Code(
+    "unfit-for-engine",
+    "A field of a model asks its engine for what it cannot do, or what the model file does not hold.",
+    "Change the field as the message says, name another model file, or choose another engine.",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from infctl.engines.model_file import ModelFile
 from infctl.engines.shape import shape_of
 from infctl.sizing.memory import COPIED, MIB, need_of
 from tests.needs import need
+from tests.tiny_gguf import write_tiny_gguf
 
 STARTER = Path(__file__).parents[2] / "stacks" / "hello" / "models" / "hello.gguf"
 
@@ -125,3 +127,12 @@ def test_the_metrics_have_the_names_that_are_expected(tmp_path: Path) -> None:
             found = dict(re.findall(r"^(\S+) (\S+)$", answer.read().decode(), re.MULTILINE))
     assert set(METRICS.values()) <= set(found)
     assert float(found[METRICS["tokens_out"]]) == 2
+
+
+def test_a_slot_has_no_more_context_than_the_model_was_trained_with(tmp_path: Path) -> None:
+    """Why a longer max_model_len is an error: llama.cpp would take the memory and serve no more."""
+    path = write_tiny_gguf(tmp_path / "short.gguf", context_length=512)
+    args = {"ctx_size": 2048, "parallel": 1, "cache_ram": 0, "rope_scaling": "yarn"}
+    with started(path, args, tmp_path) as engine, pytest.raises(urllib.error.HTTPError) as refused:
+        complete(engine.port, [30] * 600)
+    assert b"available context size (512 tokens)" in refused.value.read()
