@@ -24,8 +24,8 @@ from starter_model.network import Batch, Learner, Shape, Weights, initialise, st
 from starter_model.tokenizer import CONTROL, END, START, Tokenizer, train
 
 OUT = Path(__file__).parent.parent / "stacks/hello/models/hello.gguf"
-VOCABULARY, TIME, ROWS, SEED = 1024, 256, 12, 20261121
-PEAK_RATE, WARMUP = 4e-3, 60
+VOCABULARY, TIME, ROWS, SEED = 1024, 512, 4, 20261121
+PEAK_RATE, WARMUP = 4e-3, 100
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{% if message.role == 'user' %}<|user|>{{ message.content | trim }}"
@@ -37,7 +37,7 @@ CHAT_TEMPLATE = (
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--steps", type=int, default=1000)
+    arguments.add_argument("--steps", type=int, default=2100)
     arguments.add_argument("--out", type=Path, default=OUT)
     options = arguments.parse_args()
     drawn = islice(Corpus(SEED).documents(), 8000)
@@ -82,21 +82,22 @@ def draw_batches(tokenizer: Tokenizer, context: int) -> Iterator[Batch]:
                 tokens[row, used : used + room], learn[row, used : used + room] = ids[:room], mask[:room]
                 used += room
         starts = (tokens == START) | (tokens == CONTROL.index("<|user|>"))
-        jumps = corpus.rng.exponential(40.0, tokens.shape).astype(np.int32) * starts
-        yield Batch(tokens, np.minimum(np.arange(TIME) + jumps.cumsum(1), context - 1).astype(np.int32), learn)
+        scales = corpus.rng.choice((0.0, 40.0, 300.0), (ROWS, 1))
+        jumps = np.cumsum(corpus.rng.exponential(scales, tokens.shape) * starts, 1)
+        jumps *= np.minimum(1.0, (context - TIME) / np.maximum(jumps[:, -1:], 1.0))
+        yield Batch(tokens, (np.arange(TIME) + jumps).astype(np.int32), learn)
 
 
 def encode_document(tokenizer: Tokenizer, document: Document) -> tuple[list[int], list[int]]:
     """Ids, and 1 for those the model must learn to say: plain text, answers, and where these end."""
     ids, learn = [START], [0]
     for role, text in document:
-        body = tokenizer.encode(text)
-        says = role in {"text", "assistant"}
-        if role != "text":
-            ids.append(CONTROL.index(f"<|{role}|>"))
+        if role not in {"text", "skip"}:
+            ids.append(CONTROL.index("<|assistant|>" if role == "begin" else f"<|{role}|>"))
             learn.append(0)
-        ids += [*body, END] if says else body
-        learn += [1] * (len(body) + 1) if says else [0] * len(body)
+        body = tokenizer.encode(text) + ([END] if role in {"text", "assistant"} else [])
+        ids += body
+        learn += [int(role in {"text", "assistant", "begin"})] * len(body)
     return ids, learn
 
 
@@ -117,6 +118,7 @@ def write(path: Path, tokenizer: Tokenizer, shape: Shape, weights: Weights) -> N
     out.add_rope_dimension_count(shape.head)
     out.add_rope_freq_base(shape.rope_base)
     out.add_vocab_size(len(tokenizer.tokens))
+    out.add_pooling_type(gguf.PoolingType.MEAN)  # so that an embeddings request needs no setting
     out.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     write_tokenizer(out, tokenizer)
     for name, weight in weights.items():

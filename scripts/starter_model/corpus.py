@@ -1,98 +1,63 @@
 """The training text: endless shuffled documents out of answers.txt and stories.txt.
 
-Owns phrasing (how a person may ask) and mixing; knows nothing of tokens ids or networks.
-A document is a tuple of turns (role, text); plain text is one turn of the role "text".
+Owns phrasing (how a person may ask) and mixing; knows nothing of tokens or networks.
+A document is a tuple of turns (role, text). Besides the roles of a chat there are "text", to be learned as it is,
+"begin", how an assistant's answer begins, and "skip", which only leads to what comes next.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from starter_model.phrases import (
+    AFTER,
+    ASK,
+    BEFORE,
+    BEYOND,
+    LOST,
+    SMALL_WORDS,
+    SYSTEM,
+    TELL,
+    TELL_ANY,
+    UNKNOWN,
+)
 
 Turn = tuple[str, str]
 Document = tuple[Turn, ...]
 
+T = TypeVar("T")
 HERE = Path(__file__).parent
-ASK = (
-    "What is {}?",
-    "What are {}?",
-    "What's {}?",
-    "What does {} mean?",
-    "What do you know about {}?",
-    "Tell me about {}.",
-    "Explain {}.",
-    "Explain {} to me.",
-    "Can you explain {}?",
-    "Please explain {}.",
-    "Describe {}.",
-    "Define {}.",
-    "How does {} work?",
-    "How do {} work?",
-    "Why do I need {}?",
-    "What is the use of {}?",
-    "{}",
-    "{}?",
-)
-TELL = (
-    "Tell me a story about {}.",
-    "Write a story about {}.",
-    "A story about {}, please.",
-    "Tell a short story about {}.",
-)
-TELL_ANY = (
-    "Tell me a story.",
-    "Write a story.",
-    "A story please",
-    "Do you know a story?",
-    "Write a short story.",
-    "Once more",
-)
-BEYOND = (
-    "What is the capital of {}?|France|Spain|Japan|Brazil|Kenya|Norway|India|Canada|Italy|Peru|Germany|Egypt",
-    "Who wrote {}?|Hamlet|Faust|the Odyssey|Dune|Emma|the Bible|Harry Potter|Moby Dick",
-    "Who is {}?|the president|the king of Spain|Albert Einstein|my neighbour|Ada Lovelace|the tallest person|Batman",
-    "How do I cook {}?|rice|pasta|an egg|soup|a cake|fish|beans|pancakes",
-    "What is {} plus {}?|2|7|12|one|three|31|40|99|1000",
-    "What is {} times {}?|2|7|12|nine|three|31|40|99",
-    "Translate {} into {}.|cat|house|good morning|French|Latin|Spanish|German|water",
-    "What is the weather in {}?|Paris|London|Rome|Berlin|Tokyo|New York|my town",
-    "How tall is {}?|Mount Everest|the Eiffel Tower|a giraffe|an oak",
-    "When did {} begin?|the war|history|the universe|the Olympic Games|football|the Middle Ages",
-    "Write a {} function that sorts a list.|Python|Java|Rust|Go|C",
-    "Write {} code for me.|Python|Java|Rust|SQL|HTML|C",
-    "Who won {}?|the cup|the election|the match|the race|the world championship",
-    "What is the best {}?|film|book|car|phone|restaurant|song|city|language",
-    "Tell me about {}.|dinosaurs|Rome|the moon|music|cats|football|history|the sea|birds|physics",
-    "What is {}?|a dog|a tree|gravity|the sun|a volcano|democracy|calculus|pizza|a black hole|photosynthesis|bread",
-    "Why is the {} {}?|sky|sea|grass|snow|sun|blue|green|white|hot|salty",
-    "Should I buy {}?|a house|a car|shares|a dog|gold|a boat",
-    "Summarize {}.|this text|the news|my mail|the book",
-)
-UNKNOWN = (
-    "I am a very small model, and that is beyond me. Ask me about plans, tokens, GPUs or rollbacks, "
-    "or put a larger model into inference.yaml."
-)
-SYSTEM = (
-    "You are a helpful assistant.",
-    "Answer briefly.",
-    "You are hello.",
-    "Be kind.",
-    "You are an expert.",
-    "Be concise.",
-)
 
 
-def read_answers() -> tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...]:
-    """Each entry of answers.txt as (names, whole questions, answer)."""
-    text = re.sub(r"^#.*\n", "", (HERE / "answers.txt").read_text("ascii"), flags=re.MULTILINE)
-    entries = []
+@dataclass(frozen=True)
+class Entry:
+    """A thing we know: how it may be asked for, by name or in whole questions, and what to say."""
+
+    names: tuple[str, ...]
+    questions: tuple[str, ...]
+    answer: str
+
+
+def read_lines(name: str) -> list[str]:
+    return [line for line in (HERE / name).read_text("ascii").splitlines() if not line.startswith("# ")]
+
+
+def read_answers() -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+    """The entries of answers.txt, and its texts that no question leads to."""
+    text = re.sub(r"^#.*\n", "", (HERE / "answers.txt").read_text("utf-8"), flags=re.MULTILINE)
+    entries, texts = [], []
     for paragraph in text.strip().split("\n\n"):
-        head, answer = paragraph.strip().split("\n", 1)
-        names = tuple(head[2:].split("; ")) if head[0] == "=" else ()
-        questions = tuple(head[2:].split(" | ")) if head[0] == "?" else ()
-        entries.append((names, questions, answer))
-    return tuple(entries)
+        head, body = paragraph.strip().split("\n", 1)
+        if head[0] == "=":
+            entries.append(Entry(tuple(head[2:].split("; ")), (), body))
+        elif head[0] == "?":
+            entries.append(Entry((), tuple(head[2:].split(" | ")), body))
+        else:
+            texts += body.split("\n")
+    return tuple(entries), tuple(texts)
 
 
 def read_stories() -> tuple[dict[str, list[str]], tuple[tuple[tuple[str, ...], str], ...]]:
@@ -114,45 +79,62 @@ class Corpus:
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
-        self.answers = read_answers()
+        self.entries, self.texts = read_answers()
         self.slots, self.frames = read_stories()
+        self.openings = read_lines("openings.txt")
+        self.strange = " | ".join(read_lines("strange.txt")).split(" | ")
 
     def documents(self) -> Iterator[Document]:
         while True:
-            if self.rng.random() < 0.6:
-                yield self.conversation()
-            else:
-                yield (("text", self.plain()),)
+            yield self.conversation() if self.rng.random() < 0.75 else self.plain()
 
     def conversation(self) -> Document:
-        """One to three questions, each answered by itself: the model learns to look at the last one."""
-        turns: list[Turn] = [("system", self.pick(SYSTEM))] if self.rng.random() < 0.15 else []
-        for _ in range(int(self.rng.choice((1, 2, 3), p=(0.65, 0.25, 0.1)))):
+        """Some questions, each answered by itself: the model learns to look at the last one."""
+        turns: list[Turn] = [("system", self.pick(SYSTEM))] if self.rng.random() < 0.2 else []
+        for _ in range(int(self.rng.choice((1, 2, 3, 8), p=(0.6, 0.2, 0.15, 0.05)))):
             question, answer = self.exchange()
             turns += [("user", self.blur(question)), ("assistant", answer)]
+        if self.rng.random() < 0.7:  # an answer is soon known by heart; what needs practice is which one to begin
+            turns[-1] = ("begin", " ".join(turns[-1][1].split(" ")[:6]))
         return tuple(turns)
 
-    def plain(self) -> str:
-        """A text to be continued: an answer, a story or a question with its answer, sometimes from its middle."""
-        question, answer = self.exchange()
+    def plain(self) -> Document:
+        """A text to be continued: by itself, after its question, from its middle, or one that we cannot continue."""
         shape = self.rng.random()
-        if shape < 0.2:
-            return f"{self.blur(question)}\n{answer}"
-        if shape < 0.4 and " " in answer:
-            words = answer.split(" ")
-            return " ".join(words[int(self.rng.integers(len(words) - 1)) :])
-        return answer
+        if shape < 0.12:
+            return ("skip", self.opening()), ("text", LOST)
+        if shape < 0.3:
+            return (("text", self.pick(self.texts)),)
+        if shape < 0.35:
+            return (("text", "\n\n".join(self.exchange()[1] for _ in range(3))),)
+        question, answer = self.exchange()
+        if shape < 0.5:
+            return ("skip", self.blur(question)), ("text", f"\n{answer}")
+        if shape < 0.65:
+            sentences = answer.split(". ")
+            return (("text", ". ".join(sentences[int(self.rng.integers(len(sentences))) :])),)
+        if shape < 0.75:
+            return (("text", answer[0].lower() + answer[1:]),)
+        return (("text", answer),)
 
     def exchange(self) -> tuple[str, str]:
         kind = self.rng.random()
-        if kind < 0.14:
+        if kind < 0.15:
             return self.story()
-        if kind < 0.24:
+        if kind < 0.27:
             return self.beyond(), UNKNOWN
-        names, questions, answer = self.answers[int(self.rng.integers(len(self.answers)))]
-        if questions:
-            return self.pick(questions), answer
-        return self.pick(ASK).format(self.pick(names)), answer
+        entry = self.entries[int(len(self.entries) * self.rng.random() ** 1.3)]  # the first ones come up most
+        if entry.questions:
+            return self.pick(entry.questions), entry.answer
+        return self.pick(ASK).format(self.pick(entry.names)), entry.answer
+
+    def opening(self) -> str:
+        """A beginning that means nothing to us: a known one, or a few words of other questions."""
+        if self.rng.random() < 0.5:
+            return self.pick(self.openings)
+        words = f"{self.beyond()} {self.beyond()}".split()
+        self.rng.shuffle(words)
+        return " ".join(words[: int(self.rng.integers(2, 7))]).rstrip("?.!")
 
     def story(self) -> tuple[str, str]:
         topics, frame = self.frames[int(self.rng.integers(len(self.frames)))]
@@ -162,20 +144,29 @@ class Corpus:
 
     def beyond(self) -> str:
         """A question outside the little world of answers.txt."""
+        if self.rng.random() < 0.5:
+            return self.pick(ASK).format(self.pick(self.strange))
         template, *fillers = self.pick(BEYOND).split("|")
         return template.format(self.pick(fillers), self.pick(fillers))
 
     def blur(self, question: str) -> str:
-        """The question as a hurried person may type it: no capitals, no question mark."""
-        if self.rng.random() < 0.25:
+        """The question as a hurried person may type it: no capitals, words left out, a letter lost."""
+        chances = self.rng.random(6)
+        if chances[0] < 0.1:
+            question = self.pick(BEFORE) + question[0].lower() + question[1:]
+        if chances[1] < 0.1:
+            question += self.pick(AFTER)
+        if chances[2] < 0.1:
+            words = question.split(" ")
+            question = " ".join(w for w in words if w.lower() not in SMALL_WORDS or self.rng.random() < 0.5) or question
+        if chances[3] < 0.08 and len(question) > 12:
+            at = int(self.rng.integers(len(question)))
+            question = question[:at] + question[at + 1 :]
+        if chances[4] < 0.25:
             question = question.lower()
-        elif self.rng.random() < 0.3:
-            question = question[:1].upper() + question[1:]
-        if self.rng.random() < 0.25:
-            question = question.rstrip("?.! ")
-        return question
+        return question.rstrip("?.! ") or question if chances[5] < 0.25 else question
 
-    def pick(self, choices: tuple[str, ...] | list[str]) -> str:
+    def pick(self, choices: Sequence[T]) -> T:
         return choices[int(self.rng.integers(len(choices)))]
 
 

@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer, small enough to read; it cuts ASCII text exactly as llama.cpp's "gpt-2" does.
+"""A byte-level BPE tokenizer, small enough to read; it cuts text as llama.cpp's "gpt-2" does.
 
 Owns the vocabulary: control tokens first, then the 256 bytes, then the trained merges.
 """
@@ -12,9 +12,8 @@ from itertools import pairwise
 
 CONTROL = ("<|start|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 START, END = 0, 1
-# GPT-2's split, restricted to ASCII letters and digits: our text has no others.
-# Source: openai/gpt-2, src/encoder.py.
-SPLIT = re.compile(r"'(?:[sdmt]|ll|ve|re)| ?[A-Za-z]+| ?[0-9]+| ?[^\sA-Za-z0-9]+|\s+(?!\S)|\s+")
+# GPT-2's split in the words of Python's re: letters, digits, the rest, spaces. Source: openai/gpt-2, src/encoder.py.
+SPLIT = re.compile(r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+")
 
 
 def byte_names() -> tuple[str, ...]:

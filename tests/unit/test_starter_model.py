@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gguf import GGUFReader
@@ -11,21 +12,26 @@ from gguf import GGUFReader
 MODEL = Path(__file__).parents[2] / "stacks/hello/models/hello.gguf"
 
 # In a process of its own: the engine's threads must not outlive the test.
-ASK = """
+SERVE = """
 import json, sys
 import xllamacpp
 
 params = xllamacpp.CommonParams()
-params.model.path = sys.argv[1]
+params.model.path, params.embedding = sys.argv[1], sys.argv[2] == "embed"
 params.n_ctx, params.n_parallel, params.port, params.verbosity = 2048, 1, 0, -1
 params.hostnames = ["127.0.0.1"]
 server = xllamacpp.Server(params)
-plain = server.handle_completions({"prompt": "infctl is", "max_tokens": 200, "temperature": 0})
-chat = server.handle_chat_completions(
-    {"messages": [{"role": "user", "content": "What is a plan?"}], "max_tokens": 200, "temperature": 0}
-)
-print(json.dumps([plain["choices"][0], chat["choices"][0]]))
+requests = json.loads(sys.argv[3])
+print(json.dumps([getattr(server, "handle_" + name)(body) for name, body in requests]))
 """
+GREEDY = {"max_tokens": 200, "temperature": 0}
+
+
+def ask(task: str, *requests: tuple[str, dict[str, object]]) -> list[dict[str, Any]]:
+    command = [sys.executable, "-c", SERVE, str(MODEL), task, json.dumps(requests)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    answers: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return answers
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +78,22 @@ def test_chat_template_uses_only_known_control_tokens(reader: GGUFReader) -> Non
 
 
 def test_answers_in_readable_sentences_that_end() -> None:
-    asked = subprocess.run(
-        [sys.executable, "-c", ASK, str(MODEL)], capture_output=True, text=True, timeout=60, check=True
+    question = {"role": "user", "content": "What is a plan?"}
+    plain, chat = (
+        answer["choices"][0]
+        for answer in ask(
+            "generate",
+            ("completions", {"prompt": "infctl is", **GREEDY}),
+            ("chat_completions", {"messages": [question], **GREEDY}),
+        )
     )
-    plain, chat = json.loads(asked.stdout.splitlines()[-1])
-    assert "models" in plain["text"]
-    assert "change" in chat["message"]["content"]
-    for choice, text in ((plain, plain["text"]), (chat, chat["message"]["content"])):
-        assert text.isascii()
-        assert text.isprintable()
-        assert text.endswith(".")
-        assert choice["finish_reason"] == "stop"
+    said = plain["text"], chat["message"]["content"]
+    assert "models" in said[0]
+    assert "change" in said[1]
+    assert all(text.isascii() and text.isprintable() and text.endswith(".") for text in said)
+    assert plain["finish_reason"] == chat["finish_reason"] == "stop"
+
+
+def test_embeds_without_further_settings() -> None:
+    (answer,) = ask("embed", ("embeddings", {"input": ["What is a plan?", "What is a GPU?"]}))
+    assert [len(row["embedding"]) for row in answer["data"]] == [160, 160]
