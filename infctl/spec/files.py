@@ -1,0 +1,108 @@
+"""Owns which files a configuration is made of, and putting them together.
+
+Without `-file` it is `inference.yaml`; a folder stands for its *.yaml files, without the lock file. Files merge by
+top-level key: names of one section may come from many files, each name from one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infctl.diagnostics import Code, Diagnostic, error
+from infctl.spec.loader import FILE_UNREADABLE, load
+from infctl.spec.paths import Loc, show
+from infctl.spec.sourcemap import Source
+
+DUPLICATE_NAME = Code(
+    "duplicate-name",
+    "Two files of one configuration give the same name.",
+    "Keep one of the two, or rename one.",
+)
+NO_CONFIGURATION = Code(
+    "no-configuration",
+    "There is no configuration where infctl looks for one.",
+    "Run `infctl init` for a first inference.yaml, or name a file or folder with -file.",
+)
+DEFAULT = "inference.yaml"
+LOCK_FILE = "inference.lock.yaml"
+_MAY_REPEAT = "apiVersion"  # every file may say it
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What the files say, and what is wrong with them as YAML. `whole` is whether every file could be read."""
+
+    sources: list[Source]
+    problems: list[Diagnostic]
+    whole: bool
+
+
+def read(root: Path, files: Sequence[Path]) -> Read:
+    """Return all files that make up the configuration in the folder `root`."""
+    sources: list[Source] = []
+    problems: list[Diagnostic] = []
+    whole = True
+    for path in dict.fromkeys(files or (Path(DEFAULT),)):
+        found, missing = _expand(root, path)
+        problems += missing
+        whole = whole and not missing
+        for each in found:
+            source, wrong = load(root / each, str(each))
+            sources += [source] if source else []
+            problems += wrong
+            whole = whole and source is not None
+    return Read(sources, problems, whole)
+
+
+def merge(sources: Sequence[Source]) -> tuple[dict[str, Any], list[Diagnostic]]:
+    """Return the configuration that the files are together, and which names are given twice."""
+    if len(sources) == 1:
+        return sources[0].value, []
+    merged: dict[str, Any] = {}
+    home: dict[Loc, Source] = {}
+    problems: list[Diagnostic] = []
+    for source in sources:
+        for key, value in source.value.items():
+            there = merged.get(key)
+            if there is None:
+                merged[key] = dict(value) if isinstance(value, dict) else value
+                home |= {(key, name): source for name in value} if isinstance(value, dict) else {(key,): source}
+            elif isinstance(there, dict) and isinstance(value, dict):
+                for name, inner in value.items():
+                    if home.setdefault((key, name), source) is not source:
+                        problems.append(_twice((key, name), home[key, name], source))
+                    else:
+                        there[name] = inner
+            elif isinstance(there, list) and isinstance(value, list):
+                merged[key] = [*there, *value]
+            elif value is not None and (key != _MAY_REPEAT or value != there):
+                problems.append(_twice((key,), home.get((key,), source), source))
+    return merged, problems
+
+
+def _expand(root: Path, path: Path) -> tuple[list[Path], list[Diagnostic]]:
+    """Return the files that `path` stands for."""
+    try:
+        if (root / path).is_dir():
+            inside = sorted((root / path).glob("*.yaml"))
+            found = [path / each.name for each in inside if each.name != LOCK_FILE and each.is_file()]
+            if found:
+                return found, []
+            detail = "no *.yaml file is in there"
+            return [], [error(NO_CONFIGURATION, f"{path} holds no configuration", detail, hint=NO_CONFIGURATION.remedy)]
+        if path == Path(DEFAULT) and not (root / path).exists():
+            other = root / "inference.yml"
+            hint = f"rename {other.name} to {DEFAULT}" if other.exists() else NO_CONFIGURATION.remedy
+            return [], [error(NO_CONFIGURATION, f"There is no {DEFAULT} here", str(root), hint=hint)]
+    except (OSError, ValueError) as failure:
+        return [], [error(FILE_UNREADABLE, "A file cannot be looked at", str(failure), hint=FILE_UNREADABLE.remedy)]
+    return [path], []
+
+
+def _twice(loc: Loc, first: Source, second: Source) -> Diagnostic:
+    there, here = first.locate(loc, at_key=True), second.locate(loc, at_key=True)
+    summary = f"{show(loc)} is given in two files"
+    return error(DUPLICATE_NAME, summary, f"first in {there}", hint=DUPLICATE_NAME.remedy, span=here, path=show(loc))

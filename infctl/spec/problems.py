@@ -1,0 +1,38 @@
+"""Owns a problem on its way to its place: a diagnostic that knows a path but no line yet.
+
+Lines are looked up at the end, all at once, and only when there is something to say (see `sourcemap`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infctl.diagnostics import Code, Diagnostic, Severity
+from infctl.spec.paths import Loc, show
+
+_OWNERS = {"models": "model", "targets": "target"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`at_key` points at the key, not at the value."""
+
+    diagnostic: Diagnostic
+    loc: Loc
+    at_key: bool = False
+
+
+def problem(
+    code: Code,
+    summary: str,
+    detail: str = "",
+    *,
+    loc: Loc,
+    hint: str = "",
+    at_key: bool = False,
+    severity: Severity = Severity.ERROR,
+) -> Problem:
+    """Return a problem with what stands at `loc`."""
+    owner = _OWNERS.get(str(loc[0]), "") if len(loc) > 1 else ""
+    address = f"{owner}.{loc[1]}" if owner else ""
+    return Problem(Diagnostic(severity, code, summary, detail, hint, None, show(loc), address), loc, at_key)

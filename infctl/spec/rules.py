@@ -1,0 +1,262 @@
+"""Owns the rules between fields: names that must exist, numbers that must agree, places that must not collide.
+
+Works on typed values, from which whatever had a wrong form was taken out (see `stack`), so that one run tells all.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from infctl.address import NAME_PATTERN
+from infctl.diagnostics import Code, did_you_mean
+from infctl.secrets import SecretRef
+from infctl.spec.interpolate import NAME
+from infctl.spec.like import UNKNOWN_MODEL
+from infctl.spec.paths import Loc, quote, texts
+from infctl.spec.problems import Problem, problem
+from infctl.spec.shape import BAD_VALUE, MISSING_FIELD
+
+if TYPE_CHECKING:
+    from infctl.spec.file import File
+    from infctl.spec.model import Model
+
+BAD_NAME = Code(
+    "bad-name",
+    "A name cannot be used: it becomes part of the names of objects and addresses.",
+    "Names are of a-z, 0-9 and -, begin with a letter, do not end with -, and have 40 characters at most.",
+)
+UNKNOWN_TARGET = Code(
+    "unknown-target",
+    "A model is placed on a target that the configuration does not have.",
+    "Mend the name, or add the target under `targets:`.",
+)
+UNKNOWN_SECRET = Code(
+    "unknown-secret",
+    "A secret is referred to that the configuration does not declare.",
+    "Declare it under `secrets:`, as NAME: {env: VARIABLE}.",
+)
+MISPLACED_SECRET = Code(
+    "misplaced-secret",
+    "A reference to a secret stands where it would be taken as plain text.",
+    "Hand secrets to a model in `env:`; anywhere else they would be seen.",
+)
+PORT_CONFLICT = Code(
+    "port-conflict",
+    "Two models ask for the same address on the same target.",
+    "Give one of them another port, or leave `expose.port` out: then a free one is chosen and kept.",
+)
+MOVE_CONFLICT = Code(
+    "move-conflict",
+    "A move does not lead from a name that is gone to a model that is there.",
+    "`from` is the name before, which no model has any more; `to` is a model of the file.",
+)
+BAD_URI = Code(
+    "bad-uri",
+    "A model's uri is not one.",
+    "Write file:PATH, hf://OWNER/NAME, s3://BUCKET/KEY, https://… or pvc://CLAIM/PATH.",
+)
+_NAME = re.compile(NAME_PATTERN)
+_LOOSE_NAME = re.compile(NAME)
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SCHEMES = ("file", "hf", "s3", "http", "https", "pvc")
+_URI = re.compile(r"(?:file:(?!//)|file:///|(?:hf|s3|https?|pvc)://)[^\s]+")
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  -- to be compared with, not to listen on
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the rules need to know beside the file: the type of each target, and which types are installed."""
+
+    targets: Mapping[str, str]
+    installed: frozenset[str]
+
+
+def check(file: File, context: Context) -> Iterator[Problem]:
+    """Yield every breach of a rule."""
+    yield from _names(file)
+    yield from _secrets(file)
+    for name, model in file.models.items():
+        for rule in _MODEL_RULES:
+            yield from rule(("models", name), model)
+        yield from _references(("models", name), model, file, context)
+    yield from _ports(file, context)
+    yield from _moves(file)
+
+
+def _names(file: File) -> Iterator[Problem]:
+    named: list[Loc] = [("name",)] if not _NAME.fullmatch(file.name) else []
+    named += [("models", name) for name in file.models if not _NAME.fullmatch(name)]
+    named += [("targets", name) for name in file.targets if not _NAME.fullmatch(name)]
+    for loc in named:
+        word = file.name if loc == ("name",) else str(loc[-1])
+        better = re.sub(r"[^a-z0-9]+", "-", word.lower())[:40].strip("-")
+        hint = f'write "{better}"' if _NAME.fullmatch(better) else BAD_NAME.remedy
+        yield problem(BAD_NAME, f"{quote(word)} is not a name", _name_fault(word), loc=loc, hint=hint, at_key=len(loc) > 1)
+    for section, inside in (("variables", file.variables), ("secrets", file.secrets)):
+        for name in inside:
+            if not _LOOSE_NAME.fullmatch(name):
+                detail = "letters, digits, _ and -, a letter first"
+                yield problem(BAD_NAME, f"{quote(name)} is not a name", detail, loc=(section, name), at_key=True)
+
+
+def _name_fault(word: str) -> str:
+    if len(word) > 40:  # noqa: PLR2004  -- as NAME_PATTERN
+        return "longer than 40 characters"
+    odd = sorted(set(re.findall(r"[^a-z0-9-]", word)))
+    return f"{quote(''.join(odd))} cannot be part of one" if odd else "a letter comes first, and - never last"
+
+
+def _secrets(file: File) -> Iterator[Problem]:
+    for name, secret in file.secrets.items():
+        ways = [way for way in ("env", "file", "command", "aws_secrets_manager") if getattr(secret, way) is not None]
+        loc = ("secrets", name)
+        if not ways:
+            hint = "say where it is: {env: VARIABLE}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}"
+            yield problem(MISSING_FIELD, f"The secret {name} comes from nowhere", "no source", loc=loc, hint=hint, at_key=True)
+        elif len(ways) > 1:
+            detail = f"{' and '.join(ways)} are given"
+            yield problem(BAD_VALUE, f"The secret {name} has several sources", detail, loc=(*loc, ways[1]), hint="keep one", at_key=True)
+
+
+# ---------------------------------------------------------------- one model by itself
+
+
+def _uri(loc: Loc, model: Model) -> Iterator[Problem]:
+    uri = model.uri
+    if uri is None:
+        if model.engine != "custom" and not model.command:
+            hint = "say where the model comes from, as uri: file:models/model.gguf"
+            yield problem(MISSING_FIELD, "uri is missing", "a model needs one", loc=(*loc, "uri"), hint=hint, at_key=True)
+    elif not _URI.fullmatch(uri):
+        scheme = re.split("[:/]", uri, maxsplit=1)[0]
+        if uri.startswith("file://"):
+            hint = f"write file:{uri.removeprefix('file://')}, or file:/// and a whole path"
+        elif ":" not in uri and scheme:
+            hint = f"write file:{uri} for a file, or hf://{uri} for a model of the Hugging Face Hub"
+        else:
+            hint = did_you_mean(scheme, _SCHEMES) or BAD_URI.remedy
+        yield problem(BAD_URI, "This is not a uri of a model", f"{quote(uri)} is not one", loc=(*loc, "uri"), hint=hint)
+
+
+def _engine(loc: Loc, model: Model) -> Iterator[Problem]:
+    if model.engine == "custom" and not model.command and not model.image:
+        hint = "say what to run, as command: [python, serve.py]"
+        yield problem(MISSING_FIELD, "command is missing", "a custom engine needs one", loc=(*loc, "command"), hint=hint, at_key=True)
+    if model.engine not in {"custom", "auto"} and model.command:
+        detail = f"{model.engine} has its own"
+        yield problem(BAD_VALUE, "Only a custom engine takes a command", detail, loc=(*loc, "command"), hint="say engine: custom", at_key=True)
+    if model.port is not None and model.engine != "custom" and not model.command:
+        hint = "expose: {port: …} is the address that clients use"
+        yield problem(BAD_VALUE, "Only a custom engine takes a port", "this engine is told its port", loc=(*loc, "port"), hint=hint, at_key=True)
+    if model.task == "custom" and not model.health:
+        hint = "say health: and a path that answers 200 once it is ready, as /healthz"
+        detail = "infctl does not know what to ask it"
+        yield problem(MISSING_FIELD, "health is missing", detail, loc=(*loc, "health"), hint=hint, at_key=True)
+
+
+def _replicas(loc: Loc, model: Model) -> Iterator[Problem]:
+    least, most = model.replicas
+    if most < least:
+        detail = f"min is {least}"
+        yield problem(BAD_VALUE, "max is below min", detail, loc=(*loc, "replicas", "max"), hint="swap the two")
+
+
+def _lists(loc: Loc, model: Model) -> Iterator[Problem]:
+    for path, values in ((("placement", "order"), model.placement.order), (("served_names",), model.served_names)):
+        if len(set(values)) == len(values):
+            continue
+        for index, value in enumerate(values):
+            if value in values[:index]:
+                summary = f"{quote(value)} is named twice"
+                yield problem(BAD_VALUE, summary, "named before", loc=(*loc, *path, index), hint="take it out")
+
+
+def _env(loc: Loc, model: Model) -> Iterator[Problem]:
+    for name in model.env:
+        if not _ENV_NAME.fullmatch(name):
+            detail = "letters, digits and _, no digit first"
+            yield problem(BAD_NAME, f"{quote(name)} is not a name of an environment variable", detail, loc=(*loc, "env", name), at_key=True)
+
+
+def _bind(loc: Loc, model: Model) -> Iterator[Problem]:
+    bind = model.expose.bind
+    if bind in {"127.0.0.1", "localhost"}:
+        return
+    try:
+        ipaddress.ip_address(bind)
+    except ValueError:
+        hint = "write 127.0.0.1 for this machine only, 0.0.0.0 for every network, or one of its addresses"
+        yield problem(BAD_VALUE, "bind is not an address", f"{quote(bind)} is no IP address", loc=(*loc, "expose", "bind"), hint=hint)
+
+
+_MODEL_RULES: tuple[Callable[[Loc, Model], Iterable[Problem]], ...] = (_uri, _engine, _replicas, _lists, _env, _bind)
+
+# ---------------------------------------------------------------- what one thing says of another
+
+
+def _references(loc: Loc, model: Model, file: File, context: Context) -> Iterator[Problem]:
+    for index, target in enumerate(model.placement.order):
+        if target not in context.targets:
+            hint = did_you_mean(target, context.targets) or f"targets: {', '.join(context.targets)}"
+            where = (*loc, "placement", "order", index)
+            yield problem(UNKNOWN_TARGET, "No such target", f"there is no target {quote(target)}", loc=where, hint=hint)
+    for name, value in model.env.items():
+        if isinstance(value, SecretRef) and value.name not in file.secrets:
+            yield unknown_secret(value.name, file.secrets, (*loc, "env", name))
+
+
+def unknown_secret(name: str, declared: Iterable[str], loc: Loc) -> Problem:
+    hint = did_you_mean(name, declared) or f"declare it: secrets: {{{name}: {{env: {name.upper()}}}}}"
+    return problem(UNKNOWN_SECRET, "No such secret", f"{quote(name)} is not declared under secrets", loc=loc, hint=hint)
+
+
+def misplaced_secrets(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield each reference to a secret that stands in a model's field where nobody would resolve it."""
+    models = values.get("models")
+    for name, model in models.items() if isinstance(models, dict) else ():
+        for field, value in model.items() if isinstance(model, dict) else ():
+            for loc, text in texts(value, ("models", name, field)) if field != "env" else ():
+                if text.startswith("secret://"):
+                    detail = "here it would be plain text"
+                    yield problem(MISPLACED_SECRET, "A secret is out of place", detail, loc=loc, hint=MISPLACED_SECRET.remedy)
+
+
+def _ports(file: File, context: Context) -> Iterator[Problem]:
+    """Yield each model whose port another has on the same target. Only targets that a provider reaches have ports."""
+    taken: dict[tuple[str, int], list[tuple[str, str]]] = {}
+    for name, model in file.models.items():
+        port, bind = model.expose.port, model.expose.bind
+        for target in (model.placement.order or tuple(context.targets)[:1]) if port else ():
+            if context.targets.get(target) not in context.installed or port is None:
+                continue
+            others = taken.setdefault((target, port), [])
+            for other, address in others:
+                if bind == address or not _EVERYWHERE.isdisjoint({bind, address}):
+                    detail = f"models.{other} has it on {target}"
+                    loc = ("models", name, "expose", "port")
+                    yield problem(PORT_CONFLICT, f"Port {port} is asked for twice", detail, loc=loc, hint=PORT_CONFLICT.remedy)
+                    break
+            others.append((name, bind))
+
+
+def _moves(file: File) -> Iterator[Problem]:
+    seen: set[str] = set()
+    reached: set[str] = set()
+    for index, move in enumerate(file.moved):
+        here, there = ("moved", index, "from"), ("moved", index, "to")
+        if move.from_ in file.models:
+            detail = f"there still is a model {quote(move.from_)}"
+            yield problem(MOVE_CONFLICT, "A model that is there cannot have moved", detail, loc=here, hint=MOVE_CONFLICT.remedy)
+        elif move.from_ in seen:
+            yield problem(MOVE_CONFLICT, f"{quote(move.from_)} moves twice", "moved before", loc=here, hint="keep one of the two")
+        if move.to not in file.models:
+            hint = did_you_mean(move.to, file.models) or MOVE_CONFLICT.remedy
+            yield problem(UNKNOWN_MODEL, "Moved to an unknown model", f"there is no model {quote(move.to)}", loc=there, hint=hint)
+        elif move.to in reached:
+            yield problem(MOVE_CONFLICT, f"Two models move to {quote(move.to)}", "moved here before", loc=there, hint="keep one of the two")
+        seen.add(move.from_)
+        reached.add(move.to)

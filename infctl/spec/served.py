@@ -1,0 +1,156 @@
+"""Owns what code serves today: a field that is written and would be ignored is an error, never silence.
+
+The core serves `_CORE`; what else a type of target serves, its provider says. Knows no provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infctl.diagnostics import Code, Severity, did_you_mean
+from infctl.spec.paths import Loc, listed, quote
+from infctl.spec.problems import Problem, problem
+from infctl.spec.types import TargetTypes
+
+NOT_SERVED = Code(
+    "not-served",
+    "A field or a value is part of the language, but no code of this infctl does what it says there.",
+    "Take it out, or use an infctl and a target that serve it; nothing is ignored in silence.",
+)
+PARTLY_SERVED = Code(
+    "partly-served",
+    "A field is served by some of the targets that a model may live on, but not by all.",
+    "Leave those targets out of the model's `placement.order`, or live with the difference.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The values of a field that are served, in words, and how to know one."""
+
+    words: str
+    holds: Callable[[Any, Mapping[str, Any]], bool]  # the value, and the model around it
+
+
+def _is_fixed(value: Any, model: Mapping[str, Any]) -> bool:
+    return not isinstance(value, dict) or value.get("max", value.get("min")) == value.get("min")
+
+
+def _is_custom(model: Mapping[str, Any]) -> bool:
+    return model.get("engine") == "custom" or bool(model.get("command"))
+
+
+_WHOLLY = frozenset(
+    "like engine_args max_model_len kv_cache_dtype env warmup timeouts protect owner runbook command port health".split()
+)
+_CORE: Mapping[str, Values] = {
+    "uri": Values("file:", lambda value, _: not isinstance(value, str) or value.startswith("file:")),
+    "task": Values(
+        "generate and embed; every task of a custom engine",
+        lambda value, model: value in {"generate", "embed", "custom"} or _is_custom(model),
+    ),
+    "engine": Values("auto, llama.cpp and custom", lambda value, _: value in {"auto", "llama.cpp", "custom"}),
+    "quantization": Values(
+        "auto, none and gguf:…",
+        lambda value, _: not isinstance(value, str) or value in {"auto", "none"} or value.startswith("gguf:"),
+    ),
+    "replicas": Values("a fixed number", _is_fixed),
+}
+_ORDER = ("placement", "order")
+_LATER_SECTIONS = ("endpoints", "access", "policies", "observability")
+_HINT = "take it out: this infctl would ignore it"
+
+
+def check_stack(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what no code serves outside of models and targets."""
+    for section in _LATER_SECTIONS:
+        if values.get(section) is not None:
+            yield problem(NOT_SERVED, f"{section} is not served yet", "no code does this", loc=(section,), hint=_HINT, at_key=True)
+    state = values.get("state")
+    if isinstance(state, dict):
+        backend = state.get("backend", "local")
+        if backend != "local":
+            detail = f"{quote(backend)} is not served"
+            yield problem(NOT_SERVED, "This state backend is not served yet", detail, loc=("state", "backend"), hint="served: local")
+        if state.get("encryption") is not None:
+            loc = ("state", "encryption")
+            yield problem(NOT_SERVED, "state.encryption is not served yet", "no code does this", loc=loc, hint=_HINT, at_key=True)
+    secrets = values.get("secrets")
+    for name, secret in secrets.items() if isinstance(secrets, dict) else ():
+        if isinstance(secret, dict) and secret.get("aws_secrets_manager") is not None:
+            loc = ("secrets", name, "aws_secrets_manager")
+            yield problem(NOT_SERVED, "aws_secrets_manager is not served yet", "no code asks it", loc=loc, hint="served: env, file and command", at_key=True)
+
+
+def check_types(targets: Mapping[str, str], types: TargetTypes) -> Iterator[Problem]:
+    """Yield the targets whose type no installed provider serves."""
+    installed = types.names()
+    for name, kind in targets.items():
+        if kind not in installed:
+            hint = did_you_mean(kind, installed) or f"installed: {listed(installed) if installed else 'none'}"
+            detail = f"no provider of type {quote(kind)} is installed"
+            loc = ("targets", name, "type")
+            yield problem(NOT_SERVED, "Targets of this type are not served", detail, loc=loc, hint=hint)
+
+
+class Judge:
+    """Knows which fields the targets of a stack serve, and tells of each model what none or only some serve.
+
+    `targets` maps each target to its type. Targets of types that are not installed have no say, unless a model has
+    no other: then a field counts as served when any installed type serves it.
+    """
+
+    def __init__(self, targets: Mapping[str, str], types: TargetTypes) -> None:
+        self._targets = targets
+        here = {kind for kind in targets.values() if kind in types.names()}
+        self._serves = {kind: types.serves(kind) for kind in here}
+        self._any = frozenset().union(*map(types.serves, types.names())) if set(targets.values()) - here else frozenset()
+        self._by_part = {"placement"} | {
+            field.partition(".")[0] for served in (self._any, *self._serves.values()) for field in served if "." in field
+        }
+
+    def check(self, name: str, model: Mapping[str, Any]) -> Iterator[Problem]:
+        """Yield what is wrong with the fields that a model has, those it inherits included."""
+        for field, value in model.items():
+            if field in _WHOLLY or value is None:
+                continue
+            values = _CORE.get(field)
+            if values is None:
+                for path in self._parts(field, value):
+                    yield from self._weigh(name, model, path, "")
+            elif not values.holds(value, model):
+                yield from self._weigh(name, model, (field,), f"{quote(value)} is not served", values.words)
+
+    def _parts(self, field: str, value: Any) -> tuple[Loc, ...]:
+        if field in self._by_part and isinstance(value, dict):
+            return tuple((field, key) for key in value if (field, key) != _ORDER and value[key] is not None)
+        return ((field,),)
+
+    def _weigh(
+        self, name: str, model: Mapping[str, Any], path: Loc, detail: str, words: str = ""
+    ) -> Iterator[Problem]:
+        field, loc = ".".join(map(str, path)), ("models", name, *path)
+        places = self._places(model)
+        without = [place for place, served in places if field not in served and path[0] not in served]
+        if not without:
+            return
+        if len(without) < len(places):
+            summary = f"{field} is not served everywhere"
+            detail, hint = f"ignored on {listed(without)}", PARTLY_SERVED.remedy
+            yield problem(PARTLY_SERVED, summary, detail, loc=loc, hint=hint, at_key=True, severity=Severity.WARNING)
+            return
+        hint = f"served: {words}" if words else _HINT
+        detail = f"{detail or 'not served'} on {listed(without)}"
+        yield problem(NOT_SERVED, f"{field} is not served yet", detail, loc=loc, hint=hint, at_key=not words)
+
+    def _places(self, model: Mapping[str, Any]) -> list[tuple[str, frozenset[str]]]:
+        """Return the targets that a model may live on, in words, each with the fields that its type serves."""
+        placement = model.get("placement")
+        asked = placement.get("order") if isinstance(placement, dict) else None
+        order = [each for each in asked if each in self._targets] if isinstance(asked, list) else []
+        order = order or list(self._targets)[:1]
+        kinds = [(target, self._targets[target]) for target in order]
+        known = [(target, kind) for target, kind in kinds if kind in self._serves]
+        return [(f"{target} ({kind})", self._serves.get(kind, self._any)) for target, kind in known or kinds]
