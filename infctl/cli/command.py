@@ -78,7 +78,7 @@ def write_options(params: list[click.Parameter], ctx: click.Context, formatter: 
     records = [
         ("-help", "Show this text.") if "--help" in param.opts else record
         for param in params
-        if (record := param.get_help_record(ctx)) is not None
+        if isinstance(param, click.Option) and (record := param.get_help_record(ctx)) is not None
     ]
     if records:
         with formatter.section("Options"):

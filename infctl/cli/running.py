@@ -38,6 +38,7 @@ _QUESTIONS: Final = {
         "Do you really want to destroy all of this?",
         "infctl will remove everything shown above. There is no undo.",
     ),
+    "recover": ("Do you want to store this state?", "infctl will remember this; nothing that runs is touched."),
 }
 
 

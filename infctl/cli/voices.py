@@ -98,7 +98,7 @@ class Human:
         if planned.pinned:
             names = sorted({change.model for change in planned.pinned})
             shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")  # noqa: PLR2004
-            lines = [f"inference.lock.yaml now pins {shown}: commit it.", *lines]
+            lines = [f"inference.lock.yaml now pins {shown}: commit it.", "", *lines]
         self._terminal.say_lines(["", *lines] if self._reading_was_shown else lines)
 
     @property

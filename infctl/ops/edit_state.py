@@ -9,16 +9,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from infctl.address import Address, selects
-from infctl.diagnostics import Code, InfctlError, error
+from infctl.diagnostics import InfctlError, error
+from infctl.ops.session import NO_STATE
 from infctl.state import moves, snapshot
 from infctl.state.model import Resource, State
 from infctl.state.store import Loaded, Store, Waiting
-
-NO_STATE = Code(
-    "no-state",
-    "Nothing was ever applied here.",
-    "`infctl apply` makes the first state; -chdir and INFCTL_WORKSPACE choose another one.",
-)
 
 
 def current(store: Store) -> State:

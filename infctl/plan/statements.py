@@ -166,7 +166,8 @@ def outputs(parts: Mapping[str, ModelVerdicts]) -> dict[str, Any]:
         router = next((v for v in part.routers if v.want is not None and v.id), None)
         if router is not None:
             ref = Ref(router.address, router.kind.url_output, router.id)
-            known = router.live.outputs.get(router.kind.url_output) if router.live and not router.fields else None
+            stays = router.live and all(change.path[0] == router.kind.backends for change in router.fields)
+            known = router.live.outputs.get(router.kind.url_output) if router.live and stays else None
             outputs[f"{name}.url"] = known or ref
         outputs[f"{name}.revision"] = wish.revision
         outputs[f"{name}.engine"] = wish.template.engine

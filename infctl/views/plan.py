@@ -96,7 +96,8 @@ def _what(change: View, told: set[tuple[str, ...]]) -> str:
     action, reason = ours["action"], ours["reason"]
     if action in {"replace", "replace-beside"}:
         order = "new before old" if action == "replace-beside" else "old before new"
-        names = dict.fromkeys(field["path"][0] for field in ours["fields"] if tuple(field["path"]) not in told)
+        paths = (tuple(field["path"]) for field in ours["fields"])
+        names = dict.fromkeys(path[0] for path in paths if path not in told and path != ("revision",))
         because = ", ".join(names) if ours["fields"] else reason
         return f"replaced, {order} ({because})" if because else f"replaced, {order}"
     words = {

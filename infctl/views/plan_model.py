@@ -19,7 +19,7 @@ def show_model(name: str, model: View, changes: list[View], style: Style) -> lis
     """Return the block of `name`; `changes` are its objects', which know why a field forces a replacement."""
     lines = [style.paint(f"  # model.{name} {_headline(model)}", "bold")]
     if model["template"]:
-        lines.append(style.cut(f"    {_identity(model['template'])}"))
+        lines += style.fill(_identity(model["template"]), " · ", "    ")
     lines += _fields(model, changes, style)
     if model["replicas_after"]:
         lines += _label("memory", _memory(model), style)
@@ -43,13 +43,13 @@ def _headline(model: View) -> str:
     return f"will {'go back' if after < before else 'be updated'}: r{before} → r{after}, {replicas}"
 
 
-def _identity(template: View) -> str:
-    """Return what runs, in one line: model, engine and its version, arguments."""
+def _identity(template: View) -> list[str]:
+    """Return what runs, part by part: model, engine and its version, arguments."""
     checksum = template.get("model_sha256", "")
     model = template["model_uri"] + (f" @ {checksum[:_HASH]}" if checksum else "")
     engine = f"{template['engine']} {template['engine_version']}".strip()
     arguments = [f"{key} {word(value)}" for key, value in template["args"].items()]
-    return " · ".join(part for part in (model, template.get("image", ""), engine, *arguments) if part)
+    return [part for part in (model, template.get("image", ""), engine, *arguments) if part]
 
 
 def _fields(model: View, changes: list[View], style: Style) -> list[str]:
@@ -88,25 +88,26 @@ def _arrow(field: View) -> str:
 
 
 def _memory(model: View) -> str:
+    """Return what one replica needs, of what parts, and how that fits."""
     parts, need, free = model["memory"], model["memory_needed"], model["memory_free"]
     said = []
     if parts:
-        figures = [("weights", parts["weights"]), ("kv", parts["kv"]), ("other", parts["compute"] + parts["process"])]
-        total = f"{'' if parts['exact'] else 'at most '}{bytes_text(parts['total'])}"
-        said.append(f"{' + '.join(f'{bytes_text(size)} {name}' for name, size in figures)} = {total} a replica")
-    if need:
-        said.append(f"{bytes_text(need)} needed of {bytes_text(free)} free" if free else f"{bytes_text(need)} needed")
-    return "; ".join(said)
+        figures = (("weights", parts["weights"]), ("kv", parts["kv"]), ("other", parts["compute"] + parts["process"]))
+        total = f"{'' if parts['exact'] else 'at most '}{bytes_text(parts['total'])} a replica"
+        said.append(f"{total}: {' + '.join(f'{bytes_text(size)} {name}' for name, size in figures)}")
+    if need and need != parts.get("total"):
+        said.append(f"{bytes_text(need)} to come")
+    return " · ".join([*said, f"{bytes_text(free)} free"] if need and free else said)
 
 
 def _rollout(model: View) -> str:
     why = f" ({model['why_rollout']})" if model["why_rollout"] else ""
     return {
         "first": "one replica first; the others when it has answered" if model["replicas_after"] > 1 else "",
-        "surge": f"new beside old, one switch when all have answered, no downtime{why}",
-        "rolling": f"a few at a time beside the old, no downtime, both revisions answer meanwhile{why}",
+        "surge": "new beside old, one switch when all have answered: no downtime",
+        "rolling": f"a few at a time, both revisions answer meanwhile, no downtime{why}",
         "drain-and-swap": (
-            f"each old replica goes before its successor comes, "
+            f"each old replica goes before its successor comes: "
             f"{'down meanwhile' if model['downtime'] else 'fewer replicas meanwhile'}{why}"
         ),
     }.get(model["rollout"], "")

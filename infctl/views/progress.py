@@ -79,8 +79,9 @@ def label(event: StepEvent) -> str:
     """Return whose step it is: `hello r1     local/0       `."""
     if not event.model:
         return f"  {str(event.address).ljust(_WHO + _PLACE)} "
-    who = f"{event.model} r{event.revision}" if event.revision else event.model
-    place = event.address.key if "/" in event.address.key else event.address.kind
+    is_replica = "/" in event.address.key
+    who = f"{event.model} r{event.revision}" if is_replica and event.revision else event.model
+    place = event.address.key if is_replica else event.address.kind
     return f"  {who.ljust(_WHO)} {place.ljust(_PLACE)}"
 
 
@@ -89,7 +90,7 @@ def said(event: StepEvent) -> str:  # noqa: C901, PLR0911  # one sentence per ki
     undo = "taking back: " if event.step.startswith("undo-") else ""
     if isinstance(event, StepStarted):
         again = " (an earlier run began it)" if event.resuming else ""
-        return f"{undo}{_BEGUN.get(event.do, event.do)}{again}"
+        return f"{undo}{_begun(event)}{again}"
     if isinstance(event, StepProgress):
         return f"{event.phase}{_amount(event)}{f': {event.detail}' if event.detail else ''}"
     if isinstance(event, GateWaiting):
@@ -105,10 +106,14 @@ def said(event: StepEvent) -> str:  # noqa: C901, PLR0911  # one sentence per ki
     if isinstance(event, StepRetried):
         return f"again: {event.reason}"
     if isinstance(event, StillRunning):
-        return "still waiting for an answer" if event.phase == "gate" else f"still {_BEGUN.get(event.do, event.do)}"
+        return "still waiting for an answer" if event.phase == "gate" else f"still {_begun(event)}"
     if isinstance(event, StepSkipped):
         return "not started"
     return "not waited for" if isinstance(event, StepLeft) else ""
+
+
+def _begun(event: StepEvent) -> str:
+    return "creating" if event.do == "create" and "/" not in event.address.key else _BEGUN.get(event.do, event.do)
 
 
 def _amount(event: StepProgress) -> str:

@@ -43,6 +43,18 @@ class Style:
             ) or [""]
         return lines
 
+    def fill(self, parts: Iterable[str], separator: str, indent: str) -> list[str]:
+        """Return `parts` joined by `separator`, broken between parts where a line would be too wide."""
+        lines: list[str] = []
+        line = ""
+        for part in parts:
+            if line and len(indent) + len(line) + len(separator) + len(part) > max(MIN_WIDTH, self.width):
+                lines.append(indent + line)
+                line = part
+            else:
+                line = f"{line}{separator}{part}" if line else part
+        return [*lines, indent + line] if line else lines
+
     def cut(self, text: str, used: int = 0) -> str:
         """Return `text` shortened with an ellipsis to what is left of a line of which `used` columns are taken."""
         room = max(8, self.width - used)
