@@ -16,7 +16,8 @@ from infctl.apply.interrupt import Interrupt
 from infctl.apply.outcome import Outcome
 from infctl.apply.pin import stale
 from infctl.diagnostics import InfctlError
-from infctl.ops.plan import Planned, Report, plan_stack
+from infctl.ops.pins import CACHE, Report
+from infctl.ops.plan import Planned, plan_stack
 from infctl.ops.reading import Hear, Readings
 from infctl.ops.session import Session
 from infctl.plan.model import Plan
@@ -134,7 +135,6 @@ def _facts(session: Session, plan: Plan, report: Report) -> Mapping[str, Any]:
 def _checksum(root: Path, uri: str, report: Report) -> str:
     from infctl.desired.checksum import Cache, sha256_of
     from infctl.engines.model_file import path_of
-    from infctl.ops.plan import CACHE
     from infctl.state.workspaces import FOLDER
 
     path = path_of(uri, root)

@@ -5,13 +5,13 @@ Knows no flag: a Request says what is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infctl import __version__
 from infctl.diagnostics import Diagnostic, InfctlError, Span
+from infctl.ops.pins import Report, settle_pins
 from infctl.ops.reading import Hear, Readings
 from infctl.ops.session import Session, source_values
 from infctl.plan.model import Mode, Plan
@@ -23,15 +23,11 @@ from infctl.provider.values import Desired, Do, TargetWant, leaves
 from infctl.secrets import SecretRef
 from infctl.state.model import State
 from infctl.state.moves import rename_model
-from infctl.state.workspaces import FOLDER
 
 if TYPE_CHECKING:
     from infctl.desired.settle import PinChange
     from infctl.desired.wanted import Wanted
     from infctl.spec.stack import Stack
-
-CACHE = "cache"  # ROOT/.infctl/cache: what is known of model files
-Report = Callable[[Path, int, int], None]  # a model file being read: path, bytes done, bytes in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +82,17 @@ def settle_wishes(stack: Stack, state: State, request: Request, report: Report) 
     Raises InfctlError (lock-out-of-date, and all that is wrong with models).
     """
     from infctl.desired.build import build, engine_warnings
-    from infctl.desired.decide import decide
-    from infctl.desired.facts import gather
-    from infctl.desired.lockfile import LOCK_FILE, read_lock, write_lock
-    from infctl.desired.settle import refuse, settle
+    from infctl.desired.lockfile import write_lock
+    from infctl.desired.settle import refuse
 
-    decisions = decide(stack, gather(stack, stack.root / FOLDER / CACHE, report))
-    path = stack.root / LOCK_FILE
-    renamed = {move.to: move.from_ for move in stack.moved}
-    settled = settle(read_lock(path), decisions.pins, renamed=renamed)
+    pins = settle_pins(stack, report)
+    settled = pins.settled
     if settled.changes:
         if request.unattended:
             refuse(settled)
-        write_lock(path, settled.pins)
-    wanted = build(stack, decisions, settled.pins, _where_now(state))
-    warnings = (*stack.warnings, *decisions.warnings, *engine_warnings(wanted))
+        write_lock(pins.path, settled.pins)
+    wanted = build(stack, pins.decisions, settled.pins, _where_now(state))
+    warnings = (*stack.warnings, *engine_warnings(wanted))
     return Wishes(wanted, settled.changes, warnings)
 
 

@@ -19,6 +19,7 @@ from infctl.provider.values import Inventory, Known, Labels, Observed, Reading, 
 
 if TYPE_CHECKING:
     from infctl.ops.session import Session
+    from infctl.provider.protocol import Provider
     from infctl.state.model import State
 
 
@@ -105,6 +106,12 @@ def read(ask: Callable[[], Reading[T]], place: str, nothing: T) -> Reading[T]:
     except ProviderError as failure:
         told = failure.diagnostics[0]
         return Reading(nothing, (Unreadable(place, told.detail or told.summary, told.hint),))
+
+
+def observe(provider: Provider, target: str, scope: Scope) -> Reading[tuple[Observed, ...]]:
+    """Return what is live on `target`; a provider's error is a target that cannot be read."""
+    nothing: tuple[Observed, ...] = ()
+    return read(lambda: provider.observe(scope), target, nothing)
 
 
 def _remembered(state: State, target: str) -> tuple[Observed, ...]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from infctl.diagnostics import InfctlError
-from infctl.ops.reading import read
+from infctl.ops.reading import observe
 from infctl.ops.session import Session
 from infctl.provider.kinds import Role
 from infctl.provider.protocol import Provider
@@ -89,7 +90,7 @@ def _look(
     for name, provider in session.providers.items():
         known = tuple(thing.known for thing in base.resources.values() if thing.target == name)
         scope = Scope(wanted, base.stack, base.workspace, known)
-        reading = read(lambda: provider.observe(scope), name, ())  # noqa: B023  # called at once
+        reading = observe(provider, name, scope)
         observed += reading.value
         if reading.unreadable:
             unreadable[name] = reading.unreadable
@@ -97,6 +98,15 @@ def _look(
 
 
 def with_outputs(state: State, providers: Mapping[str, Provider]) -> State:
-    """Return `state` with the outputs that its objects tell and it does not have: MODEL.url, .revision, .engine."""
-    found: dict[str, object] = {name: model.revision for name in () for model in ()}
-    return state
+    """Return `state` with the outputs that its objects tell: MODEL.url, MODEL.revision and MODEL.engine."""
+    found: dict[str, Any] = {}
+    for thing in state.resources.values():
+        kind = providers[thing.target].kinds[thing.address.kind]
+        serving = thing.model in state.models and thing.revision == state.models[thing.model].revision
+        if kind.role is Role.ROUTER and kind.url_output in thing.outputs:
+            found[f"{thing.model}.url"] = thing.outputs[kind.url_output]
+        elif kind.role is Role.REPLICA and serving:
+            found[f"{thing.model}.revision"] = thing.revision
+            if "engine" in thing.values:
+                found[f"{thing.model}.engine"] = thing.values["engine"]
+    return replace(state, outputs={**state.outputs, **found})

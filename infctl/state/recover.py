@@ -61,7 +61,7 @@ def recover(
         if ident in known:
             resources[ident] = replace(known[ident], outputs=seen.outputs)
         elif seen.labels is not None and seen.labels.lineage == lineage:
-            resources[ident] = _from_labels(seen, seen.labels, reach)
+            resources[ident] = from_labels(seen, seen.labels, reach.get(seen.target, {}))
     for ident, thing in known.items():
         if ident not in resources:
             notes.append(_absent(thing, resources, unreadable or {}))
@@ -69,7 +69,7 @@ def recover(
     if not resources and base is None:
         raise _nothing(stack, workspace)
     state = base or replace(new_state(stack, workspace), lineage=lineage)
-    models = _models(resources, state.models)
+    models = models_of(resources, state.models)
     notes += _forgotten_revisions(models)
     return Recovered(replace(state, serial=salvaged.serial + 1, resources=resources, models=models), tuple(notes))
 
@@ -105,7 +105,8 @@ def _nothing(stack: str, workspace: str) -> InfctlError:
     )
 
 
-def _from_labels(seen: Observed, labels: Labels, reach: Mapping[str, Values]) -> Resource:
+def from_labels(seen: Observed, labels: Labels, reach: Values) -> Resource:
+    """Return what state says of a live object that tells what it is; `reach` is how its target is reached."""
     return Resource(
         parse_address(labels.address),
         labels.id,
@@ -116,7 +117,7 @@ def _from_labels(seen: Observed, labels: Labels, reach: Mapping[str, Values]) ->
         labels.spec_hash,
         seen.values,
         seen.outputs,
-        reach.get(seen.target, {}),
+        reach,
         fence=labels.fence,
         ready=seen.running,
     )
@@ -149,7 +150,7 @@ def _in_flight(resources: Mapping[str, Resource], known: Mapping[str, Resource])
     return settled
 
 
-def _models(resources: Mapping[str, Resource], before: Mapping[str, ModelState]) -> dict[str, ModelState]:
+def models_of(resources: Mapping[str, Resource], before: Mapping[str, ModelState]) -> dict[str, ModelState]:
     """Return what is remembered of each model, brought up to what runs."""
     models = dict(before)
     replicas: dict[str, list[Resource]] = {}

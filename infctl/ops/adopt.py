@@ -1,0 +1,95 @@
+"""Owns taking an object back into state (`infctl import`): looking for it on its target, remembering it.
+
+The world is not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from infctl.address import Address
+from infctl.diagnostics import Code, InfctlError, did_you_mean, error
+from infctl.ops.reading import observe
+from infctl.ops.recover import with_outputs
+from infctl.ops.session import Session
+from infctl.plan.planner import UNREACHABLE
+from infctl.provider.values import Known, Observed, Scope
+from infctl.state.adopt import adopt
+from infctl.state.model import Resource, State
+from infctl.state.store import Waiting
+
+NO_SUCH_OBJECT = Code(
+    "no-such-object",
+    "`infctl import` names an object that is not running there, or that state has already.",
+    "Import one of those that the message lists; `infctl state list` prints what state has.",
+)
+UNKNOWN_TARGET = Code(
+    "unknown-target",
+    "A target is named that neither the file nor state has.",
+    "Mend the name, or add the target under `targets:`.",
+)
+_MOST_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The object as state has it from now on, and the state's serial."""
+
+    thing: Resource
+    serial: int
+
+
+def import_object(
+    session: Session, address: Address, ident: str, *, timeout: float = 0.0, waiting: Waiting | None = None
+) -> Adopted:
+    """Remember the live object that `ident` names (its id, or its native name) at `address`.
+
+    Raises InfctlError (no-state, unknown-target, unreachable, no-such-object, bad-import).
+    """
+    with session.lock("import", timeout=timeout, waiting=waiting) as lease:
+        state = session.known_state()
+        target = address.target or address.name
+        session.open_providers(state)
+        require_target(target, session.providers)
+        seen = _find(session, state, address, target, ident)
+        reach = session.reaches[target]
+        after = adopt(state, seen, address, {"type": reach.type, "config": reach.config})
+        stored = with_outputs(replace(after, serial=state.serial + 1), session.providers)
+        lease.commit(stored)
+    return Adopted(stored.resources[seen.id], stored.serial)
+
+
+def require_target(name: str, known: Iterable[str]) -> None:
+    """Raise InfctlError (unknown-target) unless `name` is one of `known`."""
+    names = tuple(known)
+    if name not in names:
+        hint = did_you_mean(name, names) or f"targets: {', '.join(names)}"
+        raise InfctlError(error(UNKNOWN_TARGET, f"There is no target {name}", hint=hint))
+
+
+def _find(session: Session, state: State, address: Address, target: str, ident: str) -> Observed:
+    """Return the one object on `target` that `ident` names and state does not have."""
+    scope = Scope(state.lineage, state.stack, state.workspace, (Known(address, ident, ident, {}),))
+    reading = observe(session.providers[target], target, scope)
+    strangers = [seen for seen in reading.value if seen.id not in state.resources]
+    named = [seen for seen in strangers if ident in {seen.id, seen.name}]
+    if len(named) == 1:
+        return named[0]
+    if not named and reading.unreadable:
+        raise InfctlError(
+            *(error(UNREACHABLE, f"{place.place} could not be read", place.reason, hint=place.hint)
+              for place in reading.unreadable)
+        )  # fmt: skip
+    raise _not_found(target, ident, named or strangers, ambiguous=bool(named))
+
+
+def _not_found(target: str, ident: str, choices: list[Observed], *, ambiguous: bool) -> InfctlError:
+    lines = [f"infctl import '{seen.address}' {seen.id}   ({seen.name})" for seen in choices[:_MOST_SHOWN]]
+    if len(choices) > _MOST_SHOWN:
+        lines.append(f"and {len(choices) - _MOST_SHOWN} more")
+    what = (
+        f"Several objects on {target} are called {ident}" if ambiguous else f"No object {ident} to import on {target}"
+    )
+    detail = "what can be imported:\n" + "\n".join(lines) if lines else "state has everything that runs there"
+    return InfctlError(error(NO_SUCH_OBJECT, what, detail, hint=NO_SUCH_OBJECT.remedy))
