@@ -6,15 +6,14 @@ from typing import Any
 
 import click
 
-from infctl.cli.command import Command, flag
-from infctl.cli.options import planning, request_of, timeout
+from infctl.cli.command import Command
+from infctl.cli.options import approving, planning, request_of
 from infctl.cli.running import run_request
 from infctl.cli.terminal import Terminal
 
 
 @click.command("destroy", cls=Command)
-@flag("auto-approve", "Do not ask.")
-@timeout
+@approving
 @planning
 @click.pass_obj
 def command(terminal: Terminal, /, **given: Any) -> int:

@@ -40,8 +40,18 @@ which_stack = stacked(
     option("var", "'NAME=VALUE'", "Set a variable; repeatable.", multiple=True),
     option("var-file", "FILE", "Set variables from a YAML file; repeatable.", multiple=True),
 )
-planning = stacked(
+working = stacked(
     which_stack,
+    flag("allow-unreachable", "Plan the rest when a place cannot be read."),
+    flag("input", "Ask nothing and pin nothing anew.", default=True),
+    flag("lock", "Hold the lock of state while writing; apply always does.", default=True),
+    lock_timeout,
+    option("parallelism", "N", "Do so many steps at a time (10).", type=click.IntRange(1, 1000), default=10),
+    flag("concise", "Leave out the lines about reading targets."),
+    flag("json", "Print one JSON object a line."),
+    option("json-into", "FILE", "Also write the JSON lines to FILE.", default=""),
+)
+planning = stacked(
     flag("destroy", "Plan to remove everything."),
     flag("refresh-only", "Plan to change nothing but state, so that it says what the world is."),
     flag("refresh", "Take the world to be as state remembers it.", default=True),
@@ -53,16 +63,12 @@ planning = stacked(
     option("release", "MODEL", "Let go of a rollback's hold; repeatable.", multiple=True),
     option("retry", "MODEL", "Try a revision again that failed its gate; repeatable.", multiple=True),
     flag("upgrade", "Take the newest rendering of what does not change otherwise."),
-    flag("allow-unreachable", "Plan the rest when a place cannot be read."),
-    flag("input", "Ask nothing and pin nothing anew.", default=True),
-    flag("lock", "Hold the lock of state while writing; apply always does.", default=True),
-    lock_timeout,
-    option("parallelism", "N", "Do so many steps at a time (10).", type=click.IntRange(1, 1000), default=10),
-    flag("concise", "Leave out the lines about reading targets."),
-    flag("json", "Print one JSON object a line."),
-    option("json-into", "FILE", "Also write the JSON lines to FILE.", default=""),
+    working,
 )
-timeout = option("timeout", "TIME", "Stop gently after TIME: 30m, 1h.", type=Seconds(), default=None)
+approving = stacked(
+    flag("auto-approve", "Do not ask."),
+    option("timeout", "TIME", "Stop gently after TIME: 30m, 1h.", type=Seconds(), default=None),
+)
 
 
 def where_of(given: Given) -> Where:
@@ -109,6 +115,15 @@ def request_of(given: Given, **more: Any) -> Request:
         unattended=unattended(given),
         **more,
     )
+
+
+def request_about(given: Given, **more: Any) -> Request:
+    """Return the request of a command about one model, which has fewer flags."""
+    plain: dict[str, Any] = {"destroy": False, "refresh_only": False, "refresh": True, "upgrade": False}
+    none: dict[str, Any] = dict.fromkeys(
+        ("target", "exclude", "target_file", "exclude_file", "replace", "release", "retry"), ()
+    )
+    return request_of({**plain, **none, **given}, **more)
 
 
 def unattended(given: Given) -> bool:

@@ -122,7 +122,9 @@ def run_request(terminal: Terminal, given: Given, make_request: Callable[[], Req
             Signals(given["timeout"]) as signals,
             Session.open(where_of(given), stack=operation != "destroy") as session,
         ):
-            applied = apply_stack(session, request, agree, way_of(given, voice, signals), look=given["refresh"])
+            applied = apply_stack(
+                session, request, agree, way_of(given, voice, signals), look=given.get("refresh", True)
+            )
             return finish(applied, terminal, voice, given)
     except InfctlError as failure:
         return _fail(failure, voice, given)

@@ -199,7 +199,7 @@ def _with_memory(plan: Plan, wanted: tuple[Wanted, ...]) -> Plan:
                     "total": need.total, "exact": need.exact,
                 },
             )
-            if (need := needs.get(model.name)) is not None and model.replicas_after
+            if (need := needs.get(model.name)) is not None and model.template.get("memory") == need.total
             else model
             for model in plan.models
         ),

@@ -59,12 +59,13 @@ class Session:
     reaches: dict[str, Reach] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, where: Where, *, stack: bool = True) -> Self:
-        """Return the session of the stack that `where` names. Without `stack` its file need not be there.
+    def open(cls, where: Where, *, stack: bool = True, read: bool = True) -> Self:
+        """Return the session of the stack that `where` names. Without `stack` its file need not be there;
+        without `read` it is not looked at: what is asked is what state knows.
 
         Raises InfctlError: everything that is wrong with the file, or with the workspace.
         """
-        found = load(where) if stack or where.has_file else None
+        found = load(where) if read and (stack or where.has_file) else None
         root = found.root if found is not None else where.root
         return cls(where, open_store(root, where.env), found)
 

@@ -12,6 +12,7 @@ from infctl.apply.events import Event, RunFinished, StepEvent, plain
 from infctl.diagnostics import Diagnostic
 from infctl.plan.model import Plan
 from infctl.views.diagnostics import diagnostic_json
+from infctl.views.outputs import outputs_json
 from infctl.views.plan_json import change_json, output_changes, summary
 from infctl.views.style import Style
 
@@ -105,15 +106,7 @@ def diagnostic_lines(diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
 
 
 def outputs_line(outputs: dict[str, Any]) -> str:
-    shown = {name: {"sensitive": False, "type": kind_of(value), "value": value} for name, value in outputs.items()}
-    return line("outputs", f"Outputs: {len(outputs)}", outputs=shown)
-
-
-def kind_of(value: Any) -> str:
-    """Return Terraform's name for the type of an output."""
-    if isinstance(value, bool):
-        return "bool"
-    return "number" if isinstance(value, (int, float)) else "string"
+    return line("outputs", f"Outputs: {len(outputs)}", outputs=outputs_json(outputs))
 
 
 def _resource(shown: dict[str, Any]) -> dict[str, Any]:

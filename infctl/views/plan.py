@@ -39,7 +39,7 @@ def show_plan(view: View, style: Style) -> list[str]:
     """Return a plan as text, without what is said after it (see `show_next`)."""
     lines: list[str] = []
     for part in (
-        _drift(view, style),
+        show_drifted(view, style),
         _changes(view, style),
         _outputs(view, style),
         _sentences(view, style),
@@ -123,7 +123,8 @@ def arrow(field: View) -> str:
     return f"{word(field['before'])} → {after}"
 
 
-def _drift(view: View, style: Style) -> list[str]:
+def show_drifted(view: View, style: Style) -> list[str]:
+    """Return what the world changed by itself."""
     found = view["resource_drift"]
     if not found:
         return []
@@ -153,7 +154,7 @@ def _outputs(view: View, style: Style) -> list[str]:
 def _sentences(view: View, style: Style) -> list[str]:
     ours = view["infctl"]
     said = [f"model.{move['from']} is now model.{move['to']}: nothing is restarted for it." for move in ours["moved"]]
-    said += [f"Held: {hold}. (apply -release=MODEL lets it go)" for hold in ours["holds"]]
+    said += [f"Held: {hold}. To let it go: infctl apply -release=MODEL" for hold in ours["holds"]]
     said += [f"Not read: {u['place']}: {u['reason']}; what is there stays untouched." for u in ours["unreachable"]]
     said += [f"Note: {note}" for note in ours["notes"]]
     return [line for sentence in said for line in style.wrap(sentence, hanging="  ")]
@@ -170,7 +171,8 @@ def _sum(view: View, style: Style) -> list[str]:
             return [style.paint("No objects change: apply writes to state what is said above.", "bold")]
         if ours["mode"] == "destroy":
             return [style.paint("No changes. ", "bold", "green") + "There is nothing to destroy."]
-        return [style.paint("No changes. ", "bold", "green") + "What runs is what the file asks for."]
+        held = ", with its holds," if ours["holds"] else ""
+        return [style.paint("No changes. ", "bold", "green") + f"What runs is what the file{held} asks for."]
     line = f"{total['add']:,} to add, {total['change']:,} to change, {total['remove']:,} to destroy."
     lines = [style.paint("Plan:", "bold") + f" {line}"]
     dark = [name for name, model in ours["models"].items() if model["downtime"]]
