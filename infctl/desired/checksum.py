@@ -30,21 +30,21 @@ class FileChangedError(OSError):
     """The file was written to while it was read."""
 
 
-def sha256_of(path: Path, report: Report) -> str:
-    """Return the SHA-256 of the file in hex; reports progress once it takes longer than a second.
+def sha256_of(path: Path, report: Report, *, quiet: float = QUIET, every: float = EVERY) -> str:
+    """Return the SHA-256 of the file in hex; reports progress after `quiet` seconds, then every `every` seconds.
 
     Raises OSError, FileChangedError among them.
     """
     total = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
         before = os.fstat(file.fileno())
-        done, due = 0, time.monotonic() + QUIET
-        while chunk := file.read(_CHUNK):
+        done, due = 0, time.monotonic() + quiet
+        while done < before.st_size and (chunk := file.read(_CHUNK)):
             total.update(chunk)
             done += len(chunk)
             if time.monotonic() >= due:
                 report(path, done, before.st_size)
-                due = time.monotonic() + EVERY
+                due = time.monotonic() + every
         if stamp(os.fstat(file.fileno())) != stamp(before):
             raise FileChangedError(0, "it is being written to")
     return total.hexdigest()

@@ -5,16 +5,18 @@ Pure. Says everything that is wrong with the models at once. Knows nothing of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from infctl.desired.facts import Asked, Facts, file_asked
-from infctl.diagnostics import Diagnostic, InfctlError, Severity
+from infctl.diagnostics import InfctlError
 from infctl.engines.pin import Key, Pin
 from infctl.engines.resolve import asking, decide_pin, engine_of, inputs_of, set_up
 from infctl.engines.setup import Setup
 from infctl.sizing.memory import Need, need_of
+from infctl.spec.paths import show
+from infctl.spec.problems import Problem
 
 if TYPE_CHECKING:
     from infctl.spec.model import Model
@@ -30,7 +32,6 @@ class Decisions:
     pins: Mapping[Key, Pin] = field(default_factory=dict)
     setups: Mapping[str, Setup] = field(default_factory=dict)
     needs: Mapping[str, Need | None] = field(default_factory=dict)
-    warnings: tuple[Diagnostic, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -42,7 +43,7 @@ def decide(stack: Stack, facts: Facts) -> Decisions:
     pins: dict[Key, Pin] = {}
     setups: dict[str, Setup] = {}
     needs: dict[str, Need | None] = {}
-    problems: list[Diagnostic] = []
+    problems: list[Problem] = []
     blamed: set[Asked] = set()  # one bad file is reported once, at the first model that names it
     known_pins: dict[tuple[str, ...], Pin] = {}
     known: dict[tuple[object, ...], tuple[Setup, Need | None]] = {}
@@ -51,7 +52,7 @@ def decide(stack: Stack, facts: Facts) -> Decisions:
         if asked is not None and asked not in facts.files:
             if asked not in blamed:
                 blamed.add(asked)
-                problems += _placed(facts.problems[asked], model.name, "uri")
+                problems += (_in(model, Problem(each, ("uri",))) for each in facts.problems[asked])
             continue
         file = facts.files[asked] if asked else None
         inputs = inputs_of(model)
@@ -63,15 +64,12 @@ def decide(stack: Stack, facts: Facts) -> Decisions:
             found = known[asking_key] = (setup, need_of(file, setup.args, model.task) if file else None)
         setup, needs[model.name] = found
         setups[model.name] = setup
-        if setup.problems:
-            problems += _placed(setup.problems, model.name)
+        problems += (_in(model, each) for each in setup.problems)
         for target in order_of(stack, model):
             pins[model.name, target] = pin
-    warnings = tuple(each for each in problems if each.severity is Severity.WARNING)
-    errors = [each for each in problems if each.severity is Severity.ERROR]
-    if errors:
-        raise InfctlError(*(each.at(stack.locate(each.path)) for each in errors))
-    return Decisions(pins, setups, needs, tuple(each.at(stack.locate(each.path)) for each in warnings), facts.versions)
+    if problems:
+        raise InfctlError(*(each.diagnostic.at(stack.locate(show(each.loc), at_key=each.at_key)) for each in problems))
+    return Decisions(pins, setups, needs, facts.versions)
 
 
 def order_of(stack: Stack, model: Model) -> tuple[str, ...]:
@@ -79,8 +77,7 @@ def order_of(stack: Stack, model: Model) -> tuple[str, ...]:
     return model.placement.order or (next(iter(stack.targets)),)
 
 
-def _placed(problems: Iterable[Diagnostic], model: str, path: str = "") -> Iterator[Diagnostic]:
-    """Yield `problems` with their whole path in the configuration; `path` where one has none of its own."""
-    for problem in problems:
-        inner = problem.path or path
-        yield replace(problem, path=f"models.{model}.{inner}" if inner else f"models.{model}", address=f"model.{model}")
+def _in(model: Model, found: Problem) -> Problem:
+    """Return a problem whose place began at the model with its whole place in the configuration."""
+    loc = ("models", model.name, *found.loc)
+    return replace(found, loc=loc, diagnostic=replace(found.diagnostic, path=show(loc), address=f"model.{model.name}"))

@@ -6,7 +6,6 @@ Knows nothing of pins or targets.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -74,22 +73,35 @@ def installed() -> Mapping[str, str]:
 
 
 def _look(uri: str, path: Path, kept: Cache, report: Report, *, header: bool) -> ModelFile:
+    """Return the file as it is remembered, or as it is read now. Raises InfctlError (bad-model-file)."""
     try:
         found = path.stat()
         if not S_ISREG(found.st_mode):
             what = "it is a folder" if path.is_dir() else "it is not a regular file"
-            raise InfctlError(error(BAD_MODEL_FILE, f"{path} is not a model file", what, hint=_way_on(path)))
-        known = kept.get(path, found)
-        if known is None or (header and "shape" not in known):
-            known = _read(path, report, header=header)
-            kept.put(path, found, known)
+            raise InfctlError(error(BAD_MODEL_FILE, f"{path} is not a model file", what, hint=_way_on(uri, path)))
+        known = _model_file(uri, path, found.st_size, kept.get(path, found), header=header)
+        if known is None:
+            facts = _read(path, report, header=header)
+            kept.put(path, found, facts)
+            known = _model_file(uri, path, found.st_size, facts, header=header)
+            assert known is not None  # noqa: S101  -- `_read` tells all that `_model_file` asks for
     except OSError as failure:
         detail = failure.strerror or str(failure)
-        raise InfctlError(error(BAD_MODEL_FILE, f"{path} cannot be read", detail, hint=_way_on(path))) from failure
+        raise InfctlError(error(BAD_MODEL_FILE, f"{path} cannot be read", detail, hint=_way_on(uri, path))) from failure
+    return known
+
+
+def _model_file(uri: str, path: Path, size: int, facts: Mapping[str, Any] | None, *, header: bool) -> ModelFile | None:
+    """Return what `facts` say, None where they do not say enough."""
+    if facts is None or "sha256" not in facts:
+        return None
     if not header:
-        return ModelFile(uri, path, found.st_size, known["sha256"])
-    figures = {name: known[name] for name in ("weights", "parameters", "quantization", "formats")}
-    return ModelFile(uri, path, found.st_size, known["sha256"], **figures, shape=Shape(**known["shape"]))
+        return ModelFile(uri, path, size, facts["sha256"])
+    try:
+        figures = {name: facts[name] for name in ("weights", "parameters", "quantization", "formats")}
+        return ModelFile(uri, path, size, facts["sha256"], **figures, shape=Shape(**facts["shape"]))
+    except (KeyError, TypeError):  # another infctl's words, or a custom engine's file that was never parsed
+        return None
 
 
 def _read(path: Path, report: Report, *, header: bool) -> dict[str, Any]:
@@ -109,10 +121,11 @@ def _read(path: Path, report: Report, *, header: bool) -> dict[str, Any]:
     return {"sha256": sha256_of(path, report), **facts}
 
 
-def _way_on(path: Path) -> str:
+def _way_on(uri: str, path: Path) -> str:
     if path.is_dir():
-        found = sorted(each.name for each in os.scandir(path) if each.name.endswith(".gguf"))
-        return f"name the file itself, as file:{path.name}/{found[0]}" if found else "name a file, not a folder"
-    if not path.parent.is_dir():
-        return f"there is no folder {path.parent} either; a relative uri starts at the folder of inference.yaml"
-    return "a relative uri starts at the folder of inference.yaml"
+        found = sorted(each.name for each in path.glob("*.gguf"))
+        return f"name the file itself, as {uri.rstrip('/')}/{found[0]}" if found else "name a file, not a folder"
+    if path.exists():
+        return "name a regular file that this user may read"
+    there = "" if path.parent.is_dir() else f"there is no folder {path.parent} either; "
+    return f"{there}a relative uri starts at the folder of inference.yaml"

@@ -24,4 +24,3 @@ class Wanted:
     protect_path: str = ""
     need: Need | None = None
     cannot_start: Diagnostic | None = None
-    warnings: tuple[Diagnostic, ...] = ()

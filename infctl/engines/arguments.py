@@ -6,12 +6,12 @@ Knows no engine; each engine's file has its table.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infctl.diagnostics import Code, Diagnostic, did_you_mean, error
-from infctl.spec.paths import show
+from infctl.diagnostics import Code, did_you_mean
+from infctl.spec.problems import Problem, problem
 
 BAD_ENGINE_ARG = Code(
     "bad-engine-arg",
@@ -37,24 +37,19 @@ class EngineArg:
     instead: str = ""
 
 
-def check_args(
-    args: Mapping[str, Any], known: Mapping[str, EngineArg], *, engine: str, path: str
-) -> tuple[Diagnostic, ...]:
-    """Return an error for each argument that `engine` does not take; `path` is that of `engine_args`."""
-    found = []
+def check_args(args: Mapping[str, Any], known: Mapping[str, EngineArg], engine: str) -> Iterator[Problem]:
+    """Yield an error for each argument that `engine` does not take; places begin at `engine_args`."""
     for name, value in args.items():
-        argument = known.get(name)
-        where = show((path, name))
+        argument, loc = known.get(name), ("engine_args", name)
         if argument is None:
             detail, hint = f"not an argument of {engine}", did_you_mean(name, known) or BAD_ENGINE_ARG.remedy
-            found.append(error(BAD_ENGINE_ARG, "Unknown engine argument", detail, hint=hint, path=where))
+            yield problem(BAD_ENGINE_ARG, "Unknown engine argument", detail, loc=loc, hint=hint, at_key=True)
         elif argument.instead:
             hint = f"say {argument.instead} of the model instead"
-            found.append(error(BAD_ENGINE_ARG, f"{name} is set elsewhere", "set elsewhere", hint=hint, path=where))
+            yield problem(BAD_ENGINE_ARG, f"{name} is set elsewhere", "set elsewhere", loc=loc, hint=hint, at_key=True)
         elif wrong := wrong_value(argument, value):
             hint = did_you_mean(str(value), argument.choices) or argument.doc
-            found.append(error(BAD_ENGINE_ARG, f"{name} has a wrong value", wrong, hint=hint, path=where))
-    return tuple(found)
+            yield problem(BAD_ENGINE_ARG, f"{name} has a wrong value", wrong, loc=loc, hint=hint)
 
 
 def wrong_value(argument: EngineArg, value: Any) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infctl.diagnostics import Diagnostic, error
 from infctl.engines.setup import UNFIT_FOR_ENGINE, Setup
+from infctl.spec.problems import Problem, problem
 
 if TYPE_CHECKING:
     from infctl.spec.model import Model
@@ -21,7 +21,7 @@ _SPEAKS_OPENAI = frozenset({"generate", "embed"})
 def set_up(model: Model) -> Setup:
     """Return the setup of a model with its own command."""
     problems = [_unheard(name) for name in _UNHEARD if getattr(model, name) not in {None, "auto"}]
-    problems += (_unheard(f"engine_args.{name}") for name in model.engine_args)
+    problems += (_unheard("engine_args", name) for name in model.engine_args)
     if not model.health and model.task not in _SPEAKS_OPENAI:
         summary = f"infctl cannot tell when a task {model.task} is ready"
         problems.append(_unfit("task", summary, "health is missing", "say health: and a path that answers 200"))
@@ -32,10 +32,11 @@ def set_up(model: Model) -> Setup:
     return Setup(command=model.command, port=model.port or 0, problems=tuple(problems))
 
 
-def _unheard(field: str) -> Diagnostic:
+def _unheard(*loc: str) -> Problem:
     hint = "say it in command: or env:, in the words of your engine"
-    return _unfit(field, "A custom engine is not told about this", "nobody would hear of it", hint)
+    summary = "A custom engine is not told about this"
+    return problem(UNFIT_FOR_ENGINE, summary, "nobody would hear of it", loc=loc, hint=hint, at_key=True)
 
 
-def _unfit(field: str, summary: str, detail: str, hint: str) -> Diagnostic:
-    return error(UNFIT_FOR_ENGINE, summary, detail, hint=hint, path=field)
+def _unfit(field: str, summary: str, detail: str, hint: str) -> Problem:
+    return problem(UNFIT_FOR_ENGINE, summary, detail, loc=(field,), hint=hint)

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from infctl.diagnostics import Diagnostic, did_you_mean, error
+from infctl.diagnostics import did_you_mean
 from infctl.engines.arguments import INT32_MAX, EngineArg, check_args
 from infctl.engines.gguf import Header
 from infctl.engines.model_file import ModelFile
 from infctl.engines.setup import UNFIT_FOR_ENGINE, Setup
+from infctl.spec.problems import Problem, problem
 
 if TYPE_CHECKING:
     from infctl.spec.model import Model
@@ -104,7 +105,7 @@ def why_not(header: Header) -> str:
 
 def set_up(model: Model, file: ModelFile) -> Setup:
     """Return the setup for serving `file` as `model` asks. Pure; depends on `file` and on `asking(model)` only."""
-    problems = (*check_args(model.engine_args, ARGS, engine=NAME, path="engine_args"), *_check_fields(model, file))
+    problems = (*check_args(model.engine_args, ARGS, NAME), *_check_fields(model, file))
     if problems:
         return Setup(problems=problems)
     args = {"cache_ram": 0, "parallel": DEFAULT_SLOTS, **_cache_types(model), **model.engine_args}
@@ -122,7 +123,7 @@ def asking(model: Model) -> tuple[object, ...]:
     return (*fields, args)
 
 
-def _check_fields(model: Model, file: ModelFile) -> Iterator[Diagnostic]:
+def _check_fields(model: Model, file: ModelFile) -> Iterator[Problem]:
     """Yield the fields of a model that llama.cpp, or this file, cannot follow."""
     if model.task not in TASKS:
         yield _unfit("task", f"llama.cpp has no task {model.task}", f"it serves {' and '.join(TASKS)}")
@@ -137,8 +138,8 @@ def _check_fields(model: Model, file: ModelFile) -> Iterator[Diagnostic]:
         yield _unfit("quantization", f"{file.uri} is not quantized as asked", detail, hint)
 
 
-def _unfit(field: str, summary: str, detail: str, hint: str = "") -> Diagnostic:
-    return error(UNFIT_FOR_ENGINE, summary, detail, hint=hint or UNFIT_FOR_ENGINE.remedy, path=field)
+def _unfit(field: str, summary: str, detail: str, hint: str = "") -> Problem:
+    return problem(UNFIT_FOR_ENGINE, summary, detail, loc=tuple(field.split(".")), hint=hint or UNFIT_FOR_ENGINE.remedy)
 
 
 def _cache_types(model: Model) -> dict[str, str]:
@@ -146,7 +147,7 @@ def _cache_types(model: Model) -> dict[str, str]:
     return {} if kept_as == "auto" else {"cache_type_k": kept_as, "cache_type_v": kept_as}
 
 
-def _check_cache(args: Mapping[str, Any]) -> Iterator[Diagnostic]:
+def _check_cache(args: Mapping[str, Any]) -> Iterator[Problem]:
     """llama.cpp refuses a quantized value cache without flash attention (src/llama-context.cpp)."""
     kept_as = args.get("cache_type_v", "f16")
     if args.get("flash_attn") == "off" and kept_as.upper() not in _PLAIN:
@@ -155,7 +156,7 @@ def _check_cache(args: Mapping[str, Any]) -> Iterator[Diagnostic]:
         yield _unfit("engine_args.flash_attn", "A quantized value cache needs flash attention", detail, hint)
 
 
-def _check_context(args: Mapping[str, Any], context: int, trained: int) -> Iterator[Diagnostic]:
+def _check_context(args: Mapping[str, Any], context: int, trained: int) -> Iterator[Problem]:
     if args["ctx_size"] > INT32_MAX:
         detail = f"{args['parallel']} requests of {context} tokens are more than llama.cpp counts"
         hint = f"at most {INT32_MAX // args['parallel']} tokens with {args['parallel']} slots"

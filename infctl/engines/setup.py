@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from infctl.diagnostics import Code, Diagnostic
+from infctl.diagnostics import Code
+from infctl.spec.problems import Problem
 
 UNFIT_FOR_ENGINE = Code(
     "unfit-for-engine",
@@ -20,12 +21,12 @@ class Setup:
     """How an engine is started, and what is wrong or doubtful about the asking.
 
     `args` holds every argument that infctl decides and those asked for, under the engine's own names; `command` is
-    argv where the provider does not bring the engine; `port` 0 leaves it to the provider. Paths of `problems` begin
-    at the model ("engine_args.threads").
+    argv where the provider does not bring the engine; `port` 0 leaves it to the provider. Places of `problems` begin
+    at the model.
     """
 
     args: Mapping[str, Any] = field(default_factory=dict)
     command: tuple[str, ...] = ()
     port: int = 0
     metrics_path: str = ""
-    problems: tuple[Diagnostic, ...] = ()
+    problems: tuple[Problem, ...] = ()

@@ -11,7 +11,7 @@ from infctl.engines.llama_cpp import ARGS
 
 
 def said(**args: Any) -> list[str]:
-    found = check_args(args, ARGS, engine="llama.cpp", path="engine_args")
+    found = [problem.diagnostic for problem in check_args(args, ARGS, "llama.cpp")]
     assert all(problem.code == "bad-engine-arg" for problem in found)
     return [f"{problem.path}: {problem.detail} | {problem.hint}" for problem in found]
 
@@ -51,7 +51,7 @@ def test_what_llama_cpp_takes_is_taken(args: dict[str, Any]) -> None:
         ("jinja", 1, "must be true or false | render chat templates"),
         ("flash_attn", "onn", 'must be one of auto, on, off | did you mean "on"?'),
         ("flash_attn", True, "must be a text | flash attention"),
-        ("cache_type_k", "q4", 'must be one of f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl | did'),
+        ("cache_type_k", "q4", "must be one of f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl | did"),
     ],
 )  # fmt: skip
 def test_what_it_does_not_take_is_refused_with_a_way_on(name: str, value: Any, expected: str) -> None:
