@@ -24,11 +24,6 @@ NO_SUCH_OBJECT = Code(
     "`infctl import` names an object that is not running there, or that state has already.",
     "Import one of those that the message lists; `infctl state list` prints what state has.",
 )
-UNKNOWN_TARGET = Code(
-    "unknown-target",
-    "A target is named that neither the file nor state has.",
-    "Mend the name, or add the target under `targets:`.",
-)
 _MOST_SHOWN = 20
 
 
@@ -62,6 +57,8 @@ def import_object(
 
 def require_target(name: str, known: Iterable[str]) -> None:
     """Raise InfctlError (unknown-target) unless `name` is one of `known`."""
+    from infctl.spec.rules import UNKNOWN_TARGET
+
     names = tuple(known)
     if name not in names:
         hint = did_you_mean(name, names) or f"targets: {', '.join(names)}"

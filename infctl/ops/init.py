@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import infctl
 from infctl.diagnostics import Code, InfctlError, did_you_mean, error
+
+if TYPE_CHECKING:
+    from infctl.ops.pins import Report
+    from infctl.ops.where import Where
 
 NO_SUCH_STACK = Code(
     "no-such-stack",
@@ -23,7 +29,33 @@ IN_THE_WAY = Code(
     "Choose an empty folder, or move the file.",
 )
 CONFIG = "inference.yaml"
-IGNORED = "# What infctl keeps here is for this machine only; inference.lock.yaml belongs in git.\n.infctl/\n*.plan\n"
+README = "README.md"
+_FOLDER = ".infctl/"  # what must not be committed
+IGNORED = f"# What infctl keeps here is for this machine only; inference.lock.yaml belongs in git.\n{_FOLDER}\n*.plan\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What was written where nothing was. `ignored` is whether git leaves out what infctl keeps in the folder."""
+
+    stack: str
+    about: str
+    written: tuple[Path, ...]
+    ignored: bool
+
+
+def begin(name: str, where: Where, report: Report) -> Begun:
+    """Write the stack `name` into the folder of `where` and pin its models.
+
+    Raises InfctlError (no-such-stack, file-in-the-way) before anything is written.
+    """
+    from infctl.ops.lock import lock_models
+    from infctl.ops.session import load
+
+    written = write_stack(name, where.root)
+    locked = lock_models(load(where), (), report)
+    ignored = _FOLDER in (where.root / ".gitignore").read_text()
+    return Begun(name, describe(stacks()[name]), (*written, locked.path), ignored)
 
 
 def stacks() -> Mapping[str, Path]:
@@ -51,6 +83,8 @@ def write_stack(name: str, folder: Path) -> tuple[Path, ...]:
         raise InfctlError(error(NO_SUCH_STACK, f"infctl carries no stack {name!r}", hint=hint))
     source = known[name]
     files = {path.relative_to(source): path for path in sorted(source.rglob("*")) if path.is_file()}
+    if (folder / README).exists():  # a repository has one of its own; nothing needs ours
+        files.pop(Path(README), None)
     there = [str(relative) for relative in files if (folder / relative).exists()]
     if there:
         raise InfctlError(error(IN_THE_WAY, f"{', '.join(there)} would be overwritten", hint=IN_THE_WAY.remedy))
