@@ -18,9 +18,13 @@ from infctl.cli.terminal import Terminal
 
 # In the order of use; a command that is not built is not here.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "init": ("infctl.cli.init", "Write a stack that runs at once, or look over the one here."),
+    "validate": ("infctl.cli.validate", "Check the files."),
+    "lock": ("infctl.cli.lock", "Pin what runs to inference.lock.yaml."),
     "plan": ("infctl.cli.plan", "Show what apply would change."),
     "apply": ("infctl.cli.apply", "Make it so: plan, ask, do it."),
     "destroy": ("infctl.cli.destroy", "Remove everything that infctl made here."),
+    "doctor": ("infctl.cli.doctor", "Find out what keeps a stack from working."),
     "import": ("infctl.cli.import_", "Take a running object into state that state does not have."),
     "show": ("infctl.cli.show", "Show state, or a plan file."),
     "output": ("infctl.cli.output", "Show where the models answer."),
@@ -34,6 +38,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "force-unlock": ("infctl.cli.force_unlock", "Take the lock of state from its holder."),
     "workspace": ("infctl.cli.workspace", "Keep several states of one stack."),
     "completion": ("infctl.cli.completion", "Print what a shell needs to complete infctl."),
+    "schema": ("infctl.cli.schema", "Print the JSON Schema of inference.yaml."),
     "version": ("infctl.cli.version", "Show the version of infctl."),
 }
 HELP: Final = """One inference.yaml says which models run, what they owe and where they may live.
@@ -79,7 +84,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run one command line and return its exit code. Failures are shown here, and never as a traceback."""
     terminal = Terminal.of(env, color=True)
     try:
-        call = normalise(argv, env, GROUPS)
+        call = _normalised(argv, env)
         terminal = Terminal.of(env, color=call.color)
         return _dispatch(call, terminal)
     except Exception as failure:  # noqa: BLE001  # the one place where everything that is not a result ends
@@ -91,6 +96,13 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         return 1
     finally:
         terminal.close()
+
+
+def _normalised(argv: Sequence[str], env: Mapping[str, str]) -> Call:
+    try:
+        return normalise(argv, env, GROUPS)
+    except ValueError as failure:
+        raise click.UsageError(f"INFCTL_CLI_ARGS cannot be split into words: {failure}") from failure
 
 
 def _dispatch(call: Call, terminal: Terminal) -> int:
