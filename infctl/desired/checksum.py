@@ -63,15 +63,15 @@ class Cache:
         self._entries = _load(self._path)
         self._changed = False
 
-    def get(self, path: Path, found: os.stat_result) -> dict[str, Any] | None:
+    def get(self, name: str, found: os.stat_result) -> dict[str, Any] | None:
         """Return what was put for this file, None where it is not known or not the same any more."""
-        entry = self._entries.get(str(path))
+        entry = self._entries.get(name)
         return entry["facts"] if entry and entry["stamp"] == stamp(found) else None
 
-    def put(self, path: Path, found: os.stat_result, facts: dict[str, Any]) -> None:
+    def put(self, name: str, found: os.stat_result, facts: dict[str, Any]) -> None:
         """Keep `facts` for this file, unless it was written just now: then it may be written again unseen."""
         if time.time_ns() - found.st_mtime_ns > _RACY:
-            self._entries[str(path)] = {"stamp": stamp(found), "facts": facts}
+            self._entries[name] = {"stamp": stamp(found), "facts": facts}
             self._changed = True
 
     def save(self) -> None:

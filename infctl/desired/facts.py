@@ -79,10 +79,11 @@ def _look(uri: str, path: Path, kept: Cache, report: Report, *, header: bool) ->
         if not S_ISREG(found.st_mode):
             what = "it is a folder" if path.is_dir() else "it is not a regular file"
             raise InfctlError(error(BAD_MODEL_FILE, f"{path} is not a model file", what, hint=_way_on(uri, path)))
-        known = _model_file(uri, path, found.st_size, kept.get(path, found), header=header)
+        name = str(path) if header else f"{path} (checksum only)"
+        known = _model_file(uri, path, found.st_size, kept.get(name, found), header=header)
         if known is None:
             facts = _read(path, report, header=header)
-            kept.put(path, found, facts)
+            kept.put(name, found, facts)
             known = _model_file(uri, path, found.st_size, facts, header=header)
             assert known is not None  # noqa: S101  -- `_read` tells all that `_model_file` asks for
     except OSError as failure:
@@ -100,7 +101,7 @@ def _model_file(uri: str, path: Path, size: int, facts: Mapping[str, Any] | None
     try:
         figures = {name: facts[name] for name in ("weights", "parameters", "quantization", "formats")}
         return ModelFile(uri, path, size, facts["sha256"], **figures, shape=Shape(**facts["shape"]))
-    except (KeyError, TypeError):  # another infctl's words, or a custom engine's file that was never parsed
+    except (KeyError, TypeError):  # another infctl's words
         return None
 
 

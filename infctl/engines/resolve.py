@@ -82,8 +82,9 @@ def resolve(model: Model, pin: Pin, setup: Setup, memory: int = 0) -> Template:
 
 
 def probe_of(model: Model) -> Probe:
-    """Return what counts as an answer: the model's health path, else one real request of its task and the warmup."""
+    """Return what counts as ready: answers on the model's health path, else real ones to requests of its task."""
+    requests = 1 + model.warmup.requests
     if model.health:
-        return Probe("http", model.health)
+        return Probe("http", model.health, requests=requests)
     kind, path = _PROBES[model.task]
-    return Probe(kind, path, model.name, 1 + model.warmup.requests)
+    return Probe(kind, path, model.name, requests)

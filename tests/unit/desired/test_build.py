@@ -81,7 +81,7 @@ def test_what_the_file_says_is_what_is_wanted(tmp_path: Path) -> None:
     ("model", "probe"),
     [
         ("{uri: 'file:m.gguf', task: embed}", Probe("embeddings", "/v1/embeddings", "m", 1)),
-        ("{uri: 'file:m.gguf', health: /up}", Probe("http", "/up")),
+        ("{uri: 'file:m.gguf', health: /up, warmup: {requests: 2}}", Probe("http", "/up", "", 3)),
         ("{command: [serve], task: custom, health: /healthz}", Probe("http", "/healthz")),
         ("{command: [serve], warmup: {requests: 1}}", Probe("completions", "/v1/completions", "m", 2)),
     ],
@@ -187,4 +187,4 @@ def test_many_models_of_one_file_cost_little(tmp_path: Path) -> None:
     stack = stack_of(tmp_path, "\n".join(f"m{n}: {{uri: 'file:m.gguf'}}" for n in range(1_000)))
     began = time.perf_counter()
     assert len(wishes(stack)) == 1_000
-    assert time.perf_counter() - began < 0.5  # 0.02 s on a quiet machine
+    assert time.perf_counter() - began < 1.0  # 0.02 s on a quiet machine

@@ -72,6 +72,16 @@ def test_what_has_not_changed_is_not_read_again(tmp_path: Path) -> None:
     assert (second.shape, second.formats, second.weights) == (first.shape, first.formats, first.weights)
 
 
+def test_a_file_of_two_engines_is_remembered_for_both(tmp_path: Path) -> None:
+    stack = stack_of(tmp_path, f"{ONE}\nb: {{uri: 'file:m.gguf', command: [serve]}}")
+    age(tmp_path / "m.gguf")
+    facts_of(stack)
+    remembered(stack)
+    found = facts_of(stack).files
+    assert len(found) == 2
+    assert all(file.sha256.startswith("MARK") for file in found.values())
+
+
 @pytest.mark.parametrize("way", ["touched", "replaced", "grown"])
 def test_what_may_have_changed_is_read_again(tmp_path: Path, way: str) -> None:
     stack, path = stack_of(tmp_path, ONE), tmp_path / "m.gguf"
