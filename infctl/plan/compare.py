@@ -56,11 +56,13 @@ class World:
         self.question = question
         state = question.state
         self.live: dict[str, Observed] = {}
+        released = frozenset(state.released)
         self.strangers: list[tuple[TargetView, Observed]] = []
         for view in question.views.values():
             for seen in view.observed:
                 self.live[seen.id] = seen
-                if seen.id not in state.resources and seen.labels and seen.labels.lineage == state.lineage:
+                ours = seen.labels is not None and seen.labels.lineage == state.lineage
+                if ours and seen.id not in state.resources and seen.id not in released:
                     self.strangers.append((view, seen))
         self.current: dict[Address, Resource] = {}
         self.deposed: list[Resource] = []

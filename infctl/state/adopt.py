@@ -32,7 +32,8 @@ def adopt(state: State, seen: Observed, address: Address, reach: Values) -> Stat
     if any(thing.address == address and not thing.deposed for thing in state.resources.values()):
         raise _bad(seen, address, "state has another object there")
     thing = _as_resource(seen, address, reach)
-    adopted = state.put(thing)
+    released = tuple(ident for ident in state.released if ident != thing.id)
+    adopted = replace(state.put(thing), released=released)
     if not thing.model:
         return adopted
     known = state.models.get(thing.model)

@@ -101,7 +101,8 @@ class State:
     """Everything remembered of one stack and workspace. `resources` is keyed by object id.
 
     `serial` rises by one with every completed run that changed something; `outputs` are the stack's outputs
-    (`hello.url` -> value). `config` is what a destroy needs when the file is gone.
+    (`hello.url` -> value). `released` are the ids of objects that were forgotten on purpose: they go on running, and
+    no plan takes them for a late write of an old run.
     """
 
     lineage: str
@@ -112,6 +113,7 @@ class State:
     resources: Mapping[str, Resource] = field(default_factory=dict)
     models: Mapping[str, ModelState] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    released: tuple[str, ...] = ()
 
     def put(self, resource: Resource) -> State:
         return replace(self, resources={**self.resources, resource.id: resource})

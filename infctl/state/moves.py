@@ -155,7 +155,9 @@ def remove(state: State, selectors: Iterable[Address]) -> tuple[State, tuple[Res
         models.pop(name, None)
     forgotten = set(state.models) - set(models)
     outputs = {name: value for name, value in state.outputs.items() if name.partition(".")[0] not in forgotten}
-    return replace(state, resources=left, models=models, outputs=outputs), tuple(gone.values())
+    released = tuple(dict.fromkeys((*state.released, *gone)))
+    after = replace(state, resources=left, models=models, outputs=outputs, released=released)
+    return after, tuple(gone.values())
 
 
 def push(new: State, loaded: Loaded, *, highest: int = 0, force: bool = False) -> State:

@@ -54,13 +54,14 @@ def recover(
     lineage = lineage or _lineage(live, salvaged, stack, workspace)
     base = salvaged.state if salvaged.state and salvaged.state.lineage == lineage else None
     known = base.resources if base else {}
+    released = base.released if base else ()
     notes = list(salvaged.notes)
     resources: dict[str, Resource] = {}
     for seen in live:
         ident = seen.labels.id if seen.labels else seen.id
         if ident in known:
             resources[ident] = replace(known[ident], outputs=seen.outputs)
-        elif seen.labels is not None and seen.labels.lineage == lineage:
+        elif seen.labels is not None and seen.labels.lineage == lineage and ident not in released:
             resources[ident] = from_labels(seen, seen.labels, reach.get(seen.target, {}))
     for ident, thing in known.items():
         if ident not in resources:

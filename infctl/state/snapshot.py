@@ -40,6 +40,7 @@ _SHAPE = Shape(
     workspace=str,
     serial=int,
     fence=int,
+    released=list,
     outputs=dict,
     models=dict,
     resources=list,
@@ -69,6 +70,7 @@ def encode(state: State, fence: int = 0) -> bytes:
                     ("workspace", state.workspace),
                     ("serial", state.serial),
                     ("fence", fence),
+                    ("released", state.released),
                 )
             ),
             _block("outputs", "{}", (f"{dump(name)}: {dump(value)}" for name, value in state.outputs.items())),
@@ -170,13 +172,16 @@ def _upgrade(document: Plain, version: int, upgrades: Mapping[int, Upgrade]) -> 
 
 def _read(document: Plain) -> tuple[State, int]:
     row = _SHAPE.read(document, "state")
-    _, _, infctl_version, lineage, stack, workspace, serial, fence, outputs, models, resources = row
+    _, _, infctl_version, lineage, stack, workspace, serial, fence, released, outputs, models, resources = row
     for name in ("lineage", "stack", "workspace"):
         if not document[name]:
             raise MalformedError(name, "is empty")
     for name in ("serial", "fence"):
         if document[name] < 0:
             raise MalformedError(name, f"is {document[name]}, below zero")
+    for place, ident in enumerate(released):
+        if type(ident) is not str:
+            raise MalformedError(f"released[{place}]", "is not a string")
     by_id = {}
     for place, plain in enumerate(resources):
         resource = resource_from(plain, f"resources[{place}]")
@@ -193,6 +198,7 @@ def _read(document: Plain) -> tuple[State, int]:
             by_id,
             {name: model_from(name, plain, f"models.{name}") for name, plain in models.items()},
             {name: codec.decode(value, f"outputs.{name}") for name, value in outputs.items()},
+            tuple(released),
         ),
         fence,
     )
