@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import infctl
 from infctl.diagnostics import Code, InfctlError, did_you_mean, error
+from infctl.state.workspaces import FOLDER
+from infctl.templating import render, shipped
 
 if TYPE_CHECKING:
     from infctl.ops.pins import Report
@@ -30,8 +31,6 @@ IN_THE_WAY = Code(
 )
 CONFIG = "inference.yaml"
 README = "README.md"
-_FOLDER = ".infctl/"  # what must not be committed
-IGNORED = f"# What infctl keeps here is for this machine only; inference.lock.yaml belongs in git.\n{_FOLDER}\n*.plan\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +53,13 @@ def begin(name: str, where: Where, report: Report) -> Begun:
 
     written = write_stack(name, where.root)
     locked = lock_models(load(where), (), report)
-    ignored = _FOLDER in (where.root / ".gitignore").read_text()
+    ignored = FOLDER in (where.root / ".gitignore").read_text()
     return Begun(name, describe(stacks()[name]), (*written, locked.path), ignored)
 
 
 def stacks() -> Mapping[str, Path]:
     """Return the stacks that come with infctl, by name: from the wheel, or from the source tree."""
-    package = Path(infctl.__file__).parent
-    shipped = package / "_data" / "stacks"
-    root = shipped if shipped.is_dir() else package.parent / "stacks"
-    return {path.name: path for path in sorted(root.iterdir()) if (path / CONFIG).is_file()}
+    return {path.name: path for path in sorted(shipped("stacks").iterdir()) if (path / CONFIG).is_file()}
 
 
 def describe(stack: Path) -> str:
@@ -96,6 +92,6 @@ def write_stack(name: str, folder: Path) -> tuple[Path, ...]:
         written.append(to)
     ignore = folder / ".gitignore"
     if not ignore.exists():
-        ignore.write_text(IGNORED)
+        ignore.write_text(render("init/gitignore.j2", folder=FOLDER))
         written.append(ignore)
     return tuple(written)

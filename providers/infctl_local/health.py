@@ -23,7 +23,8 @@ def probe_replica(found: Found | None, what: Observed) -> Health:
         log = telling_lines(tail(found.path / LOG, READ_BACK))
         return Health(ready=False, detail=_how_it_ended(run), dead=True, log=log)
     if run.status.child is None:
-        return Health(ready=False, detail=f"starting again: {_last_end(run.status)}")
+        ended = run.status.exit_code is not None
+        return Health(ready=False, detail=f"starting again: {_last_end(run.status)}" if ended else "starting")
     return ask(what.outputs["url"], Probe(**what.values["probe"]))
 
 
@@ -42,5 +43,5 @@ def _how_it_ended(run: Run) -> str:
 def _last_end(status: Status) -> str:
     code = status.exit_code
     if code is None:
-        return "it has not ended yet"
+        return "it has not ended"
     return f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code}"

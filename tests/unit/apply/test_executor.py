@@ -355,18 +355,6 @@ def test_an_unchanged_record_of_a_model_is_kept() -> None:
     assert bench.state.models["chat"] == ModelState("chat", 3, 4)
 
 
-def test_a_thousand_steps_take_little_time_and_ten_times_as_many_ten_times_that() -> None:
-    def seconds(count: int) -> float:
-        bench = Bench()
-        steps = [replace(create(f"s{n}", f"m{n}", f"id{n}"), gate=None) for n in range(count)]
-        began = time.perf_counter()
-        assert bench.run(*steps).added == count
-        return time.perf_counter() - began
-
-    small, large = seconds(500), seconds(4000)
-    assert large < small * 8 * 3
-
-
 def values_of(change: Change) -> Values:
     assert change.after is not None
     return change.after
