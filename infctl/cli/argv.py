@@ -29,7 +29,8 @@ def normalise(argv: Sequence[str], env: Mapping[str, str], groups: Collection[st
     right after the command, so that those typed win. Raises ValueError when the environment's cannot be split.
     """
     before, command, rest = _split(argv, groups)
-    rest = [*_extra(env, "INFCTL_CLI_ARGS"), *_extra(env, "_".join(["INFCTL_CLI_ARGS", *command])), *rest]
+    if command:
+        rest = [*_extra(env, "INFCTL_CLI_ARGS"), *_extra(env, "_".join(["INFCTL_CLI_ARGS", *command])), *rest]
     leading, chdir = _take_chdir([double(word) for word in before])
     color = True
     words: list[str] = []
@@ -41,8 +42,6 @@ def normalise(argv: Sequence[str], env: Mapping[str, str], groups: Collection[st
     if "--no-color" in leading:
         color = False
         leading = [word for word in leading if word != "--no-color"]
-    if not command:
-        words = rest
     return Call((*leading, *command, *words), chdir, color)
 
 

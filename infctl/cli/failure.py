@@ -62,8 +62,9 @@ def explain(failure: Exception, terminal: Terminal, env: Mapping[str, str]) -> i
 
 def complain(diagnostics: Iterable[Diagnostic], terminal: Terminal) -> None:
     """Print diagnostics on standard error."""
-    style = Style(terminal.width, terminal.color_errors)
-    terminal.complain("\n".join(show_diagnostics(diagnostics, style)))
+    lines = show_diagnostics(diagnostics, Style(terminal.width, terminal.color_errors))
+    if lines:
+        terminal.complain("\n".join(lines))
 
 
 def _usage(failure: click.ClickException) -> Diagnostic:

@@ -23,6 +23,7 @@ from infctl.ops.session import Session
 from infctl.plan.model import Plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Request
+from infctl.state.disk import make_folder
 from infctl.state.model import State
 from infctl.state.store import Lease, Waiting
 
@@ -90,6 +91,8 @@ def apply_plan(session: Session, plan: Plan, way: Way) -> Applied:
 
 
 def _run(session: Session, plan: Plan, lease: Lease, way: Way, views: Mapping[str, TargetView]) -> Outcome:
+    for name in session.providers:
+        make_folder(session.data(name))
     way.begin()
     state = session.store.load().current
     if state is None:

@@ -123,6 +123,10 @@ class Session:
                 self._open(thing.target, Reach(thing.reach["type"], thing.reach["config"]), state)
         return self.providers
 
+    def data(self, target: str) -> Path:
+        """Return the folder in which the provider of `target` keeps what it runs."""
+        return self.root / workspaces.FOLDER / self.store.workspace / DATA / target
+
     def _open(self, name: str, reach: Reach, state: State, config: Any = None) -> None:
         if name in self.providers:
             return
@@ -132,10 +136,8 @@ class Session:
                       f"target.{name} needs it", hint=f"run: pip install infctl_{reach.type}", address=f"target.{name}")
             )  # fmt: skip
         made = registry.load(reach.type)
-        context = Context(
-            name, state.stack, state.workspace, state.lineage, self.root,
-            self.root / workspaces.FOLDER / state.workspace / DATA / name,
-        )  # fmt: skip
+        data = self.data(name)
+        context = Context(name, state.stack, state.workspace, state.lineage, self.root, data)
         self.providers[name] = made(config if config is not None else made.config.model_validate(reach.config), context)
         self.reaches[name] = reach
 

@@ -86,9 +86,6 @@ def status_of(session: Session, hear: Hear = lambda _event: None) -> Status:
 
 def _model(name: str, state: State, replicas: list[Replica], desired: int, session: Session) -> ModelStatus:
     known = state.models[name]
-    current = {
-        t.address for t in state.resources.values() if t.model == name and not t.deposed and "/" in t.address.key
-    }
     file = session.stack.models.get(name) if session.stack is not None else None
     return ModelStatus(
         name,
