@@ -25,6 +25,7 @@ NO_SUCH_OBJECT = Code(
     "Import one of those that the message lists; `infctl state list` prints what state has.",
 )
 _MOST_SHOWN = 20
+_MOVE = "infctl state mv finds it at another address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,9 @@ def _find(session: Session, state: State, address: Address, target: str, ident: 
             *(error(UNREACHABLE, f"{place.place} could not be read", place.reason, hint=place.hint)
               for place in reading.unreadable)
         )  # fmt: skip
+    known = next((thing for thing in state.resources.values() if ident in {thing.id, thing.name}), None)
+    if known is not None and not named:
+        raise InfctlError(error(NO_SUCH_OBJECT, f"{ident} is in state already", f"as {known.address}", hint=_MOVE))
     raise _not_found(target, ident, named or strangers, ambiguous=bool(named))
 
 
