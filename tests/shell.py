@@ -11,6 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infctl.cli.main import run
 from infctl.provider import registry
 
 FAKES = Path(__file__).resolve().parent / "fakes"
@@ -41,8 +42,6 @@ class Shell:
         (self.folder / "inference.yaml").write_text(head + body)
 
     def __call__(self, *argv: str) -> Done:
-        from infctl.cli.main import run
-
         out, err = io.StringIO(), io.StringIO()
         with self._here(), redirect_stdout(out), redirect_stderr(err):
             code = run(list(argv), os.environ)

@@ -45,8 +45,12 @@ def select(candidates: Iterable[Candidate], request: Request) -> frozenset[Addre
 
 
 def to_replace(candidates: Iterable[Candidate], request: Request) -> frozenset[Address]:
-    """Return the addresses that `-replace` selects, and the replicas of the models that a restart names."""
+    """Return the addresses that `-replace` selects, and the replicas of the models that a restart names.
+
+    Raises InfctlError (unmatched-target) with every selector that matches nothing.
+    """
     every = {candidate.address: candidate for candidate in candidates}
+    _refuse_unmatched(every, request)
     asked = {a for selector in request.replace for a in _matching(every, selector)}
     return frozenset(asked | {a for a, c in every.items() if c.replica and c.model in request.restart})
 

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from infctl.cli.failure import explain
+from infctl.cli.main import COMMANDS
+from infctl.cli.terminal import Terminal
+from infctl.secrets import Secret
 from tests.shell import FAKES, Shell
 
 
@@ -116,8 +120,6 @@ def test_help_names_every_command_and_flags_with_one_dash(shell: Shell) -> None:
 
 
 def test_every_command_that_is_listed_can_be_loaded(shell: Shell) -> None:
-    from infctl.cli.main import COMMANDS
-
     for name in COMMANDS:
         assert shell(name, "-help").code == 0, name
 
@@ -130,17 +132,13 @@ def test_version_as_a_document(shell: Shell) -> None:
 def test_an_unexpected_exception_becomes_one_message_and_a_private_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from infctl.cli.failure import explain
-    from infctl.cli.terminal import Terminal
-    from infctl.secrets import Secret
-
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".infctl").mkdir()
     secret = Secret("hunter2-hunter2")
-    try:
-        {}[secret.reveal()]
-    except KeyError as failure:
-        assert explain(failure, Terminal.of({}, color=True), {}) == 1
+    nothing: dict[str, str] = {}
+    with pytest.raises(KeyError) as caught:
+        nothing[secret.reveal()]
+    assert explain(caught.value, Terminal.of({}, color=True), {}) == 1
     said = capsys.readouterr().err
     assert said.startswith("error[bug]: This is a bug in infctl")
     (crash,) = (tmp_path / ".infctl").iterdir()
