@@ -53,14 +53,20 @@ class Moved(Part):
 
 class File(Part):
     noun: ClassVar[str] = "a stack"
-    apiVersion: Literal["infctl/v1"]  # noqa: N815  -- the language's word, as in Kubernetes
+    apiVersion: Literal["infctl/v1"] = Field(description="infctl/v1")  # noqa: N815  -- the language's word, as in Kubernetes
     name: Text = Field(description="the stack's name; part of the name of all that it makes")
     requires: Text | None = Field(None, description='versions of infctl that may touch it, as ">=0.1"')
-    variables: dict[str, VariableSpec] = Field({}, description="typed inputs: -var, -var-file, INFCTL_VAR_name")
-    secrets: dict[str, SecretSpec] = Field({}, description="references; a value is never written down")
+    variables: dict[str, VariableSpec] = Field(
+        default_factory=dict, description="typed inputs: -var, -var-file, INFCTL_VAR_name"
+    )
+    secrets: dict[str, SecretSpec] = Field(
+        default_factory=dict, description="references; a value is never written down"
+    )
     state: StateSpec = Field(StateSpec(), description="where state is kept; default: .infctl/")
-    targets: dict[str, dict[str, Any]] = Field({}, description="where things may run; default: this machine")
-    models: dict[str, Model] = Field({}, description="what must run")
+    targets: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="where things may run; default: this machine"
+    )
+    models: dict[str, Model] = Field(default_factory=dict, description="what must run")
     moved: tuple[Moved, ...] = Field((), description="models that were renamed")
     endpoints: Annotated[Any, Later("Endpoints")] = Field(None, description="addresses in front of several models")
     access: Annotated[Any, Later("Access")] = Field(None, description="who may do what")

@@ -69,17 +69,17 @@ def merge(sources: Sequence[Source]) -> tuple[dict[str, Any], list[Diagnostic]]:
             there = merged.get(key)
             if there is None:
                 merged[key] = dict(value) if isinstance(value, dict) else value
-                home |= {(key, name): source for name in value} if isinstance(value, dict) else {(key,): source}
+                home[key,] = source
+                home |= {(key, name): source for name in _names(value)}
             elif isinstance(there, dict) and isinstance(value, dict):
-                for name, inner in value.items():
-                    if home.setdefault((key, name), source) is not source:
-                        problems.append(_twice((key, name), home[key, name], source))
-                    else:
-                        there[name] = inner
+                twice = [(key, name) for name in value if name in there]
+                problems += [_twice(loc, home[loc], source) for loc in twice]
+                home |= {(key, name): source for name in value if name not in there}
+                there |= {name: inner for name, inner in value.items() if name not in there}
             elif isinstance(there, list) and isinstance(value, list):
                 merged[key] = [*there, *value]
             elif value is not None and (key != _MAY_REPEAT or value != there):
-                problems.append(_twice((key,), home.get((key,), source), source))
+                problems.append(_twice((key,), home[key,], source))
     return merged, problems
 
 
@@ -100,6 +100,10 @@ def _expand(root: Path, path: Path) -> tuple[list[Path], list[Diagnostic]]:
     except (OSError, ValueError) as failure:
         return [], [error(FILE_UNREADABLE, "A file cannot be looked at", str(failure), hint=FILE_UNREADABLE.remedy)]
     return [path], []
+
+
+def _names(value: Any) -> list[str]:
+    return list(value) if isinstance(value, dict) else []
 
 
 def _twice(loc: Loc, first: Source, second: Source) -> Diagnostic:

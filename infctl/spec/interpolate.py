@@ -67,7 +67,9 @@ class Interpolator:
         if found[0] == "$${":
             return "${"
         if not found[2]:
-            self._complain(BAD_INTERPOLATION, "A `${` is not closed", "expected `}`", "close it; `$${` is plain text", loc)
+            self._complain(
+                BAD_INTERPOLATION, "A `${` is not closed", "expected `}`", "close it; `$${` is plain text", loc
+            )
             return ""
         value = self._look_up(found[1], loc)
         if isinstance(value, bool):
@@ -85,7 +87,9 @@ class Interpolator:
         found = _REFERENCE.fullmatch(reference)
         if not found:
             detail = f"{quote(reference.strip())} is not var.NAME"
-            self._complain(BAD_INTERPOLATION, "Only variables can be referred to", detail, BAD_INTERPOLATION.remedy, loc)
+            self._complain(
+                BAD_INTERPOLATION, "Only variables can be referred to", detail, BAD_INTERPOLATION.remedy, loc
+            )
         elif found[1] in self._variables:
             return self._variables[found[1]]
         elif found[1] in self._declared:  # it has no value, which was said already

@@ -31,6 +31,10 @@ class Later:
     def __init__(self, name: str) -> None:
         self.name = name
 
+    @property
+    def form(self) -> Any:
+        return type_of(self.name)
+
     def check(self, value: Any) -> Any:
         return adapter(self.name).validate_python(value)
 

@@ -6,6 +6,7 @@ Mappings merge deeply, lists and scalars replace, null removes. Works on plain v
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from infctl.diagnostics import Code, did_you_mean
@@ -25,27 +26,39 @@ LIKE_CYCLE = Code(
 _SHOWN = 6  # names of a circle
 
 
-def inherit(models: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
-    """Return the models with all that they inherit, who is like whom, and what is wrong with it.
-
-    A model whose `like` leads nowhere stays as it is written.
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """The models with all that they inherit, and who is like whom. `broken` are those whose `like` leads nowhere:
+    they are as they are written.
     """
-    likes: dict[str, str] = {}
-    problems: list[Problem] = []
-    for name, model in models.items():
-        if not isinstance(model, dict) or "like" not in model:
-            continue
-        like = model["like"]
-        if isinstance(like, str) and isinstance(models.get(like), dict):
-            likes[name] = like
-        elif isinstance(like, str) and like not in models:
-            hint = did_you_mean(like, models) or UNKNOWN_MODEL.remedy
-            detail = f"there is no model {quote(like)}"
-            problems.append(problem(UNKNOWN_MODEL, "Like an unknown model", detail, loc=("models", name, "like"), hint=hint))
-    if not likes:
-        return dict(models), likes, problems
-    problems += _break_cycles(likes)
-    resolved: dict[str, Any] = dict(models)
+
+    models: dict[str, Any]
+    likes: dict[str, str]
+    broken: frozenset[str] = frozenset()
+    problems: tuple[Problem, ...] = ()
+
+
+def inherit(models: Mapping[str, Any]) -> Inherited:
+    """Return the models, each filled in from the one that it is like."""
+    asked = {name: model["like"] for name, model in models.items() if isinstance(model, dict) and "like" in model}
+    if not asked:
+        return Inherited(dict(models), {})
+    likes = {name: like for name, like in asked.items() if isinstance(like, str) and isinstance(models.get(like), dict)}
+    unknown = {name: like for name, like in asked.items() if isinstance(like, str) and like not in models}
+    problems = [_unknown(name, like, models) for name, like in unknown.items()]
+    cycles = _cycles(likes)
+    for members in cycles:
+        circle = " → ".join([*members, members[0]]) if len(members) <= _SHOWN else f"{len(members)} models"
+        loc = ("models", members[0], "like")
+        problems.append(problem(LIKE_CYCLE, "Models are like each other", circle, loc=loc, hint=LIKE_CYCLE.remedy))
+        for member in members:
+            del likes[member]
+    broken = asked.keys() - likes.keys()
+    return Inherited(_resolve(models, likes), likes, frozenset(broken), tuple(problems))
+
+
+def _resolve(models: Mapping[str, Any], likes: Mapping[str, str]) -> dict[str, Any]:
+    resolved = dict(models)
     done: set[str] = set()
     for name in likes:
         chain = [name]
@@ -55,7 +68,7 @@ def inherit(models: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str], 
             if child in likes and child not in done:
                 resolved[child] = merge(resolved[likes[child]], models[child])
             done.add(child)
-    return resolved, likes, problems
+    return resolved
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,23 +85,22 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _break_cycles(likes: dict[str, str]) -> list[Problem]:
-    """Return one problem for each cycle, and take its members out of `likes`."""
-    problems: list[Problem] = []
-    safe: set[str] = set()
-    for name in tuple(likes):
+def _unknown(name: str, like: str, models: Mapping[str, Any]) -> Problem:
+    hint, detail = did_you_mean(like, models) or UNKNOWN_MODEL.remedy, f"there is no model {quote(like)}"
+    return problem(UNKNOWN_MODEL, "Like an unknown model", detail, loc=("models", name, "like"), hint=hint)
+
+
+def _cycles(likes: Mapping[str, str]) -> list[list[str]]:
+    """Return the members of each circle, in its order."""
+    found: list[list[str]] = []
+    seen: set[str] = set()
+    for name in likes:
         path: dict[str, None] = {}
         at: str | None = name
-        while at is not None and at not in safe and at not in path:
+        while at is not None and at not in seen and at not in path:
             path[at] = None
             at = likes.get(at)
-        if at in path:
-            members = list(path)[list(path).index(str(at)) :]
-            circle = " → ".join([*members, members[0]]) if len(members) <= _SHOWN else f"{len(members)} models"
-            loc = ("models", members[0], "like")
-            problems.append(problem(LIKE_CYCLE, "Models are like each other", circle, loc=loc, hint=LIKE_CYCLE.remedy))
-            for member in members:
-                del likes[member]
-        safe.update(path)
-    return problems
-
+        if at is not None and at in path:
+            found.append(list(path)[list(path).index(at) :])
+        seen.update(path)
+    return found

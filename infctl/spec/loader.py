@@ -7,10 +7,11 @@ Knows no field of the language; positions of values are `sourcemap`'s.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from yaml.cyaml import CParser
+from yaml._yaml import CParser
 from yaml.error import MarkedYAMLError
 from yaml.events import (
     AliasEvent,
@@ -19,7 +20,6 @@ from yaml.events import (
     MappingStartEvent,
     ScalarEvent,
     SequenceEndEvent,
-    SequenceStartEvent,
     StreamEndEvent,
 )
 
@@ -120,7 +120,10 @@ def load_bytes(data: bytes, file: str) -> tuple[Source | None, tuple[Diagnostic,
         return None, (*builder.told(whole=False), stop.diagnostic)
     except MarkedYAMLError as failure:
         summary, detail, hint, mark = explain(failure, text)
-        return None, (*builder.told(whole=False), error(YAML_SYNTAX, summary, detail, hint=hint, span=source.span(mark)))
+        return None, (
+            *builder.told(whole=False),
+            error(YAML_SYNTAX, summary, detail, hint=hint, span=source.span(mark)),
+        )
     return source, builder.told(whole=True)
 
 
@@ -152,7 +155,7 @@ class _Builder:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._next = CParser(source.text).get_event
+        self._next: Callable[[], Any] = CParser(source.text).get_event
         self._problems: list[Diagnostic] = []
         self._repeated: list[tuple[Loc, Any]] = []
         self._path: list[str | int] = []
@@ -255,7 +258,9 @@ class _Builder:
             except NoNumberError as wrong:
                 summary, path = f"{value[:40]} cannot be used", show((*self._path, step))
                 span = self._source.span(event.start_mark, event.end_mark)
-                self._problems.append(error(BAD_NUMBER, summary, str(wrong), hint=BAD_NUMBER.remedy, span=span, path=path))
+                self._problems.append(
+                    error(BAD_NUMBER, summary, str(wrong), hint=BAD_NUMBER.remedy, span=span, path=path)
+                )
                 value = 0
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1, 0)

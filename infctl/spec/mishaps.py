@@ -5,36 +5,52 @@ libyaml points at where it gave up, often a line behind the mistake; the context
 
 from __future__ import annotations
 
-from yaml.error import MarkedYAMLError, Mark
+from yaml.error import Mark, MarkedYAMLError
 
+_START = Mark("", 0, 0, 0, "", 0)
+_BACKSLASH = r"write \\ for a backslash, or use '…'"
 _NO_COLON = "A key has no `:`"
 _INDENT = "lines of one mapping begin in one column; indent with two spaces a level"
-# What libyaml says (scanner.c, parser.c of 0.2.5) -> what we say: summary, detail, hint. The first that fits.
+# What libyaml says (scanner.c, parser.c of 0.2.5) -> our summary, detail, hint; the first that fits. Without a detail
+# libyaml's own words stand there.
 _SAID: tuple[tuple[str, str, str, str], ...] = (
-    ("mapping values are not allowed", "A `:` is out of place", "no value can begin here",
-     "quote text that holds `: `, or begin the key in the column of its mapping"),
-    ("block sequence entries are not allowed", "A `-` is out of place", "no list can begin here",
-     "put the list on the lines below its key, each item behind `- `"),
+    (
+        "mapping values are not allowed",
+        "A `:` is out of place",
+        "no value can begin here",
+        "quote text that holds `: `, or begin the key in the column of its mapping",
+    ),
+    (
+        "block sequence entries are not allowed",
+        "A `-` is out of place",
+        "no list can begin here",
+        "put the list on the lines below its key, each item behind `- `",
+    ),
     ("could not find expected ':'", _NO_COLON, "expected `key: value`", "write `key: value`; close quotes"),
     ("did not find expected key", "The line fits no mapping", "expected a key in the column of the others", _INDENT),
-    ("did not find expected '-' indicator", "The line fits no list", "expected `- `", "items of one list begin in one column"),
-    ("did not find expected ',' or '}'", "A `{` is not closed", "expected `,` or `}`", "close the `{…}`, or put `,` between"),
-    ("did not find expected ',' or ']'", "A `[` is not closed", "expected `,` or `]`", "close the `[…]`, or put `,` between"),
-    ("found unexpected end of stream", "A quote is not closed", "the file ends first", "close the quote; '' inside of '…' is one quote"),
-    ("found unexpected document indicator", "A quote is not closed", "a new document begins first", "close the quote"),
-    ("found unknown escape character", "An escape is unknown", "no such escape in \"…\"", "write \\\\ for a backslash, or use '…'"),
-    ("did not find expected hexdecimal", "An escape is not complete", "expected hexadecimal digits", "write \\\\ for a backslash, or use '…'"),
-    ("found invalid Unicode character escape", "An escape is no character", "no such character", "write a character of Unicode"),
+    ("expected '-' indicator", "The line fits no list", "expected `- `", "items of one list begin in one column"),
+    ("expected ',' or '}'", "A `{` is not closed", "no `,` or `}`", "close the `{…}`, or put `,` between its fields"),
+    ("expected ',' or ']'", "A `[` is not closed", "no `,` or `]`", "close the `[…]`, or put `,` between its items"),
+    ("unexpected end of stream", "A quote is not closed", "not closed", "close it; '' inside of '…' is one quote"),
+    (
+        "unexpected document indicator",
+        "A quote is not closed",
+        "not closed",
+        "close it before the line with --- or ...",
+    ),
+    ("unknown escape character", "An escape is unknown", 'no such escape in "…"', _BACKSLASH),
+    ("hexdecimal", "An escape is not complete", "expected hexadecimal digits", _BACKSLASH),
+    ("invalid Unicode character escape", "An escape is no character", "no such character", _BACKSLASH),
     ("tab character", "A tab is used to indent", "a tab", "indent with spaces"),
-    ("did not find expected alphabetic or numeric", "A name is missing", "expected a name", "quote text that begins with & or *"),
-    ("did not find expected node content", "A value is missing", "expected a value", "write a value, or take the `,` out"),
-    ("did not find expected <document start>", "The text goes on after its end", "not part of the mapping", _INDENT),
-    ("block", "A text block is not well indented", "", "indent the lines below | or > by two spaces more than the key"),
+    ("alphabetic or numeric", "A name is missing", "expected a name", "quote text that begins with & or *"),
+    ("did not find expected node content", "A value is missing", "expected a value", "write one, or take the `,` out"),
+    ("expected <document start>", "The text goes on after its end", "not part of the mapping", _INDENT),
+    ("comment or line break", "A text block begins wrongly", "", "write | or > at the end of the line, the text below"),
+    ("block", "A text block is not well indented", "", "indent the lines below | or > deeper than the key"),
     ("tag", "A tag cannot be read", "", "values have no tags: leave it out, or quote text that begins with !"),
     ("directive", "A line that begins with % cannot be read", "", "take the line out"),
-    ("%YAML", "A line that begins with % cannot be read", "", "take the line out"),
-    ("incompatible YAML document", "The YAML version is unknown", "", "take the %YAML line out"),
-)  # fmt: skip
+    ("YAML document", "The YAML version is unknown", "", "take the %YAML line out"),
+)
 _UNLUCKY_STARTS = {
     "\t": ("A tab is used to indent", "a tab", "indent with spaces"),
     "@": ("Text cannot begin with @", "not a value", 'put the text in quotes, as "@…"'),
@@ -45,7 +61,7 @@ _UNLUCKY_STARTS = {
 
 def explain(failure: MarkedYAMLError, text: str) -> tuple[str, str, str, Mark]:
     """Return summary, detail, hint and place of a parser's complaint about `text`."""
-    said, mark = failure.problem or "", failure.problem_mark or failure.context_mark or Mark("", 0, 0, 0, None, None)
+    said, mark = failure.problem or "", failure.problem_mark or failure.context_mark or _START
     if "cannot start any token" in said and mark.index < len(text):
         found = _UNLUCKY_STARTS.get(text[mark.index])
         if found:
@@ -54,7 +70,7 @@ def explain(failure: MarkedYAMLError, text: str) -> tuple[str, str, str, Mark]:
     for phrase, summary, detail, hint in _SAID:
         if phrase in said:
             if began is not None and summary.endswith("is not closed"):
-                return summary, f"opened here; {detail} by line {mark.line + 1}", hint, began
+                return summary, f"opened here, {detail} until line {mark.line + 1}", hint, began
             if began is not None and summary == _NO_COLON:
                 return summary, detail, hint, began
             return summary, detail or said, hint, mark

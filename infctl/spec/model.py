@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import Field, GetPydanticSchema, WithJsonSchema
+from pydantic import Field, ValidatorFunctionWrapHandler, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import PydanticKnownError, core_schema
+from pydantic_core import PydanticKnownError
 
 from infctl.secrets import SecretRef
 from infctl.spec.later import Later
-from infctl.spec.parts import Count, Flag, Part, Port, Seconds, Share, Text, Whole
+from infctl.spec.parts import Count, Flag, Part, Port, Seconds, Share, Text, Through, Whole
 
 SECRET = "secret://"  # noqa: S105  -- how a reference begins
 _QUANTIZATION = r"^(auto|none|fp8|int8|awq|gptq|nf4|gguf:[A-Za-z0-9_]+)$"
@@ -33,10 +33,12 @@ class _Range(Part):
     max: Whole | None = None
 
 
-def _replicas(value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Replicas:
+def _replicas(value: Any, handler: ValidatorFunctionWrapHandler) -> Replicas:
     if type(value) is int and value >= 0:
         return Replicas(value, value)
-    found = handler({"min": value} if isinstance(value, (int, str, float)) else value)
+    if not isinstance(value, dict) and type(value) is not int:
+        raise PydanticKnownError("int_type")
+    found = handler(value if isinstance(value, dict) else {"min": value})
     return Replicas(found.min, found.min if found.max is None else found.max)
 
 
@@ -46,7 +48,7 @@ class _EnvSecret(Part):
     delivery: Literal["file", "env"] = Field("file", alias="as")
 
 
-def _env_value(value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> str | SecretRef:
+def _env_value(value: Any, handler: ValidatorFunctionWrapHandler) -> str | SecretRef:
     if isinstance(value, str):
         return SecretRef(value.removeprefix(SECRET)) if value.startswith(SECRET) else value
     if not isinstance(value, dict):
@@ -79,12 +81,12 @@ _ENV_SCHEMA = {
 }
 ReplicaCount = Annotated[
     Replicas,
-    GetPydanticSchema(lambda _, handler: core_schema.no_info_wrap_validator_function(_replicas, handler(_Range))),
+    Through(_Range, _replicas),
     WithJsonSchema(_REPLICAS_SCHEMA),
 ]
 EnvValue = Annotated[
     str | SecretRef,
-    GetPydanticSchema(lambda _, handler: core_schema.no_info_wrap_validator_function(_env_value, handler(_EnvSecret))),
+    Through(_EnvSecret, _env_value),
     WithJsonSchema(_ENV_SCHEMA),
 ]
 
@@ -119,6 +121,7 @@ class Model(Part):
     """One model. `name` is its key in the file; `served_names` is never empty. Durations in seconds."""
 
     noun: ClassVar[str] = "a model"
+    hidden: ClassVar[frozenset[str]] = frozenset({"name"})
     name: SkipJsonSchema[str]
     like: Text | None = Field(None, description="another model, whose fields hold where this one says nothing")
     uri: Text | None = Field(None, description="where the model comes from: file: hf:// s3:// http(s):// pvc://")
@@ -129,8 +132,14 @@ class Model(Part):
     engine: Literal["auto", "vllm", "sglang", "tensorrt-llm", "tgi", "triton", "llama.cpp", "onnxruntime", "custom"] = (
         Field("auto", description="what runs it; custom: your own command")
     )
-    engine_args: dict[str, Any] = Field({}, description="arguments under the engine's own names, with underscores")
-    quantization: str = Field("auto", pattern=_QUANTIZATION, description="number format of the weights")
+    engine_args: dict[str, Any] = Field(
+        default_factory=dict, description="arguments under the engine's own names, with underscores"
+    )
+    quantization: str = Field(
+        "auto",
+        pattern=_QUANTIZATION,
+        description="of the weights: auto, none, fp8, int8, awq, gptq, nf4 or gguf:Q4_K_M",
+    )
     max_quality_loss: Share | None = Field(None, description="what quantization auto may give up, as 1%")
     max_model_len: Count | None = Field(None, description="tokens of one request, question and answer together")
     kv_cache_dtype: Text = Field("auto", description="number format of the KV cache")
@@ -139,7 +148,11 @@ class Model(Part):
     workload: Annotated[Any, Later("Workload")] = Field(None, description="what the sizing is for")
     slo: Annotated[Any, Later("Slo")] = Field(None, description="what it owes")
     placement: Placement = Field(Placement(), description="where it may live")
-    replicas: ReplicaCount = Field(Replicas(1, 1), description="how many, over all targets: a number, or min and max")
+    replicas: ReplicaCount = Field(
+        Replicas(1, 1),
+        description="how many, over all targets: a number, or min and max",
+        json_schema_extra={"default": 1},
+    )
     scaling: Annotated[Any, Later("Scaling")] = Field(None, description="when the number changes")
     rollout: Annotated[Any, Later("Rollout")] = Field(None, description="how a new revision takes over")
     lora: Annotated[Any, Later("Loras")] = Field(None, description="adapters served beside it")
@@ -147,15 +160,21 @@ class Model(Part):
     owner: Text | None = Field(None, description="whom to ask")
     runbook: Text | None = Field(None, description="where it is written what to do")
     team: Text | None = Field(None, description="whose namespace and quota it lives under")
-    env: dict[str, EnvValue] = Field({}, description="environment: text, secret://NAME, or {secret: NAME, as: env}")
+    env: dict[str, EnvValue] = Field(
+        default_factory=dict, description="environment: text, secret://NAME, or {secret: NAME, as: env}"
+    )
     expose: Expose = Field(Expose(), description="its stable address")
-    served_names: tuple[Text, ...] = Field((), min_length=1, description='what clients send as "model"; default: its name')
+    served_names: tuple[Text, ...] = Field(
+        (), min_length=1, description='what clients send as "model"; default: its name'
+    )
     warmup: Warmup = Field(Warmup(), description="what it answers before it counts as ready")
     timeouts: Timeouts = Field(Timeouts(), description="how long things may take")
     protect: Flag = Field(False, description="refuse to destroy it, or to replace it with downtime")
-    tags: dict[str, str] = Field({}, description="labels for people and bills")
-    overrides: dict[str, dict[str, Any]] = Field({}, description="type of target: fields of its own, merged last")
+    tags: dict[str, str] = Field(default_factory=dict, description="labels for people and bills")
+    overrides: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="type of target: fields of its own, merged last"
+    )
     command: tuple[Text, ...] = Field((), description="argv of a custom engine; {port} is the port to listen on")
     port: Port | None = Field(None, description="where a custom engine listens; left out, it is told")
-    health: str | None = Field(None, pattern="^/", description="path that answers 200 when it is ready")
+    health: str | None = Field(None, pattern="^/", description="path that answers 200 when it is ready, as /healthz")
     gpu: Annotated[Any, Later("Gpu")] = Field(None, description="what it needs of a device")

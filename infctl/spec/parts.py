@@ -5,9 +5,22 @@ YAML has types, so nothing is converted: `"8"` is no number and `1` is not true.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StrictBool, StrictInt, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    Strict,
+    StrictBool,
+    StrictInt,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from infctl.spec import units
 
@@ -17,6 +30,17 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, protected_namespaces=())
     noun: ClassVar[str] = "this mapping"
+
+
+class Through:
+    """An annotation: a value goes through `take`, which may ask the model `form` for what is written as a mapping."""
+
+    def __init__(self, form: type[BaseModel], take: Callable[[Any, ValidatorFunctionWrapHandler], Any]) -> None:
+        self.form = form
+        self._take = take
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._take, handler(self.form))
 
 
 def _written(pattern: str, *, number: bool = False) -> WithJsonSchema:

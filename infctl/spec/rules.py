@@ -18,7 +18,7 @@ from infctl.spec.interpolate import NAME
 from infctl.spec.like import UNKNOWN_MODEL
 from infctl.spec.paths import Loc, quote, texts
 from infctl.spec.problems import Problem, problem
-from infctl.spec.shape import BAD_VALUE, MISSING_FIELD
+from infctl.spec.shape import BAD_VALUE, MISSING_FIELD, UNKNOWN_FIELD
 
 if TYPE_CHECKING:
     from infctl.spec.file import File
@@ -79,6 +79,7 @@ def check(file: File, context: Context) -> Iterator[Problem]:
     """Yield every breach of a rule."""
     yield from _names(file)
     yield from _secrets(file)
+    yield from _state(file)
     for name, model in file.models.items():
         for rule in _MODEL_RULES:
             yield from rule(("models", name), model)
@@ -95,12 +96,16 @@ def _names(file: File) -> Iterator[Problem]:
         word = file.name if loc == ("name",) else str(loc[-1])
         better = re.sub(r"[^a-z0-9]+", "-", word.lower())[:40].strip("-")
         hint = f'write "{better}"' if _NAME.fullmatch(better) else BAD_NAME.remedy
-        yield problem(BAD_NAME, f"{quote(word)} is not a name", _name_fault(word), loc=loc, hint=hint, at_key=len(loc) > 1)
+        yield problem(
+            BAD_NAME, f"{quote(word)} is not a name", _name_fault(word), loc=loc, hint=hint, at_key=len(loc) > 1
+        )
     for section, inside in (("variables", file.variables), ("secrets", file.secrets)):
         for name in inside:
             if not _LOOSE_NAME.fullmatch(name):
                 detail = "letters, digits, _ and -, a letter first"
-                yield problem(BAD_NAME, f"{quote(name)} is not a name", detail, loc=(section, name), at_key=True)
+                hint = f"write {re.sub('[^A-Za-z0-9_-]+', '_', name).lstrip('0123456789-') or 'another'}"
+                loc = (section, name)
+                yield problem(BAD_NAME, f"{quote(name)} is not a name", detail, loc=loc, hint=hint, at_key=True)
 
 
 def _name_fault(word: str) -> str:
@@ -116,10 +121,27 @@ def _secrets(file: File) -> Iterator[Problem]:
         loc = ("secrets", name)
         if not ways:
             hint = "say where it is: {env: VARIABLE}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}"
-            yield problem(MISSING_FIELD, f"The secret {name} comes from nowhere", "no source", loc=loc, hint=hint, at_key=True)
+            yield problem(
+                MISSING_FIELD, f"The secret {name} comes from nowhere", "no source", loc=loc, hint=hint, at_key=True
+            )
         elif len(ways) > 1:
             detail = f"{' and '.join(ways)} are given"
-            yield problem(BAD_VALUE, f"The secret {name} has several sources", detail, loc=(*loc, ways[1]), hint="keep one", at_key=True)
+            yield problem(
+                BAD_VALUE,
+                f"The secret {name} has several sources",
+                detail,
+                loc=(*loc, ways[1]),
+                hint="keep one",
+                at_key=True,
+            )
+
+
+def _state(file: File) -> Iterator[Problem]:
+    """The fields of other backends are theirs to check."""
+    for name in (file.state.model_extra or {}) if file.state.backend == "local" else ():
+        hint = did_you_mean(name, ("backend", "encryption")) or "a local state has no fields of its own"
+        detail = "not a field of a local state"
+        yield problem(UNKNOWN_FIELD, "Unsupported field", detail, loc=("state", name), hint=hint, at_key=True)
 
 
 # ---------------------------------------------------------------- one model by itself
@@ -130,7 +152,9 @@ def _uri(loc: Loc, model: Model) -> Iterator[Problem]:
     if uri is None:
         if model.engine != "custom" and not model.command:
             hint = "say where the model comes from, as uri: file:models/model.gguf"
-            yield problem(MISSING_FIELD, "uri is missing", "a model needs one", loc=(*loc, "uri"), hint=hint, at_key=True)
+            yield problem(
+                MISSING_FIELD, "uri is missing", "a model needs one", loc=(*loc, "uri"), hint=hint, at_key=True
+            )
     elif not _URI.fullmatch(uri):
         scheme = re.split("[:/]", uri, maxsplit=1)[0]
         if uri.startswith("file://"):
@@ -138,20 +162,41 @@ def _uri(loc: Loc, model: Model) -> Iterator[Problem]:
         elif ":" not in uri and scheme:
             hint = f"write file:{uri} for a file, or hf://{uri} for a model of the Hugging Face Hub"
         else:
-            hint = did_you_mean(scheme, _SCHEMES) or BAD_URI.remedy
+            hint = BAD_URI.remedy if scheme in _SCHEMES else did_you_mean(scheme, _SCHEMES) or BAD_URI.remedy
         yield problem(BAD_URI, "This is not a uri of a model", f"{quote(uri)} is not one", loc=(*loc, "uri"), hint=hint)
 
 
 def _engine(loc: Loc, model: Model) -> Iterator[Problem]:
     if model.engine == "custom" and not model.command and not model.image:
         hint = "say what to run, as command: [python, serve.py]"
-        yield problem(MISSING_FIELD, "command is missing", "a custom engine needs one", loc=(*loc, "command"), hint=hint, at_key=True)
+        yield problem(
+            MISSING_FIELD,
+            "command is missing",
+            "a custom engine needs one",
+            loc=(*loc, "command"),
+            hint=hint,
+            at_key=True,
+        )
     if model.engine not in {"custom", "auto"} and model.command:
         detail = f"{model.engine} has its own"
-        yield problem(BAD_VALUE, "Only a custom engine takes a command", detail, loc=(*loc, "command"), hint="say engine: custom", at_key=True)
+        yield problem(
+            BAD_VALUE,
+            "Only a custom engine takes a command",
+            detail,
+            loc=(*loc, "command"),
+            hint="say engine: custom",
+            at_key=True,
+        )
     if model.port is not None and model.engine != "custom" and not model.command:
         hint = "expose: {port: …} is the address that clients use"
-        yield problem(BAD_VALUE, "Only a custom engine takes a port", "this engine is told its port", loc=(*loc, "port"), hint=hint, at_key=True)
+        yield problem(
+            BAD_VALUE,
+            "Only a custom engine takes a port",
+            "this engine is told its port",
+            loc=(*loc, "port"),
+            hint=hint,
+            at_key=True,
+        )
     if model.task == "custom" and not model.health:
         hint = "say health: and a path that answers 200 once it is ready, as /healthz"
         detail = "infctl does not know what to ask it"
@@ -179,7 +224,13 @@ def _env(loc: Loc, model: Model) -> Iterator[Problem]:
     for name in model.env:
         if not _ENV_NAME.fullmatch(name):
             detail = "letters, digits and _, no digit first"
-            yield problem(BAD_NAME, f"{quote(name)} is not a name of an environment variable", detail, loc=(*loc, "env", name), at_key=True)
+            yield problem(
+                BAD_NAME,
+                f"{quote(name)} is not a name of an environment variable",
+                detail,
+                loc=(*loc, "env", name),
+                at_key=True,
+            )
 
 
 def _bind(loc: Loc, model: Model) -> Iterator[Problem]:
@@ -190,7 +241,13 @@ def _bind(loc: Loc, model: Model) -> Iterator[Problem]:
         ipaddress.ip_address(bind)
     except ValueError:
         hint = "write 127.0.0.1 for this machine only, 0.0.0.0 for every network, or one of its addresses"
-        yield problem(BAD_VALUE, "bind is not an address", f"{quote(bind)} is no IP address", loc=(*loc, "expose", "bind"), hint=hint)
+        yield problem(
+            BAD_VALUE,
+            "bind is not an address",
+            f"{quote(bind)} is no IP address",
+            loc=(*loc, "expose", "bind"),
+            hint=hint,
+        )
 
 
 _MODEL_RULES: tuple[Callable[[Loc, Model], Iterable[Problem]], ...] = (_uri, _engine, _replicas, _lists, _env, _bind)
@@ -222,7 +279,9 @@ def misplaced_secrets(values: Mapping[str, Any]) -> Iterator[Problem]:
             for loc, text in texts(value, ("models", name, field)) if field != "env" else ():
                 if text.startswith("secret://"):
                     detail = "here it would be plain text"
-                    yield problem(MISPLACED_SECRET, "A secret is out of place", detail, loc=loc, hint=MISPLACED_SECRET.remedy)
+                    yield problem(
+                        MISPLACED_SECRET, "A secret is out of place", detail, loc=loc, hint=MISPLACED_SECRET.remedy
+                    )
 
 
 def _ports(file: File, context: Context) -> Iterator[Problem]:
@@ -238,7 +297,9 @@ def _ports(file: File, context: Context) -> Iterator[Problem]:
                 if bind == address or not _EVERYWHERE.isdisjoint({bind, address}):
                     detail = f"models.{other} has it on {target}"
                     loc = ("models", name, "expose", "port")
-                    yield problem(PORT_CONFLICT, f"Port {port} is asked for twice", detail, loc=loc, hint=PORT_CONFLICT.remedy)
+                    yield problem(
+                        PORT_CONFLICT, f"Port {port} is asked for twice", detail, loc=loc, hint=PORT_CONFLICT.remedy
+                    )
                     break
             others.append((name, bind))
 
@@ -250,13 +311,25 @@ def _moves(file: File) -> Iterator[Problem]:
         here, there = ("moved", index, "from"), ("moved", index, "to")
         if move.from_ in file.models:
             detail = f"there still is a model {quote(move.from_)}"
-            yield problem(MOVE_CONFLICT, "A model that is there cannot have moved", detail, loc=here, hint=MOVE_CONFLICT.remedy)
+            yield problem(
+                MOVE_CONFLICT, "A model that is there cannot have moved", detail, loc=here, hint=MOVE_CONFLICT.remedy
+            )
         elif move.from_ in seen:
-            yield problem(MOVE_CONFLICT, f"{quote(move.from_)} moves twice", "moved before", loc=here, hint="keep one of the two")
+            yield problem(
+                MOVE_CONFLICT, f"{quote(move.from_)} moves twice", "moved before", loc=here, hint="keep one of the two"
+            )
         if move.to not in file.models:
             hint = did_you_mean(move.to, file.models) or MOVE_CONFLICT.remedy
-            yield problem(UNKNOWN_MODEL, "Moved to an unknown model", f"there is no model {quote(move.to)}", loc=there, hint=hint)
+            yield problem(
+                UNKNOWN_MODEL, "Moved to an unknown model", f"there is no model {quote(move.to)}", loc=there, hint=hint
+            )
         elif move.to in reached:
-            yield problem(MOVE_CONFLICT, f"Two models move to {quote(move.to)}", "moved here before", loc=there, hint="keep one of the two")
+            yield problem(
+                MOVE_CONFLICT,
+                f"Two models move to {quote(move.to)}",
+                "moved here before",
+                loc=there,
+                hint="keep one of the two",
+            )
         seen.add(move.from_)
         reached.add(move.to)

@@ -108,4 +108,6 @@ def _checked(source: SecretSource, data: bytes) -> str:
 
 def _unavailable(source: SecretSource, detail: str, hint: str) -> InfctlError:
     path = f"secrets.{source.name}"
-    return InfctlError(error(SECRET_UNAVAILABLE, f"The secret {source.name} cannot be had", detail, hint=hint, path=path))
+    return InfctlError(
+        error(SECRET_UNAVAILABLE, f"The secret {source.name} cannot be had", detail, hint=hint, path=path)
+    )

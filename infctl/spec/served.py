@@ -5,7 +5,7 @@ The core serves `_CORE`; what else a type of target serves, its provider says. K
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Values:
     holds: Callable[[Any, Mapping[str, Any]], bool]  # the value, and the model around it
 
 
-def _is_fixed(value: Any, model: Mapping[str, Any]) -> bool:
+def _is_fixed(value: Any, _: Mapping[str, Any]) -> bool:
     return not isinstance(value, dict) or value.get("max", value.get("min")) == value.get("min")
 
 
@@ -43,10 +43,14 @@ def _is_custom(model: Mapping[str, Any]) -> bool:
 
 
 _WHOLLY = frozenset(
-    "like engine_args max_model_len kv_cache_dtype env warmup timeouts protect owner runbook command port health".split()
+    {
+        *("like", "engine_args", "max_model_len", "kv_cache_dtype", "env", "warmup", "timeouts", "protect"),
+        *("owner", "runbook", "command", "port", "health"),
+    }
 )
+_LATER_SCHEMES = ("hf:", "s3:", "http:", "https:", "pvc:")
 _CORE: Mapping[str, Values] = {
-    "uri": Values("file:", lambda value, _: not isinstance(value, str) or value.startswith("file:")),
+    "uri": Values("file:", lambda value, _: not isinstance(value, str) or not value.startswith(_LATER_SCHEMES)),
     "task": Values(
         "generate and embed; every task of a custom engine",
         lambda value, model: value in {"generate", "embed", "custom"} or _is_custom(model),
@@ -67,26 +71,36 @@ def check_stack(values: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what no code serves outside of models and targets."""
     for section in _LATER_SECTIONS:
         if values.get(section) is not None:
-            yield problem(NOT_SERVED, f"{section} is not served yet", "no code does this", loc=(section,), hint=_HINT, at_key=True)
+            yield problem(
+                NOT_SERVED, f"{section} is not served yet", "no code does this", loc=(section,), hint=_HINT, at_key=True
+            )
     state = values.get("state")
     if isinstance(state, dict):
         backend = state.get("backend", "local")
         if backend != "local":
             detail = f"{quote(backend)} is not served"
-            yield problem(NOT_SERVED, "This state backend is not served yet", detail, loc=("state", "backend"), hint="served: local")
+            yield problem(
+                NOT_SERVED,
+                "This state backend is not served yet",
+                detail,
+                loc=("state", "backend"),
+                hint="served: local",
+            )
         if state.get("encryption") is not None:
             loc = ("state", "encryption")
-            yield problem(NOT_SERVED, "state.encryption is not served yet", "no code does this", loc=loc, hint=_HINT, at_key=True)
+            yield problem(
+                NOT_SERVED, "state.encryption is not served yet", "no code does this", loc=loc, hint=_HINT, at_key=True
+            )
     secrets = values.get("secrets")
     for name, secret in secrets.items() if isinstance(secrets, dict) else ():
         if isinstance(secret, dict) and secret.get("aws_secrets_manager") is not None:
-            loc = ("secrets", name, "aws_secrets_manager")
-            yield problem(NOT_SERVED, "aws_secrets_manager is not served yet", "no code asks it", loc=loc, hint="served: env, file and command", at_key=True)
+            where: Loc = ("secrets", name, "aws_secrets_manager")
+            summary, hint = "aws_secrets_manager is not served yet", "served: env, file and command"
+            yield problem(NOT_SERVED, summary, "no code asks it", loc=where, hint=hint, at_key=True)
 
 
-def check_types(targets: Mapping[str, str], types: TargetTypes) -> Iterator[Problem]:
+def check_types(targets: Mapping[str, str], installed: Collection[str]) -> Iterator[Problem]:
     """Yield the targets whose type no installed provider serves."""
-    installed = types.names()
     for name, kind in targets.items():
         if kind not in installed:
             hint = did_you_mean(kind, installed) or f"installed: {listed(installed) if installed else 'none'}"
@@ -106,9 +120,14 @@ class Judge:
         self._targets = targets
         here = {kind for kind in targets.values() if kind in types.names()}
         self._serves = {kind: types.serves(kind) for kind in here}
-        self._any = frozenset().union(*map(types.serves, types.names())) if set(targets.values()) - here else frozenset()
+        self._any = (
+            frozenset().union(*map(types.serves, types.names())) if set(targets.values()) - here else frozenset()
+        )
         self._by_part = {"placement"} | {
-            field.partition(".")[0] for served in (self._any, *self._serves.values()) for field in served if "." in field
+            field.partition(".")[0]
+            for served in (self._any, *self._serves.values())
+            for field in served
+            if "." in field
         }
 
     def check(self, name: str, model: Mapping[str, Any]) -> Iterator[Problem]:
@@ -128,9 +147,7 @@ class Judge:
             return tuple((field, key) for key in value if (field, key) != _ORDER and value[key] is not None)
         return ((field,),)
 
-    def _weigh(
-        self, name: str, model: Mapping[str, Any], path: Loc, detail: str, words: str = ""
-    ) -> Iterator[Problem]:
+    def _weigh(self, name: str, model: Mapping[str, Any], path: Loc, detail: str, words: str = "") -> Iterator[Problem]:
         field, loc = ".".join(map(str, path)), ("models", name, *path)
         places = self._places(model)
         without = [place for place, served in places if field not in served and path[0] not in served]

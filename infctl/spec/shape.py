@@ -5,17 +5,18 @@ Knows no field by name: what is near, expected and known it reads from the model
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import ErrorDetails
 
 from infctl.diagnostics import Code, did_you_mean
-from infctl.spec.later import Later, type_of
+from infctl.spec.later import Later
+from infctl.spec.parts import Through
 from infctl.spec.paths import Loc, listed, quote, show, value_at
 from infctl.spec.problems import Problem, problem
 
@@ -47,6 +48,9 @@ _BOUNDS = {
     "greater_than": ("gt", "more than"), "greater_than_equal": ("ge", "at least"),
     "less_than": ("lt", "less than"), "less_than_equal": ("le", "at most"),
 }  # fmt: skip
+_LONGEST = 40  # characters of a value in a hint
+_FEW = 12  # names that a hint lists
+_MERGE = "YAML 1.2 has no merge keys; a model takes over another's fields with like:"
 _UNIONS = (Union, UnionType)
 _SPOKEN_FLAGS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
@@ -79,14 +83,15 @@ def _tell(found: list[ErrorDetails], form: Any, inner: Loc, at: Loc) -> Problem:
     kind = first["type"]
     if kind == "extra_forbidden":
         known = list(_names(_owner(form, inner[:-1])))
-        hint = did_you_mean(str(inner[-1]), known) or (f"it has {listed(known)}" if known else UNKNOWN_FIELD.remedy)
+        few = f"it has {listed(known)}" if 0 < len(known) <= _FEW else UNKNOWN_FIELD.remedy
+        hint = _MERGE if inner[-1] == "<<" else _near(str(inner[-1]), tuple(known)) or few
         detail = f"not a field of {_noun(form, inner[:-1], at)}"
         return problem(UNKNOWN_FIELD, "Unsupported field", detail, loc=loc, hint=hint, at_key=True)
     if kind == "missing":
         detail = f"{_noun(form, inner[:-1], at)} needs {inner[-1]}"
         hint = f"add {inner[-1]}: {_description(form, inner)}".rstrip(": ")
         return problem(MISSING_FIELD, f"{inner[-1]} is missing", detail, loc=loc, hint=hint, at_key=True)
-    name = show(inner[-1:]) if inner else "The value"
+    name = show(loc[-1:])
     if all(each["type"] in _EXPECTED for each in found):
         expected = listed(dict.fromkeys(_EXPECTED[each["type"]] for each in found))
         detail = f"expected {expected}, found {_in_words(first['input'])}"
@@ -94,6 +99,12 @@ def _tell(found: list[ErrorDetails], form: Any, inner: Loc, at: Loc) -> Problem:
         return problem(WRONG_TYPE, f"{name} has the wrong type", detail, loc=loc, hint=hint)
     detail, hint = _wrong_value(next(each for each in found if each["type"] not in _EXPECTED))
     return problem(BAD_VALUE, f"{name} has a wrong value", detail, loc=loc, hint=hint or _description(form, inner))
+
+
+@cache
+def _near(word: str, known: tuple[str, ...]) -> str:
+    """Ten thousand models with one misspelt field cost one comparison."""
+    return did_you_mean(word, known)
 
 
 def _wrong_value(found: ErrorDetails) -> tuple[str, str]:
@@ -106,14 +117,14 @@ def _wrong_value(found: ErrorDetails) -> tuple[str, str]:
         key, words_for = _BOUNDS[kind]
         return f"must be {words_for} {context[key]:g}", ""
     if kind == "string_pattern_mismatch":
-        return f"{quote(value)} has not the form of one", ""
+        return f"{quote(value)} does not fit", ""
     if kind in {"too_short", "string_too_short"}:
         return "must not be empty", ""
     if kind in {"value_error", "assertion_error"}:
         said = context["error"]
         return str(said), getattr(said, "hint", "")
     if kind in {"too_long", "string_too_long"}:
-        return f"may have {context['max_length']} at most", ""
+        return f"must not have more than {context['max_length']}", ""
     return found["msg"], ""
 
 
@@ -130,20 +141,25 @@ def _in_words(value: Any) -> str:
 
 
 def _type_hint(expected: str, value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return "take the line out, or give it a value" if value is None else ""
-    if expected == _TEXT:
-        return f'write "{value}" in quotes'
-    if expected == _LIST:
-        return f"write [{value}]" if len(str(value)) < 40 else "write [ ] around it"  # noqa: PLR2004
-    if not isinstance(value, str):
-        return ""
-    if expected == _FLAG:
-        spoken = _SPOKEN_FLAGS.get(value.lower())
-        return f"write {spoken}" if spoken else "write true or false, without quotes"
-    if expected in {_WHOLE, _NUMBER} and value.strip().lstrip("-").replace(".", "", 1).isdigit():
-        return f"take the quotes off: {value.strip()}"
+    if value is None:
+        return "take the line out, or give it a value"
+    if expected == _MAPPING:
+        return "write lines of `name: value`" + (", without `-`" if isinstance(value, list) else " below it")
+    if isinstance(value, str):
+        return _text_hint(expected, value)
+    if expected == _TEXT and isinstance(value, (bool, int, float)):
+        return f"write {quote(str(value).lower())} in quotes"
     return ""
+
+
+def _text_hint(expected: str, value: str) -> str:
+    """Return what to write where a text stands and something else is expected."""
+    if expected == _LIST:
+        return f"write [{value}]" if len(value) <= _LONGEST else "write it as a list, in [ ]"
+    if expected == _FLAG:
+        return f"write {_SPOKEN_FLAGS.get(value.lower(), 'true or false, without quotes')}"
+    is_number = value.strip().lstrip("-").replace(".", "", 1).isdigit()
+    return f"take the quotes off: {value.strip()}" if is_number and expected in {_WHOLE, _NUMBER} else ""
 
 
 # ---------------------------------------------------------------- what the models know
@@ -167,8 +183,12 @@ def _field(form: Any, step: str | int) -> FieldInfo | None:
 
 
 def _type_of_field(field: FieldInfo) -> Any:
-    later = next((each for each in field.metadata if isinstance(each, Later)), None)
-    return type_of(later.name) if later else field.annotation
+    return _form_in(field.metadata) or field.annotation
+
+
+def _form_in(metadata: Iterable[Any]) -> Any:
+    """Return the type that an annotation leads to, None where none does."""
+    return next((each.form for each in metadata if isinstance(each, (Later, Through))), None)
 
 
 def _item(form: Any) -> Any:
@@ -182,7 +202,8 @@ def _plain(form: Any) -> Any:
     """Return a type without Annotated and without the None of an optional field."""
     while True:
         if get_origin(form) is Annotated:
-            form = get_args(form)[0]
+            inner, *metadata = get_args(form)
+            form = _form_in(metadata) or inner
             continue
         choices = [each for each in get_args(form) if each is not type(None)]
         if get_origin(form) in _UNIONS and choices:
@@ -191,18 +212,14 @@ def _plain(form: Any) -> Any:
         return form
 
 
-def _is_model(form: Any) -> bool:
+def _is_model(form: Any) -> TypeGuard[type[BaseModel]]:
     return isinstance(form, type) and issubclass(form, BaseModel)
 
 
 def _names(form: Any) -> Iterator[str]:
     if _is_model(form):
-        yield from (field.alias or name for name, field in form.model_fields.items() if not _hidden(field))
-
-
-def _hidden(field: FieldInfo) -> bool:
-    """Return whether a field is infctl's own: files cannot give it."""
-    return any(isinstance(each, SkipJsonSchema) for each in field.metadata) or field.exclude is True
+        hidden = getattr(form, "hidden", ())  # infctl's own, which files cannot give
+        yield from (field.alias or name for name, field in form.model_fields.items() if name not in hidden)
 
 
 def _noun(form: Any, loc: Loc, at: Loc) -> str:

@@ -7,12 +7,12 @@ Knows no field of the language.
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from yaml.cyaml import CParser
+from yaml._yaml import CParser
 from yaml.error import Mark
 from yaml.events import (
     AliasEvent,
@@ -86,7 +86,7 @@ class _Composer:
     """Parses a text that the loader took, keeping marks. Of a key given twice, the first counts."""
 
     def __init__(self, text: str) -> None:
-        self._next = CParser(text).get_event
+        self._next: Callable[[], Any] = CParser(text).get_event
         self._anchors: dict[str, Node] = {}
 
     def tree(self) -> Node:
@@ -96,31 +96,35 @@ class _Composer:
         try:
             self._next()  # the stream
             event = self._next()
-            if type(event) is StreamEndEvent:  # no document at all
-                return Node(event.start_mark, event.end_mark)
-            return self._node(self._next())
+            empty = isinstance(event, StreamEndEvent)  # no document at all
+            return Node(event.start_mark, event.end_mark) if empty else self._node(self._next())
         finally:
             if collecting:
                 gc.enable()
 
     def _node(self, event: Any) -> Node:
         node = Node(event.start_mark, event.end_mark)
-        if type(event) is AliasEvent:
+        kind: object = type(event)
+        if kind is AliasEvent:
             shared = self._anchors[event.anchor]
             node.fields, node.items = shared.fields, shared.items
             return node
         if event.anchor is not None:
             self._anchors[event.anchor] = node
-        if type(event) is MappingStartEvent:
-            while type(key := self._next()) is not MappingEndEvent:
+        if kind is MappingStartEvent:
+            while not _ends(key := self._next()):
                 inner = self._node(self._next())
                 node.fields.setdefault(key.value, (key.start_mark, key.end_mark, inner))
             node.end = key.end_mark
-        elif type(event) is SequenceStartEvent:
-            while type(item := self._next()) is not SequenceEndEvent:
+        elif kind is SequenceStartEvent:
+            while not _ends(item := self._next()):
                 node.items.append(self._node(item))
             node.end = item.end_mark
         return node
+
+
+def _ends(event: Any) -> bool:
+    return type(event) in {MappingEndEvent, SequenceEndEvent}
 
 
 @dataclass(frozen=True, slots=True)

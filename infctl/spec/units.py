@@ -12,11 +12,9 @@ _NUMBER = r"(\d+(?:\.\d+)?)"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(rf"(?:{_NUMBER}(ms|s|m|h|d))+")
 _PART = re.compile(rf"{_NUMBER}(ms|s|m|h|d)")
-_BYTES = {"B": 1} | {
-    prefix + suffix: base**power
-    for suffix, base in (("B", 1000), ("iB", 1024))
-    for power, prefix in enumerate("KMGTP", start=1)
-}
+_BYTES: dict[str, int] = {"B": 1}
+for _power, _prefix in enumerate("KMGTP", start=1):
+    _BYTES |= {f"{_prefix}B": 1000**_power, f"{_prefix}iB": 1024**_power}
 _SIZE = re.compile(rf"{_NUMBER}\s*([A-Za-z]+)")
 _RATE = re.compile(rf"{_NUMBER}\s*/\s*(s|m|h)")
 _PERCENT = re.compile(rf"{_NUMBER}\s*%")
@@ -64,7 +62,7 @@ def fraction(value: Any) -> float:
     if not _is_number(share):
         raise UnitError("expected a share", "write 90% or 0.9")
     if not 0 <= share <= 1:
-        raise UnitError("expected a share of at most 100%", f"write {share:g}%" if 1 < share <= 100 else "write 90% or 0.9")  # noqa: PLR2004
+        raise UnitError("expected a share of at most 100%", "write 90% or 0.9")
     return float(share)
 
 

@@ -102,7 +102,9 @@ def _collect(
             if name in declared:
                 given[name] = Given(value, str(file), False)
             elif source:  # a warning, as in Terraform: one file may serve several stacks
-                problems.append(_unknown(name, f"in {file}", declared, Severity.WARNING).at(source.locate((name,), at_key=True)))
+                problems.append(
+                    _unknown(name, f"in {file}", declared, Severity.WARNING).at(source.locate((name,), at_key=True))
+                )
     for name, text in assigned.items():
         if name in declared:
             given[name] = Given(text, f"-var {name}", True)

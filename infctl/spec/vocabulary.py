@@ -117,7 +117,9 @@ class Rollout(Part):
     strategy: Literal["canary", "blue_green", "rolling", "recreate"] | None = None
     steps: tuple[Share, ...] = Field((), description="shares of traffic, as [10%, 50%, 100%]")
     hold: Seconds | None = Field(None, description="how long each step is watched")
-    rollback_when: dict[str, Condition] = Field({}, description='metric: condition, as error_rate: ">1%"')
+    rollback_when: dict[str, Condition] = Field(
+        default_factory=dict, description='metric: condition, as error_rate: ">1%"'
+    )
 
 
 class Lora(Part):
@@ -146,7 +148,7 @@ class Tls(Part):
 class Match(Part):
     noun: ClassVar[str] = "a match"
     model: Text | None = None
-    header: dict[str, str] = {}
+    header: dict[str, str] = Field(default_factory=dict)
 
 
 class Destination(Part):
@@ -200,7 +202,7 @@ class Team(Part):
 
 class Access(Part):
     noun: ClassVar[str] = "access"
-    teams: dict[str, Team] = {}
+    teams: dict[str, Team] = Field(default_factory=dict)
     isolation: Literal["none", "namespace"] | None = None
 
 
