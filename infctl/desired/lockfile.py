@@ -34,8 +34,9 @@ _LONGEST = 64_000_000  # bytes; a hundred thousand pins have 40 MB
 _BEGIN = f"{HEADER}version: {VERSION}\nmodels:\n"
 _TEXT = r'"[^"\\]+"'
 _SPELLED = {"model_bytes": r"[0-9]{1,19}", "model_sha256": r'"[0-9a-f]{64}"'}
+_NAME = f'{NAME_PATTERN}|"{NAME_PATTERN}"'
 _WRITTEN = re.compile(
-    rf'(?:  (?P<model>"?{NAME_PATTERN}"?):\n)?    (?P<target>"?{NAME_PATTERN}"?):\n      engine: (?P<engine>{_TEXT})\n'
+    rf"(?:  (?P<model>{_NAME}):\n)?    (?P<target>{_NAME}):\n      engine: (?P<engine>{_TEXT})\n"
     + "".join(
         f"(?:      {name}: (?P<{name}>{_SPELLED.get(name, _TEXT)})\n)?" for name in PIN_FIELDS if name != "engine"
     )
@@ -139,6 +140,8 @@ def _read_untouched(text: str) -> Mapping[Key, Pin] | None:
     while found := _WRITTEN.match(text, at):
         name, target, *rest = found.group("model", "target", *PIN_FIELDS)
         model = name or model
+        if not model:
+            return None
         values = tuple(rest)
         if values not in made:
             made[values] = Pin(
@@ -147,7 +150,7 @@ def _read_untouched(text: str) -> Mapping[Key, Pin] | None:
         pins[model.strip('"'), target.strip('"')] = made[values]
         at = found.end()
         count += 1
-    return pins if at == len(text) and model and count == len(pins) else None
+    return pins if at == len(text) and 0 < count == len(pins) else None
 
 
 def _spelled_out(text: str) -> Any:

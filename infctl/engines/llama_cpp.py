@@ -105,14 +105,14 @@ def why_not(header: Header) -> str:
 
 def set_up(model: Model, file: ModelFile) -> Setup:
     """Return the setup for serving `file` as `model` asks. Pure; depends on `file` and on `asking(model)` only."""
-    problems = (*check_args(model.engine_args, ARGS, NAME), *_check_fields(model, file))
-    if problems:
-        return Setup(problems=problems)
-    args = {"cache_ram": 0, "parallel": DEFAULT_SLOTS, **_cache_types(model), **model.engine_args}
+    wrong = tuple(check_args(model.engine_args, ARGS, NAME))
+    refused = {each.loc[-1] for each in wrong}
+    taken = {name: value for name, value in model.engine_args.items() if name not in refused}
+    args = {"cache_ram": 0, "parallel": DEFAULT_SLOTS, **_cache_types(model), **taken}
     trained = file.shape.context_length if file.shape else 0
     context = model.max_model_len or min(trained or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
     args["ctx_size"] = context * args["parallel"]
-    problems = (*_check_cache(args), *_check_context(args, context, trained))
+    problems = (*wrong, *_check_fields(model, file), *_check_cache(args), *_check_context(args, context, trained))
     return Setup(args, metrics_path=METRICS_PATH, problems=problems)
 
 
@@ -144,7 +144,7 @@ def _unfit(field: str, summary: str, detail: str, hint: str = "") -> Problem:
 
 def _cache_types(model: Model) -> dict[str, str]:
     kept_as = model.kv_cache_dtype
-    return {} if kept_as == "auto" else {"cache_type_k": kept_as, "cache_type_v": kept_as}
+    return {"cache_type_k": kept_as, "cache_type_v": kept_as} if kept_as in CACHE_TYPES else {}
 
 
 def _check_cache(args: Mapping[str, Any]) -> Iterator[Problem]:
