@@ -158,7 +158,7 @@ def overwrite(path: Path, text: bytes, what: str) -> None:
 
 def write_at(handle: int, text: bytes, offset: int, what: str) -> None:
     """Write `text` at `offset` and sync it. Raises OSError. Under a fault it is written in two halves."""
-    halves = (text[: len(text) // 2], text[len(text) // 2 :]) if faults.ACTIVE else (text,)
+    halves = (text[: len(text) // 2], text[len(text) // 2 :]) if faults.active() else (text,)
     for number, part in enumerate(halves):
         if number:
             faults.point(f"{what}: torn")

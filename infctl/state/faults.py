@@ -1,7 +1,8 @@
 """Owns the numbered points at which a test may kill infctl: INFCTL_FAULT=list prints them, kill:N dies at the Nth.
 
-`point` stands before and after everything that changes a disk or the world. Unset, it is a function that does
-nothing. Heartbeats have no points, for their number depends on time. Knows nothing of what is being done.
+`point` stands before and after everything that changes a disk or the world; unset, it does nothing. The variable is
+read at the first point, so that a test may fork runs from one warm process. Heartbeats have no points, for their
+number depends on time. Knows nothing of what is being done.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
-from typing import Final
+from functools import cache
 
 from infctl.diagnostics import Code, InfctlError, error
 
@@ -23,7 +24,19 @@ BAD_FAULT = Code(
 _NUMBER = re.compile(r"kill:([1-9]\d*)")
 
 
-def _passer(fault: str) -> Callable[[str], None]:
+def point(name: str) -> None:
+    """Pass the point `name`: it is counted where a fault is set, and the run may end here."""
+    _passer()(name)
+
+
+def active() -> bool:
+    """Return whether a fault is set; then writes are cut in two, so that a torn one can be had."""
+    return bool(os.environ.get("INFCTL_FAULT"))
+
+
+@cache
+def _passer() -> Callable[[str], None]:
+    fault = os.environ.get("INFCTL_FAULT", "")
     if not fault:
         return lambda _name: None
     numbers = itertools.count(1)
@@ -40,7 +53,3 @@ def _passer(fault: str) -> Callable[[str], None]:
 
     return pass_point
 
-
-_FAULT: Final = os.environ.get("INFCTL_FAULT", "")
-ACTIVE: Final = bool(_FAULT)  # then writes are cut in two, so that a torn one can be had
-point: Final[Callable[[str], None]] = _passer(_FAULT)

@@ -47,6 +47,7 @@ class World:
             if self.path is None:
                 self._hear(line)
                 return
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
                 os.write(handle, json.dumps(line, separators=(",", ":")).encode() + b"\n")
