@@ -3,7 +3,7 @@
 Knows nothing of processes; a test starts real engines and measures how far off it is.
 Where the figures come from: weights and KV cache are arithmetic over the model file's own numbers; the compute buffer
 and the process were fitted to xllamacpp 2026.10.11549 on x86-64, whose log states its buffers, over eleven models and
-settings: within 2 % for every buffer, within 5 % of the resident memory after use.
+settings: within 3 % for every buffer, within 5 % of the resident memory after use.
 """
 
 from __future__ import annotations
