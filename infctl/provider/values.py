@@ -285,8 +285,13 @@ class Deployment:
 
 
 def template_hash(template: Template) -> str:
-    """Return the identity of a revision: the digest of all that a replica runs."""
-    return digest(template_values(template))
+    """Return the identity of a revision: the digest of all that a replica runs.
+
+    `memory` is left out: it is our estimate, and a better one in a new infctl is no other revision.
+    """
+    plain = template_values(template)
+    del plain["memory"]
+    return digest(plain)
 
 
 def template_values(template: Template) -> dict[str, Any]:

@@ -293,6 +293,12 @@ def test_a_newer_lowering_alone_plans_no_change() -> None:
     assert "plan -upgrade" in plan.notes[0]
 
 
+def test_a_better_estimate_of_memory_alone_plans_no_change() -> None:
+    toy = applied(wish())
+    target, asked = wish()
+    assert toy.plan((target, replace(asked, template=replace(asked.template, memory=11)))).is_empty
+
+
 def test_the_same_question_gives_the_same_bytes_and_survives_its_file(tmp_path: Path) -> None:
     toy = applied(wish(replicas=2, ctx=1), wish("embed"))
     question, models = toy.question(wish(replicas=2, ctx=2), wish("rerank"))
