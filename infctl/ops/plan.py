@@ -14,7 +14,7 @@ from infctl.diagnostics import Diagnostic, InfctlError, Span
 from infctl.ops.pins import Report, settle_pins
 from infctl.ops.reading import Hear, Readings
 from infctl.ops.session import Session, source_values
-from infctl.plan.model import Mode, Plan
+from infctl.plan.model import Mode, Plan, Step
 from infctl.plan.planner import make_plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Question, Request, TargetView
@@ -178,10 +178,15 @@ def _refuse_what_cannot_start(plan: Plan, wanted: tuple[Wanted, ...]) -> None:
     problems = {(w.deployment.model, w.target): w.cannot_start for w in wanted if w.cannot_start is not None}
     if not problems:
         return
-    begun = {(step.model, step.target) for step in plan.steps if step.do is Do.CREATE}
+    begun = {(step.model, step.target) for step in plan.steps if _starts(step)}
     met = tuple(problem for key, problem in problems.items() if key in begun and problem is not None)
     if met:
         raise InfctlError(*met)
+
+
+def _starts(step: Step) -> bool:
+    """Return whether a step starts an engine: a new one, or one that was stopped, which is why it has a reason."""
+    return step.do is Do.CREATE or (step.do is Do.UPDATE and bool(step.reason))
 
 
 def _with_memory(plan: Plan, wanted: tuple[Wanted, ...]) -> Plan:
