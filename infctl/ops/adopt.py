@@ -51,7 +51,7 @@ def import_object(
         seen = _find(session, state, address, target, ident)
         reach = session.reaches[target]
         after = adopt(state, seen, address, {"type": reach.type, "config": reach.config})
-        stored = with_outputs(replace(after, serial=state.serial + 1), session.providers)
+        stored = with_outputs(replace(after, serial=state.serial + 1), session)
         lease.commit(stored)
     return Adopted(stored.resources[seen.id], stored.serial)
 

@@ -5,7 +5,7 @@ Looks at every target and stores what it found under the lock, once that was agr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +14,6 @@ from infctl.diagnostics import InfctlError
 from infctl.ops.reading import observe
 from infctl.ops.session import Session
 from infctl.provider.kinds import Role
-from infctl.provider.protocol import Provider
 from infctl.provider.values import Observed, Scope, Unreadable
 from infctl.state.model import State
 from infctl.state.recover import Recovered, recover
@@ -73,7 +72,7 @@ def _rebuild(session: Session, lineage: str) -> Rebuilt:
         unreadable=unreadable,
         lineage=lineage,
     )
-    recovered = replace(recovered, state=with_outputs(recovered.state, session.providers))
+    recovered = replace(recovered, state=with_outputs(recovered.state, session))
     before = None
     with suppress(InfctlError):  # that it cannot be loaded is why it is rebuilt
         before = session.store.load().current
@@ -97,16 +96,22 @@ def _look(
     return tuple(observed), unreadable
 
 
-def with_outputs(state: State, providers: Mapping[str, Provider]) -> State:
+def with_outputs(state: State, session: Session) -> State:
     """Return `state` with the outputs that its objects tell: MODEL.url, MODEL.revision and MODEL.engine."""
     found: dict[str, Any] = {}
     for thing in state.resources.values():
-        kind = providers[thing.target].kinds[thing.address.kind]
+        kind = session.providers[thing.target].kinds[thing.address.kind]
         serving = thing.model in state.models and thing.revision == state.models[thing.model].revision
         if kind.role is Role.ROUTER and kind.url_output in thing.outputs:
             found[f"{thing.model}.url"] = thing.outputs[kind.url_output]
         elif kind.role is Role.REPLICA and serving:
             found[f"{thing.model}.revision"] = thing.revision
-            if "engine" in thing.values:
-                found[f"{thing.model}.engine"] = thing.values["engine"]
-    return replace(state, outputs={**state.outputs, **found})
+            found[f"{thing.model}.engine"] = thing.values.get("engine") or _engine_in_file(session, thing.model)
+    return replace(state, outputs={**state.outputs, **{name: value for name, value in found.items() if value}})
+
+
+def _engine_in_file(session: Session, model: str) -> str:
+    from infctl.engines.resolve import engine_of
+
+    stack = session.stack
+    return engine_of(stack.models[model]) if stack is not None and model in stack.models else ""

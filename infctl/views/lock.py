@@ -17,11 +17,13 @@ _FEW = 3  # models that are named one by one
 def show_locked(locked: Locked, style: Style) -> list[str]:
     """Return what `infctl lock` did, and why."""
     rows = [
-        ("+" if change.before is None else "~", f"{change.model} on {change.target}", _pinned(change.after), change.why)
+        ("+", f"{change.model} on {change.target}", _pinned(change.after))
+        if change.before is None
+        else ("~", f"{change.model} on {change.target}", change.why)
         for change in locked.changes
     ]
-    rows += [("-", f"{model} on {target}", "", "left the stack") for model, target in locked.dropped]
-    lines = [style.cut(line) for line in columns(rows[:_MOST_SHOWN])]
+    rows += [("-", f"{model} on {target}", "left the stack") for model, target in locked.dropped]
+    lines = [style.cut(line) for line in columns(rows[:_MOST_SHOWN], gap=1)]
     if len(rows) > _MOST_SHOWN:
         lines.append(f"and {len(rows) - _MOST_SHOWN:,} more")
     lines += [""] if rows else []
@@ -32,10 +34,8 @@ def show_locked(locked: Locked, style: Style) -> list[str]:
     for engine, (version, models) in (locked.newer or {}).items():
         who = ", ".join(models) if len(models) <= _FEW else count(len(models), "model")
         names = f" {' '.join(models)}" if len(models) <= _FEW else ""
-        told = (
-            f"{engine} {version} is installed; {who} stays on what is pinned. To take it: infctl lock{names} -upgrade"
-        )
-        lines += style.wrap(told)
+        lines += style.wrap(f"{engine} {version} is installed and was not taken for {who}. To take it:")
+        lines.append(f"    infctl lock{names} -upgrade")
     return lines
 
 
