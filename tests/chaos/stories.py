@@ -1,0 +1,97 @@
+"""Owns what is being done when a run is killed, and the killing: at a numbered point, or at any instant.
+
+Knows nothing of how what came of it is shown.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from tests.chaos.forks import Forks
+from tests.chaos.stacks import NOTHING, Stack, Verdict, Wish, Wishes
+
+
+@dataclass(frozen=True)
+class Story:
+    """From `before` to `after`. `back_and_forth`: the way back is of the same kind, so it is killed too."""
+
+    name: str
+    before: Wishes
+    after: Wishes
+    back_and_forth: bool = False
+
+
+SMALL, LARGE = Wish(512, replicas=2), Wish(1024, replicas=2)
+STORIES = (
+    Story("first apply", NOTHING, {"chat": SMALL}),
+    Story("another context size", {"chat": SMALL}, {"chat": LARGE}, back_and_forth=True),
+    Story("removal of a model", {"chat": SMALL, "tool": Wish()}, {"chat": SMALL}),
+    Story("destroy", {"chat": SMALL}, NOTHING),
+)
+CHOICES = tuple(story.after for story in STORIES) + ({"chat": SMALL, "tool": Wish()}, {"tool": LARGE})
+
+
+def kill_at_points(
+    story: Story, folder: Path, forks: Forks, kind: str, *, first: int = 1, step: int = 1
+) -> Iterator[tuple[int, Verdict]]:
+    """Kill `story` at its points `first`, `first + step` and so on until it has no more; yield what came of each."""
+    stack, before, after = Stack(folder, forks, kind), story.before, story.after
+    if before:
+        stack.settle(before)
+    try:
+        for number in count(first, step):
+            if not story.before:
+                stack.run(NOTHING)
+                stack = Stack(folder / str(number), forks, kind)
+            died = stack.run(after, "-parallelism=1", fault=f"kill:{number}")
+            if not died.killed:
+                assert died.code == 0, died.said
+                return
+            yield number, stack.verdict()
+            if story.back_and_forth:
+                before, after = after, before
+            elif story.before:
+                stack.settle(before)
+    finally:
+        stack.run(NOTHING)
+
+
+def points_of(story: Story, folder: Path, forks: Forks, kind: str) -> tuple[str, ...]:
+    """Return the names of the points that `story` passes, in order."""
+    stack = Stack(folder, forks, kind)
+    if story.before:
+        stack.settle(story.before)
+    listed = stack.run(story.after, "-parallelism=1", fault="list")
+    stack.run(NOTHING)
+    assert listed.code == 0, listed.said
+    lines = (line.split(maxsplit=2) for line in listed.err.splitlines() if line.startswith("fault "))
+    numbered = [(int(number), name) for _, number, name in lines]
+    assert [number for number, _ in numbered] == list(range(1, len(numbered) + 1))
+    return tuple(name for _, name in numbered)
+
+
+def kill_at_random(folder: Path, forks: Forks, kind: str, *, kills: int, seed: int) -> Iterator[Verdict]:
+    """Go from one stack to another, `kills` of the runs killed at an instant that `seed` decides; now and then the
+    run after a killed one is killed too. Yield what came of each streak.
+    """
+    dice = random.Random(seed)
+    stack = Stack(folder, forks, kind)
+    longest = stack.run(CHOICES[1]).seconds
+    try:
+        while kills:
+            wishes = dice.choice([choice for choice in CHOICES if choice != stack.wishes])
+            died = stack.run(wishes, kill_after=dice.uniform(0, longest))
+            while died.killed and kills > 1 and dice.random() < 0.25:
+                kills -= 1
+                died = stack.run(dice.choice(CHOICES), kill_after=dice.uniform(0, longest))
+            if died.killed:
+                kills -= 1
+                yield stack.verdict()
+            else:
+                assert died.code == 0, died.said
+    finally:
+        stack.run(NOTHING)
