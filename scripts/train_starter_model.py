@@ -4,9 +4,10 @@
     /tmp/train/bin/pip install jax==0.10.2 jaxlib==0.10.2 numpy==2.4.6 gguf==0.19.0
     nice -n 15 /tmp/train/bin/python scripts/train_starter_model.py
 
-The text comes from scripts/starter_model (answers.txt, stories.txt, corpus.py); nothing is downloaded.
+The text comes from scripts/starter_model (its .txt files, mixed by corpus.py); nothing but the packages is downloaded.
 Text, weights and this script are infctl's own work, under the Apache License 2.0.
-The seed is fixed: the same machine and versions give the same file.
+It takes 13 s per 50 steps on two idle cores, 9 minutes in all; the shipped file took 16 beside other work.
+The seed is fixed: on one machine, the same versions give the same file.
 """
 
 import argparse
