@@ -36,7 +36,7 @@ def main() -> int:
             run("apply", "hello.plan")
             url = run("output", "-raw", "hello.url", quiet=True)
             stream(url, "What is a plan?")
-            say(f"first token {time.monotonic() - started:.0f} s after the start, installation included")
+            print(f"\nFrom nothing to this answer in {time.monotonic() - started:.0f} s, installation included.")
             run("plan")
         finally:
             run("destroy", "-auto-approve")
