@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from infctl.views.style import Style, columns, seconds_text
@@ -13,9 +15,9 @@ if TYPE_CHECKING:
     from infctl.plan.model import Plan
 
 _URLS: Final = 10  # of a larger stack `infctl output` shows the rest
-_ASK: Final = {
-    "generate": ("/completions", '{"model": "%s", "prompt": "Once upon a time", "max_tokens": 48, "stream": true}'),
-    "embed": ("/embeddings", '{"model": "%s", "input": "Once upon a time"}'),
+_ASK: Final[Mapping[str, tuple[str, Mapping[str, object]]]] = {
+    "generate": ("/completions", {"prompt": "infctl is", "max_tokens": 60, "stream": True}),
+    "embed": ("/embeddings", {"input": "infctl is"}),
 }
 
 
@@ -31,17 +33,21 @@ def show_applied(applied: Applied, again: str, style: Style) -> list[str]:
     if outcome.interrupted:
         return [*_stopped(outcome, done, style), "To continue, run:", f"    {again}"]
     if not outcome.ok:
-        return ["", style.paint("Apply stopped.", "bold", "red") + f" Resources: {done}"]
+        return ["", *_headline("Apply stopped.", done, style, "red")]
     word = "Destroy" if applied.plan.mode.value == "destroy" else "Apply"
-    lines = ["", style.paint(f"{word} complete!", "bold", "green") + f" Resources: {done}"]
-    return lines + _answers(applied.plan, outcome)
+    return ["", *_headline(f"{word} complete!", done, style, "green"), *_answers(applied.plan, outcome)]
+
+
+def _headline(words: str, done: str, style: Style, color: str) -> list[str]:
+    first, *more = style.wrap(f"{words} Resources: {done}", hanging="  ")
+    return [style.paint(words, "bold", color) + first[len(words) :], *more]
 
 
 def _stopped(outcome: Outcome, done: str, style: Style) -> list[str]:
     left = []
     if outcome.in_flight:
         left.append(f"{len(outcome.in_flight)} begun and not waited for")
-    return ["", style.paint(f"Stopped ({outcome.interrupted}).", "bold", "yellow") + f" Resources: {done}",
+    return ["", *_headline(f"Stopped ({outcome.interrupted}).", done, style, "yellow"),
             *(style.wrap(f"{', '.join(left)}: the next run takes them up.") if left else [])]  # fmt: skip
 
 
@@ -58,7 +64,13 @@ def _answers(plan: Plan, outcome: Outcome) -> list[str]:
     first = next((model for model in changed if model.template.get("task") in _ASK), None)
     if first is None:
         return lines
-    path, body = _ASK[first.template["task"]]
-    url = shlex.quote(f"{outputs[f'{first.name}.url']}{path}")
-    return [*lines, "", "Ask it:", f"    curl -sN {url} -H 'content-type: application/json' \\",
-            f"      -d '{body % first.name}'"]  # fmt: skip
+    path, fields = _ASK[first.template["task"]]
+    body = json.dumps({"model": first.template["probe"]["model"] or first.name, **fields}, separators=(",", ":"))
+    return [
+        *lines,
+        "",
+        "Ask it:",
+        f"  curl -sN {shlex.quote(outputs[f'{first.name}.url'] + path)} \\",
+        "    -H 'content-type: application/json' \\",
+        f"    -d {shlex.quote(body)}",
+    ]

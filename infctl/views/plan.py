@@ -43,11 +43,9 @@ def show_plan(view: View, style: Style) -> list[str]:
         _changes(view, style),
         _outputs(view, style),
         _sentences(view, style),
-        [line for shown in view["infctl"]["warnings"] for line in ("", *show_diagnostic(shown, style))],
+        *(show_diagnostic(shown, style) for shown in view["infctl"]["warnings"]),
     ):
-        lines += part
-        if part and part[-1]:
-            lines.append("")
+        lines += [*part, ""] if part else []
     return [*lines, *_sum(view, style)]
 
 

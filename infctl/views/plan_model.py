@@ -88,16 +88,20 @@ def _arrow(field: View) -> str:
 
 
 def _memory(model: View) -> str:
-    """Return what one replica needs, of what parts, and how that fits."""
+    """Return what one replica needs, of what parts, and how that fits; amounts are not broken between lines."""
     parts, need, free = model["memory"], model["memory_needed"], model["memory_free"]
     said = []
     if parts:
         figures = (("weights", parts["weights"]), ("kv", parts["kv"]), ("other", parts["compute"] + parts["process"]))
-        total = f"{'' if parts['exact'] else 'at most '}{bytes_text(parts['total'])} a replica"
-        said.append(f"{total}: {' + '.join(f'{bytes_text(size)} {name}' for name, size in figures)}")
+        total = f"{'' if parts['exact'] else 'at most '}{_amount(parts['total'])} a replica"
+        said.append(f"{total}: {' + '.join(f'{_amount(size)} {name}' for name, size in figures)}")
     if need and need != parts.get("total"):
-        said.append(f"{bytes_text(need)} to come")
-    return " · ".join([*said, f"{bytes_text(free)} free"] if need and free else said)
+        said.append(f"{_amount(need)} to come")
+    return " · ".join([*said, f"{_amount(free)} free"] if need and free else said)
+
+
+def _amount(size: float) -> str:
+    return bytes_text(size).replace(" ", "\xa0")
 
 
 def _rollout(model: View) -> str:
@@ -116,4 +120,5 @@ def _rollout(model: View) -> str:
 def _label(label: str, text: str, style: Style) -> list[str]:
     if not text:
         return []
-    return style.wrap(text, f"    {label.ljust(_LABEL)}", " " * (4 + _LABEL))
+    lines = style.wrap(text, f"    {label.ljust(_LABEL)}", " " * (4 + _LABEL))
+    return [line.replace("\xa0", " ") for line in lines]
