@@ -5,6 +5,7 @@ Imports click and nothing else of weight: `infctl -help` must be about as quick 
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from infctl.cli.terminal import Terminal
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("infctl.cli.init", "Write a stack that runs at once, or look over the one here."),
     "validate": ("infctl.cli.validate", "Check the files."),
+    "fmt": ("infctl.cli.fmt", "Lay out files in the one way."),
     "lock": ("infctl.cli.lock", "Pin what runs to inference.lock.yaml."),
     "plan": ("infctl.cli.plan", "Show what apply would change."),
     "apply": ("infctl.cli.apply", "Make it so: plan, ask, do it."),
@@ -77,6 +79,7 @@ def root(ctx: click.Context, version: bool) -> int:
 
 def main() -> NoReturn:
     """Run the process's own command line and exit with its code."""
+    gc.set_threshold(200_000, 100, 100)  # what a plan makes lives until its end: looking for cycles finds nothing
     sys.exit(run(sys.argv[1:], os.environ))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
+from infctl.ops.stores import open_store
 from tests.shell import HEAD, Shell
 
 WELL = """\
@@ -27,8 +29,6 @@ def rows(shell: Shell, *argv: str) -> dict[tuple[str, str], tuple[bool, str, str
 
 
 def test_a_stack_that_is_well(shell: Shell) -> None:
-    from importlib.metadata import version
-
     done = shell("doctor")
     wanted = WELL.replace("FOLDER", str(shell.folder)).replace("VERSION", version("xllamacpp"))
     assert (done.code, done.out) == (0, wanted)
@@ -51,8 +51,6 @@ def test_what_is_wrong_comes_with_its_way_out(shell: Shell) -> None:
 
 
 def test_a_lock_that_is_held_is_told_with_its_holder(shell: Shell) -> None:
-    from infctl.ops.stores import open_store
-
     with open_store(shell.folder, {}).lock("ops@elsewhere", "apply"):
         ok, detail, hint = rows(shell)["state", "lock"]
     assert (ok, detail.startswith("held by ops@elsewhere for apply since ")) == (False, True)
