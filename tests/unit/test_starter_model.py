@@ -19,7 +19,7 @@ import xllamacpp
 params = xllamacpp.CommonParams()
 params.model.path, params.embedding = sys.argv[1], sys.argv[2] == "embed"
 params.n_ctx, params.n_parallel, params.port, params.verbosity = 2048, 1, 0, -1
-params.hostnames = ["127.0.0.1"]
+params.hostnames, params.cpuparams.n_threads = ["127.0.0.1"], 1
 server = xllamacpp.Server(params)
 requests = json.loads(sys.argv[3])
 print(json.dumps([getattr(server, "handle_" + name)(body) for name, body in requests]))
