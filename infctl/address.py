@@ -1,6 +1,6 @@
 """Owns what a resource is called, and how `-target` selects it.
 
-An address is `KIND.NAME` or `KIND.NAME["KEY"]`: `local_process.chat["rack/0"]`. NAME is a model or a target,
+An address is `KIND.NAME` or `KIND.NAME["KEY"]`: `docker_container.chat["rack/0"]`. NAME is a model or a target,
 KEY is TARGET/SLOT, where SLOT is a stable replica number. Knows nothing of what stands at an address.
 """
 
