@@ -13,10 +13,10 @@ from infctl.address import Address
 from infctl.diagnostics import Code, InfctlError, error
 from infctl.plan.book import Book, Key
 from infctl.plan.compare import Verdict, World, judge, judge_stranger, judge_unwanted, referred
-from infctl.plan.model import Action, Mode, Plan, TargetRef
+from infctl.plan.model import Action, Mode, Plan, Rollout, TargetRef
 from infctl.plan.refresh import refresh_only, reinstate
 from infctl.plan.request import Question
-from infctl.plan.rollout import Course, ModelVerdicts, choose, write_steps
+from infctl.plan.rollout import Course, ModelVerdicts, choose, write_steps, write_waits
 from infctl.plan.selection import Candidate, select, to_replace
 from infctl.plan.statements import (
     assumptions,
@@ -68,11 +68,8 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
     }
     book = Book()
     book.ids.update({str(v.address): v.id for v in verdicts if v.want is not None})
-    courses: dict[str, Course] = {}
-    problems = []
+    courses, problems = choose(tuple(parts.values()), room)
     for part in parts.values():
-        courses[part.name], refused = choose(part, room)
-        problems += refused
         if part.name in question.protected:
             problems += _protect(part, courses[part.name], question)
     if problems:
@@ -80,8 +77,9 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
     _write_support(verdicts, book)
     for part in parts.values():
         write_steps(part, courses[part.name], book)
+    write_waits(tuple(parts.values()), courses, book)
     _link(verdicts, book)
-    changed = tuple(resource_change(v, question) for v in verdicts if v.action is not Action.NOOP)
+    changed = tuple(resource_change(_as_done(v, courses), question) for v in verdicts if v.action is not Action.NOOP)
     states, forgotten = model_states(question, models or {}, verdicts)
     return Plan(
         lineage=question.state.lineage,
@@ -113,6 +111,13 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
     )
 
 
+def _as_done(verdict: Verdict, courses: Mapping[str, Course]) -> Verdict:
+    """Return the verdict as its model's course carries it out: without room the old object leaves first."""
+    course = courses.get(verdict.model)
+    swapped = course is not None and course.rollout is Rollout.SWAP and verdict.action is Action.REPLACE_BESIDE
+    return replace(verdict, action=Action.REPLACE) if swapped else verdict
+
+
 # ---------------------------------------------------------------- refusals
 
 
@@ -135,7 +140,9 @@ def _refuse_lost_state(question: Question) -> None:
     for view in question.views.values():
         for seen in view.observed:
             labels = seen.labels
-            if labels and (labels.stack, labels.workspace) == (state.stack, state.workspace):
+            if labels is None or seen.id in state.released:
+                continue
+            if (labels.stack, labels.workspace) == (state.stack, state.workspace):
                 raise InfctlError(
                     error(STATE_LOST, f"State is empty, but {seen.name} runs on {view.name}", hint=STATE_LOST.remedy)
                 )

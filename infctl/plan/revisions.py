@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from infctl.diagnostics import Code, Diagnostic, InfctlError, error
 from infctl.plan.request import Request
@@ -31,7 +32,7 @@ NO_SUCH_MODEL = Code(
 )
 
 
-_HalfMade = Mapping[tuple[str, str], int]  # (model, spec hash) -> the revision of an object of it
+_HalfMade = Mapping[tuple[str, str], int]  # (model, spec hash, or "" for any) -> the highest revision that stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,10 @@ def assign(placed: tuple[tuple[str, Deployment], ...], state: State, request: Re
     by_model: dict[str, list[tuple[str, Deployment]]] = {}
     for target, wish in placed:
         by_model.setdefault(wish.model, []).append((target, wish))
-    half_made = {
-        (thing.model, thing.spec_hash): thing.revision for thing in state.resources.values() if thing.spec_hash
-    }
+    half_made: dict[tuple[str, str], int] = {}
+    for thing in state.resources.values():
+        for key in ((thing.model, thing.spec_hash), (thing.model, "")) if thing.spec_hash else ():
+            half_made[key] = max(half_made.get(key, 0), thing.revision)
     problems = [_unknown(name) for name in _named(request) if name not in by_model]
     assigned: list[tuple[str, Deployment]] = []
     models: dict[str, ModelState] = {}
@@ -96,7 +98,7 @@ def _assign_model(
     _refuse_failed(known, asked, request)
     number = _number(known, asked, hashes.values(), half_made)
     if known.name in request.restart:
-        number = known.next_revision
+        number = _free_number(known, half_made)
     after = replace(known, revision=number, next_revision=max(known.next_revision, number + 1), hold=None)
     if number != known.revision:
         templates = {target: template_values(wish.template) for target, wish in wishes}
@@ -107,8 +109,19 @@ def _assign_model(
             aliases=(),
             revisions=(*past, Revision(number, asked, templates))[-REMEMBERED_REVISIONS:],
         )
-    numbered = [(target, replace(wish, revision=number, served_names=_names(wish, after))) for target, wish in wishes]
+    ran = next((entry.template for entry in after.revisions if entry.number == number), {})
+    numbered = [
+        (target, replace(_as_promised(wish, ran.get(target)), revision=number, served_names=_names(wish, after)))
+        for target, wish in wishes
+    ]
     return after, numbered, ""
+
+
+def _as_promised(wish: Deployment, ran: Mapping[str, Any] | None) -> Deployment:
+    """Return the wish with the memory that its revision was promised: a new estimate is for new revisions."""
+    if not ran or ran["memory"] == wish.template.memory:
+        return wish
+    return replace(wish, template=replace(wish.template, memory=ran["memory"]))
 
 
 def _names(wish: Deployment, model: ModelState) -> tuple[str, ...]:
@@ -123,7 +136,13 @@ def _number(known: ModelState, asked: str, hashes: Iterable[str], half_made: _Ha
     for number in sorted(remembered, reverse=True):
         if remembered[number] == asked:
             return number
-    return max(known.next_revision, *(half_made.get((known.name, each), 0) for each in hashes))
+    half = max(half_made.get((known.name, each), 0) for each in hashes)
+    return half if half >= known.next_revision else _free_number(known, half_made)
+
+
+def _free_number(known: ModelState, half_made: _HalfMade) -> int:
+    """Return a number that no revision has, not even one that a failed run left standing: names carry it."""
+    return max(known.next_revision, half_made.get((known.name, ""), 0) + 1)
 
 
 def _held_revision(known: ModelState, asked: str, request: Request) -> Revision | None:

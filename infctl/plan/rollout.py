@@ -6,14 +6,15 @@ room for some they go in batches; with none each old one leaves before its succe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from infctl.diagnostics import Code, Diagnostic, error
 from infctl.plan.book import Book, Key, pin_refs
 from infctl.plan.compare import Verdict
 from infctl.plan.model import Action, Rollout
+from infctl.plan.room import Load, Way, best, least, peak, waves
 from infctl.provider.values import Deployment, Do, Values, refs
 
 NO_ROOM = Code(
@@ -34,6 +35,7 @@ class Course:
     free: int = 0
     downtime: bool = False
     why: str = ""
+    waits: bool = False  # nothing new comes, of any model, before what only leaves is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,56 +51,115 @@ class ModelVerdicts:
     def doing(self, *actions: Action) -> list[Verdict]:
         return [verdict for verdict in self.replicas if verdict.action in actions]
 
+    @property
+    def leaving(self) -> list[Verdict]:
+        """Those that stand and that nothing takes the place of."""
+        return [verdict for verdict in (*self.doing(Action.DELETE), *self.leftovers) if verdict.live]
 
-def choose(model: ModelVerdicts, room: dict[str, int]) -> tuple[Course, list[Diagnostic]]:
-    """Return the course for `model` and take what it needs out of `room` (target -> free bytes; absent: no limit)."""
-    swapped = model.doing(Action.REPLACE_BESIDE, Action.REPLACE)
-    coming = model.doing(Action.CREATE)
-    if not swapped and not coming:
-        return Course(Rollout.NONE), []
-    courses, problems = [], []
-    for target in sorted({verdict.target for verdict in (*swapped, *coming)}):
-        course, problem = _course(model, target, room)
-        courses.append(course)
-        problems += problem
+
+def choose(models: Sequence[ModelVerdicts], room: Mapping[str, int]) -> tuple[dict[str, Course], list[Diagnostic]]:
+    """Return the course of each model, and error[no-room] for those that none fits.
+
+    `room` is the free bytes by target (absent: no limit). Each model leaves those after it what they need at the
+    very least, so that one's comfort is not another's refusal. Where that is too little, whatever only leaves, of
+    any model, goes before anything comes.
+    """
+    courses, problems = _choose(models, room)
+    leaving = [verdict for model in models for verdict in model.leaving]
+    if not problems or not leaving:
+        return courses, problems
+    freed = {t: free + sum(_memory(v) for v in leaving if v.target == t) for t, free in room.items()}
+    staying = [replace(model, leftovers=(), replicas=tuple(_staying(model))) for model in models]
+    later, refused = _choose(staying, freed)
+    if len(refused) >= len(problems):
+        return courses, problems
+    return {name: replace(course, waits=True) for name, course in later.items()}, refused
+
+
+def _staying(model: ModelVerdicts) -> Iterator[Verdict]:
+    return (verdict for verdict in model.replicas if verdict.action is not Action.DELETE)
+
+
+def write_waits(models: Sequence[ModelVerdicts], courses: Mapping[str, Course], book: Book) -> None:
+    """Have every new replica need the removal of what only leaves its target, where the courses ask for it."""
+    created, deleted = book.keys_of(Do.CREATE), book.keys_of(Do.DELETE)
+    gone: dict[str, set[Key]] = {}
+    for verdict in (v for model in models for v in model.leaving if v.have):
+        gone.setdefault(verdict.target, set()).update(deleted.get(verdict.have.id, ()) if verdict.have else ())
+    for model in models:
+        for verdict in model.replicas if courses[model.name].waits else ():
+            for key in created.get(verdict.id, ()):
+                book.needs[key] |= gone.get(verdict.target, set())
+
+
+def _choose(models: Sequence[ModelVerdicts], room: Mapping[str, int]) -> tuple[dict[str, Course], list[Diagnostic]]:
+    loads = [{target: _load(model, target) for target in _targets(model)} for model in models]
+    left, reserved = dict(room), dict.fromkeys(room, 0)
+    for target, load in ((t, load) for mine in loads for t, load in mine.items() if t in room):
+        reserved[target] += least(load)
+    courses: dict[str, Course] = {}
+    problems: list[Diagnostic] = []
+    for model, mine in zip(models, loads, strict=True):
+        found = []
+        for target, load in mine.items():
+            if target in room:
+                reserved[target] -= least(load)
+            spare = left[target] - reserved[target] if target in room else load.total
+            free = spare if least(load) <= spare else left.get(target, 0)
+            course, problem = _course(model, target, load, free)
+            found.append(course)
+            problems += [problem] if problem else []
+        worst = courses[model.name] = max(found, key=_discomfort, default=Course(Rollout.NONE))
+        for target, load in mine.items():
+            left[target] = left.get(target, 0) - peak(load, Way(worst.rollout, worst.batch))
+    return courses, problems
+
+
+def _targets(model: ModelVerdicts) -> list[str]:
+    """Return where replicas come or are replaced."""
+    return sorted({v.target for v in model.doing(Action.REPLACE_BESIDE, Action.REPLACE, Action.CREATE)})
+
+
+def _load(model: ModelVerdicts, target: str) -> Load:
+    replaced = [v for v in model.doing(Action.REPLACE_BESIDE, Action.REPLACE) if v.target == target]
+    return Load(
+        model.wishes[target].template.memory,
+        tuple(_memory(verdict) for verdict in replaced),
+        sum(1 for verdict in model.doing(Action.CREATE) if verdict.target == target),
+        sum(_memory(verdict) for verdict in model.leaving if verdict.target == target),
+    )
+
+
+def _discomfort(course: Course) -> tuple[int, int]:
     order = (Rollout.FIRST, Rollout.NONE, Rollout.SURGE, Rollout.ROLLING, Rollout.SWAP)
-    worst = max(courses, key=lambda course: (order.index(course.rollout), -course.batch))
-    return worst, problems
+    swaps = course.rollout is Rollout.SWAP
+    return order.index(course.rollout), course.batch if swaps else -course.batch
 
 
-def _course(model: ModelVerdicts, target: str, room: dict[str, int]) -> tuple[Course, list[Diagnostic]]:
-    swapped = [v for v in model.doing(Action.REPLACE_BESIDE, Action.REPLACE) if v.target == target]
-    coming = [v for v in model.doing(Action.CREATE) if v.target == target]
-    need = model.wishes[target].template.memory
-    free = room.get(target)
-    total = need * (len(swapped) + len(coming))
-    if free is None or not need:
-        beside = len(swapped)
-        free_bytes = 0
-    else:
-        free_bytes = free
-        beside = min(len(swapped), max(0, free // need - len(coming)))
-        room[target] = free - need * (beside + len(coming))
-    problems = []
-    if free is not None and need:
-        released = max((_memory(v) for v in swapped), default=0)
-        if need * len(coming) > free or (swapped and not beside and need * (len(coming) + 1) > free + released):
-            problems.append(_no_room(model.name, target, total, free))
-    if not swapped:
-        standing = any(v.live for v in model.replicas)
-        return Course(Rollout.NONE if standing else Rollout.FIRST, 0, total, free_bytes), problems
-    if any(v.action is Action.REPLACE for v in swapped):
-        why = "the object keeps its name, so the old one leaves first"
-        return Course(Rollout.SWAP, 1, total, free_bytes, _goes_dark(model), why), problems
-    if beside == len(swapped):
-        return Course(Rollout.SURGE, beside, total, free_bytes, why="room for old and new side by side"), problems
-    if beside:
-        return Course(Rollout.ROLLING, beside, total, free_bytes, why=f"room for {beside} beside the old"), problems
-    return Course(Rollout.SWAP, 1, total, free_bytes, _goes_dark(model), "no room beside the old"), problems
+def _course(model: ModelVerdicts, target: str, load: Load, free: int) -> tuple[Course, Diagnostic | None]:
+    """Return the best course on one target with `free` bytes, and error[no-room] where none fits."""
+    keeps_name = any(v.action is Action.REPLACE and v.target == target for v in model.replicas)
+    way = best(load, free, beside=not keeps_name)
+    problem = _no_room(model.name, target, load.total, free) if way is None else None
+    way = way or Way(Rollout.SWAP, 1)
+    rollout = way.rollout
+    if rollout is Rollout.FIRST and any(verdict.live for verdict in model.replicas):
+        rollout = Rollout.NONE
+    why = {
+        Rollout.SURGE: "room for old and new side by side",
+        Rollout.ROLLING: f"room for {way.batch} beside the old",
+        Rollout.SWAP: "the object keeps its name, so the old one leaves first"
+        if keeps_name
+        else "no room beside the old",
+    }
+    dark = rollout is Rollout.SWAP and _goes_dark(model, way.batch if load.replaced else 0)
+    return Course(rollout, way.batch, load.total, free, dark, why.get(rollout, "")), problem
 
 
-def _goes_dark(model: ModelVerdicts) -> bool:
-    return sum(1 for verdict in model.replicas if verdict.live and verdict.live.running) <= 1
+def _goes_dark(model: ModelVerdicts, batch: int) -> bool:
+    """Return whether nobody is left to answer while `batch` replicas are away."""
+    staying = (v for v in model.replicas if v.action is not Action.DELETE)
+    return sum(1 for verdict in staying if verdict.live and verdict.live.running) <= batch
 
 
 def _memory(verdict: Verdict) -> int:
@@ -119,36 +180,46 @@ def _no_room(name: str, target: str, needed: int, free: int) -> Diagnostic:
 
 def write_steps(model: ModelVerdicts, course: Course, book: Book) -> None:
     """Add the steps of one model to `book`, in the order the course asks for."""
-    updates = {v.address: _update(v, model, book) for v in model.doing(Action.UPDATE)}
+    updates = {_update(verdict, model, book) for verdict in model.doing(Action.UPDATE)}
     batches = _batches(model, course)
-    done = _swap(batches, model, book) if course.rollout is Rollout.SWAP else _beside(batches, model, course, book)
-    switched = _final_switch(model, book, {*done, *updates.values()})
-    retired = switched if model.routers else done
-    for verdict in (*model.doing(Action.DELETE), *model.leftovers):
-        _retire(verdict, model, book, retired)
-    if course.rollout in {Rollout.SURGE, Rollout.ROLLING}:
-        for verdict in batches[-1]:
-            if verdict.live:
-                _retire(verdict, model, book, retired)
+    leaving = model.leaving
+    done: set[Key] = set()
+    if any(batches) and (course.waits or course.rollout is Rollout.SWAP):
+        done = _make_room(batches, model, book, updates)
+        leaving = []
+    if course.rollout is Rollout.SWAP:
+        done = _swap(batches, model, book, done)
+    else:
+        done = _beside(batches, model, course, book, done)
+        leaving += batches[-1] if course.rollout in {Rollout.SURGE, Rollout.ROLLING} else []
+    switched = _final_switch(model, book, done | updates)
+    for verdict in leaving:
+        _retire(verdict, model, book, switched if model.routers else done)
 
 
 def _batches(model: ModelVerdicts, course: Course) -> list[list[Verdict]]:
-    """Return the new replicas in waves: with a rolling course one first, then as many as fit, new slots last."""
-    swapped = model.doing(Action.REPLACE_BESIDE, Action.REPLACE)
+    """Return the new replicas in waves; new slots come last, once there is room for them."""
+    replaced = model.doing(Action.REPLACE_BESIDE, Action.REPLACE)
     coming = model.doing(Action.CREATE)
-    if course.rollout is Rollout.SWAP:
-        return [[verdict] for verdict in swapped] + ([coming] if coming else [])
-    if course.rollout is Rollout.ROLLING:
-        rest = [swapped[start : start + course.batch] for start in range(1, len(swapped), course.batch)]
-        batches = [swapped[:1], *rest]
-        batches[-1] = [*batches[-1], *coming]
-        return batches
-    return [[*swapped, *coming]]
+    if course.rollout not in {Rollout.ROLLING, Rollout.SWAP}:
+        return [[*replaced, *coming]]
+    batches = [replaced[wave] for wave in waves(Way(course.rollout, course.batch), len(replaced))]
+    return [*batches, coming] if coming else batches
 
 
-def _beside(batches: list[list[Verdict]], model: ModelVerdicts, course: Course, book: Book) -> set[Key]:
+def _make_room(batches: list[list[Verdict]], model: ModelVerdicts, book: Book, updates: set[Key]) -> set[Key]:
+    """Have what only leaves go first, when nobody is sent there any more. Returns the keys that new ones wait for."""
+    if not model.leaving:
+        return set(updates)
+    done = updates | _switch(model, book, updates, waiting=[verdict for batch in batches for verdict in batch])
+    return done.union(*(_retire(verdict, model, book, done) for verdict in model.leaving))
+
+
+def _beside(
+    batches: list[list[Verdict]], model: ModelVerdicts, course: Course, book: Book, after: set[Key]
+) -> set[Key]:
     """New ones stand first. Returns the keys after which the last switch may come."""
-    done: set[Key] = set()
+    done = set(after)
     first: set[Key] = set()
     pending = [verdict for batch in batches for verdict in batch]
     for index, batch in enumerate(batches):
@@ -166,22 +237,22 @@ def _beside(batches: list[list[Verdict]], model: ModelVerdicts, course: Course, 
     return done
 
 
-def _swap(batches: list[list[Verdict]], model: ModelVerdicts, book: Book) -> set[Key]:
-    """Old ones leave first, one at a time. Returns the keys after which the last switch may come."""
-    done: set[Key] = set()
+def _swap(batches: list[list[Verdict]], model: ModelVerdicts, book: Book, after: set[Key]) -> set[Key]:
+    """Old ones leave before new ones come. Returns the keys after which the last switch may come."""
+    done = set(after)
     pending = [verdict for batch in batches for verdict in batch]  # new slots too: nobody serves them yet
     for batch in batches:
         away = [verdict for verdict in batch if verdict.have and verdict.live]
         pending = [verdict for verdict in pending if verdict not in away]
         if away:
-            done |= _switch(model, book, done, waiting=pending, absent=away)
+            switched = done | _switch(model, book, done, waiting=pending, absent=away)
             for verdict in away:
-                done |= _retire(verdict, model, book, done)
-        first: set[Key] = set()
+                done |= _retire(verdict, model, book, switched)
+        made: list[Key] = []
         for verdict in batch:
-            key = book.create(verdict, done | first, timeout=_ready(model, verdict), ids=book.ids)
-            first = first or {key}
-            done |= {key}
+            first = done | set(made[:1])
+            made.append(book.create(verdict, first, timeout=_ready(model, verdict), ids=book.ids))
+        done |= set(made)
     return done
 
 
