@@ -186,7 +186,7 @@ class _Run:
     def _intend(self, step: Step, rollout: Rollout) -> Job:
         undoes = rollout.undoes.get(step.id)
         before = self.ledger.predecessor(step)
-        meant = self.ledger.begin(step, undo=undoes is not None)
+        meant = self.ledger.begin(step, undoes)
         rollout.begun.add(step.id)
         rollout.running.add(step.id)
         return Job(step, self._labels(step, meant), before, rollout.abandon, undoes)

@@ -62,18 +62,20 @@ class Ledger:
 
     # ------------------------------------------------------------ the records of one step
 
-    def begin(self, step: Step, *, undo: bool) -> Resource:
-        """Note the intent and return the object as it is meant to be."""
+    def begin(self, step: Step, undoes: Step | None) -> Resource:
+        """Note the intent and return the object as it is meant to be. `undoes` is the step taken back, if any."""
         have = self.resources.get(step.object)
-        if not undo:
+        if undoes is None:
             self.before[step.id] = have
             old = self.resources.get(step.replaces)
             if old is not None and not old.deposed:
                 self.note(step.id, "begin", put=replace(old, deposed=True))
+        elif have is None:  # it was removed: what it was says whether something else stands at its address
+            have = self.before[undoes.id]
         meant = replace(have, pending=str(step.do)) if have else self._new(step)
         if step.do is Do.CREATE:
             meant = replace(_described(meant, step), values=step.set or {}, ready=False, fence=self._lease.fence)
-        self.note(step.id, "undo-begin" if undo else "begin", put=meant)
+        self.note(step.id, "begin" if undoes is None else "undo-begin", put=meant)
         return meant
 
     def stands(self, step: Step, seen: Observed, kept: Values, *, undo: bool) -> None:

@@ -53,7 +53,7 @@ def _inverse(step: Step, before: Resource | None, needs: tuple[str, ...]) -> Ste
     return replace(
         back,
         name=before.name,
-        set=before.values if undo.set is None else undo.set,
+        set=before.values,  # as the step found it: the plan's own undo names what stood before the whole run
         revision=before.revision,
         spec_hash=before.spec_hash,
         lowering=before.lowering,

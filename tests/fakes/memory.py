@@ -68,13 +68,16 @@ KINDS: Mapping[str, KindSpec] = {
 
 
 class MemoryTarget(BaseModel):
-    """`places` share `memory` bytes each. `volatile` keeps nothing on disk: the world ends with the process."""
+    """`places` share `memory` bytes each. `volatile` keeps nothing on disk: the world ends with the process.
+    `answers` is for replicas whose engine arguments do not say.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     places: tuple[str, ...] = ("here",)
     memory: int = 1024 * GIB
     volatile: bool = False
+    answers: str | int = 0
 
 
 class MemoryProvider:
@@ -147,6 +150,7 @@ class MemoryProvider:
         emit(Progress(str(change.do)))
         if change.do is Do.CREATE:
             self._refuse_twins(change)
+            self._refuse_too_much(change)
         thing = self._made(change, thing)
         self.world.put(thing)
         return self._seen(thing)
@@ -158,6 +162,13 @@ class MemoryProvider:
     def _refuse_twins(self, change: Change) -> None:
         if any(thing["name"] == change.name and thing["id"] != change.id for thing in self.world.things()):
             raise ProviderError(f"the name {change.name} is taken", address=str(change.address))
+
+    def _refuse_too_much(self, change: Change) -> None:
+        place, asked = self._place(change.address), (change.after or {}).get("memory", 0)
+        others = (thing for thing in self.world.things() if thing["id"] != change.id)
+        used = sum(t["values"].get("memory", 0) for t in others if t["running"] and t["place"] == place)
+        if asked and used + asked > self.settings.memory:
+            raise ProviderError(f"{place} has no memory left", f"{used} bytes used", address=str(change.address))
 
     def _made(self, change: Change, old: Thing | None) -> Thing:
         thing: Thing = dict(old or {})
@@ -186,7 +197,7 @@ class MemoryProvider:
         thing = self.world.get(what.id)
         if thing is None or not thing["running"]:
             return Health(ready=False, detail="it is gone", dead=True, log=("it was here a moment ago",))
-        answers = thing["values"].get("template", {}).get("args", {}).get("answers", 0)
+        answers = thing["values"].get("template", {}).get("args", {}).get("answers", self.settings.answers)
         if answers == "dies":
             return Health(ready=False, detail="it ended", dead=True, log=("loading", "out of memory"))
         count = self.probed[what.id] = self.probed.get(what.id, 0) + 1

@@ -113,6 +113,7 @@ class Stack:
     def provider(self, target: str, faults: FailingTarget | None = None) -> MemoryProvider:
         context = Context(target, "shop", "default", "lin", Path("/nowhere"), Path("/nowhere"))
         if faults is not None:
+            faults = faults.model_copy(update={"memory": self.room, "volatile": True})
             return MortalProvider(faults, context, self.worlds[target])
         return MemoryProvider(MemoryTarget(memory=self.room, volatile=True), context, self.worlds[target])
 
@@ -153,7 +154,7 @@ class Stack:
         lease = MortalLease(self.state, death, self.fence)
         providers = {}
         for target in TARGETS:
-            provider = self.provider(target, faults or FailingTarget(memory=self.room, volatile=True))
+            provider = self.provider(target, faults or FailingTarget())
             assert isinstance(provider, MortalProvider)
             provider.death = death
             providers[target] = provider

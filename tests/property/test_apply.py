@@ -24,8 +24,6 @@ WISH = st.builds(
 WISHES = st.fixed_dictionaries({}, optional={"chat": WISH, "embed": WISH, "tool": WISH})
 FAULTS = st.builds(
     FailingTarget,
-    memory=st.just(1000),
-    volatile=st.just(True),
     seed=st.integers(0, 10**6),
     refused=RATE,
     half_done=RATE,

@@ -300,3 +300,18 @@ def test_an_old_one_that_does_not_become_ready_again_is_an_undo_that_failed() ->
     )
     assert [failure.code for failure in outcome.failures] == ["gate-failed", "undo-failed"]
     assert "create not finished" in outcome.failures[1].detail
+
+
+def test_a_revived_object_that_fails_again_does_not_stand_for_its_successor() -> None:
+    class Tired(MemoryProvider):
+        def probe(self, what: Observed) -> Health:
+            return Health(ready=False, dead=True, log=("tired",)) if what.id == "a" else super().probe(what)
+
+    bench = Bench(Tired(MemoryTarget(volatile=True), CONTEXT, World()))
+    bench.run(replace(create("s1", "chat", "a"), gate=None))
+    bench.run(
+        create("s1", "chat", "b", revision=2, replaces="a"),
+        delete("s2", "chat", "a", "s1", revive=process()),
+        create("s3", "chat", "c", "s2", slot=1, revision=2, answers="dies"),
+    )
+    assert {thing.id: thing.deposed for thing in bench.state.resources.values()} == {"a": True, "b": False}
