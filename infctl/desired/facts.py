@@ -57,6 +57,19 @@ def gather(stack: Stack, cache: Path, report: Report) -> Facts:
     return Facts(files, problems, installed())
 
 
+def checksum_of(uri: str, root: Path, cache: Path, report: Report) -> str:
+    """Return the SHA-256 of one model file as it is now, remembered or read. Raises OSError, InfctlError."""
+    path = path_of(uri, root)
+    found, kept = path.stat(), Cache(cache)
+    remembered = (kept.get(_entry(path, header=header), found) or {} for header in (True, False))
+    return next((str(facts["sha256"]) for facts in remembered if "sha256" in facts), "") or sha256_of(path, report)
+
+
+def _entry(path: Path, *, header: bool) -> str:
+    """Return what the cache calls a file: what an engine reads of it and its mere checksum are two entries."""
+    return str(path) if header else f"{path} (checksum only)"
+
+
 def file_asked(engine: str, uri: str) -> Asked:
     return (uri, engine in READS_HEADER)
 
@@ -79,7 +92,7 @@ def _look(uri: str, path: Path, kept: Cache, report: Report, *, header: bool) ->
         if not S_ISREG(found.st_mode):
             what = "it is a folder" if path.is_dir() else "it is not a regular file"
             raise InfctlError(error(BAD_MODEL_FILE, f"{path} is not a model file", what, hint=_way_on(uri, path)))
-        name = str(path) if header else f"{path} (checksum only)"
+        name = _entry(path, header=header)
         known = _model_file(uri, path, found.st_size, kept.get(name, found), header=header)
         if known is None:
             facts = _read(path, report, header=header)

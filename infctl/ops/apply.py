@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infctl.apply.events import Listener
@@ -26,6 +25,7 @@ from infctl.plan.request import Request
 from infctl.state.disk import make_folder
 from infctl.state.model import State
 from infctl.state.store import Lease, Waiting
+from infctl.state.workspaces import FOLDER
 
 if TYPE_CHECKING:
     from infctl.plan.request import TargetView
@@ -121,29 +121,20 @@ def _state_for(session: Session, plan: Plan) -> State:
 
 def _facts(session: Session, plan: Plan, report: Report) -> Mapping[str, Any]:
     """Return what the plan's assumptions about files and secrets are now; those that cannot be told are left out."""
+    from infctl.desired.facts import checksum_of
+
     facts: dict[str, Any] = {}
     for assumption in plan.assumptions:
         kind, _, name = assumption.what.partition(":")
         try:
             if kind == "checksum":
-                facts[assumption.what] = _checksum(session.root, name, report)
+                facts[assumption.what] = checksum_of(name, session.root, session.root / FOLDER / CACHE, report)
             elif kind == "secret":
                 read = session.secret_reader(plan.secrets)
                 facts[assumption.what] = read(name).digest(session.store.digest_key())
         except (InfctlError, OSError):
             continue
     return facts
-
-
-def _checksum(root: Path, uri: str, report: Report) -> str:
-    from infctl.desired.checksum import Cache, sha256_of
-    from infctl.engines.model_file import path_of
-    from infctl.state.workspaces import FOLDER
-
-    path = path_of(uri, root)
-    known = Cache(root / FOLDER / CACHE).get(path, path.stat())
-    found: str = known["sha256"] if known else sha256_of(path, report)
-    return found
 
 
 def _unreadable(plan: Plan, views: Mapping[str, TargetView]) -> tuple[Any, ...]:
