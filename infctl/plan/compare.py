@@ -121,7 +121,8 @@ def judge(want: Desired, world: World, replaced: frozenset[Address]) -> Verdict:
     why = _why_replace(fields, want.address in replaced)
     if why:
         new = _made_anew(base, Action.REPLACE_BESIDE, why, world)
-        stands_beside = kind.role is Role.REPLICA and new.name != live.name
+        clash = bool(values.get(kind.exclusive)) and values[kind.exclusive] == live.values.get(kind.exclusive)
+        stands_beside = kind.role is Role.REPLICA and new.name != live.name and not clash
         return new if stands_beside else replace(new, action=Action.REPLACE)
     restart = not live.running or (kind.gated and not have.ready) or bool(have.pending)
     if fields or restart:

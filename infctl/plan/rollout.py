@@ -138,8 +138,8 @@ def _discomfort(course: Course) -> tuple[int, int]:
 
 def _course(model: ModelVerdicts, target: str, load: Load, free: int) -> tuple[Course, Diagnostic | None]:
     """Return the best course on one target with `free` bytes, and error[no-room] where none fits."""
-    keeps_name = any(v.action is Action.REPLACE and v.target == target for v in model.replicas)
-    way = best(load, free, beside=not keeps_name)
+    alone = any(v.action is Action.REPLACE and v.target == target for v in model.replicas)
+    way = best(load, free, beside=not alone)
     problem = _no_room(model.name, target, load.total, free) if way is None else None
     way = way or Way(Rollout.SWAP, 1)
     rollout = way.rollout
@@ -148,9 +148,7 @@ def _course(model: ModelVerdicts, target: str, load: Load, free: int) -> tuple[C
     why = {
         Rollout.SURGE: "room for old and new side by side",
         Rollout.ROLLING: f"room for {way.batch} beside the old",
-        Rollout.SWAP: "the object keeps its name, so the old one leaves first"
-        if keeps_name
-        else "no room beside the old",
+        Rollout.SWAP: "old and new cannot stand side by side" if alone else "no room beside the old",
     }
     dark = rollout is Rollout.SWAP and _goes_dark(model, way.batch if load.replaced else 0)
     return Course(rollout, way.batch, load.total, free, dark, why.get(rollout, "")), problem

@@ -40,6 +40,7 @@ class KindSpec:
     `outputs` names what only the world knows. Of a router, `backends` is the field whose items hold the refs to
     replicas, and `url_output` the output that is the model's address. `gated` says that a created object must
     pass `probe` before others may need it. `name_limit` is the platform's limit on native names, in characters.
+    `exclusive` is a field whose value (unless 0) no two objects at a place may have, as a fixed port.
     """
 
     role: Role
@@ -48,4 +49,5 @@ class KindSpec:
     backends: str = ""
     url_output: str = ""
     gated: bool = False
+    exclusive: str = ""
     name_limit: int = 63

@@ -38,6 +38,7 @@ _PROCESS = KindSpec(
     ),
     outputs=("url", "port"),
     gated=True,
+    exclusive="port",
     name_limit=NAME_LIMIT,
 )
 _RELAY = KindSpec(role=Role.SUPPORT, fields=MappingProxyType({}), outputs=("run",), name_limit=NAME_LIMIT)

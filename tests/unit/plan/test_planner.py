@@ -104,6 +104,19 @@ def test_without_room_the_old_leaves_first_and_the_plan_says_so() -> None:
     assert plan.steps[2].undo.do == "create"
 
 
+def test_what_only_one_may_have_makes_the_old_leave_first() -> None:
+    def fixed(ctx: int) -> Wish:
+        target, asked = wish(ctx=ctx)
+        return target, replace(asked, template=replace(asked.template, port=9000))
+
+    toy = applied(fixed(1))
+    plan = toy.plan(fixed(2))
+    assert plan.models[0].rollout is Rollout.SWAP
+    assert plan.models[0].why_rollout == "old and new cannot stand side by side"
+    toy.carry_out(plan)
+    assert toy.plan(fixed(2)).is_empty
+
+
 def test_no_room_at_all_is_refused() -> None:
     with pytest.raises(InfctlError) as caught:
         Toy(free=15).plan(wish(replicas=2))

@@ -36,9 +36,11 @@ KINDS = {
             "env": FieldSpec(forces_replace="the environment is read at start"),
             "memory": FieldSpec(forces_replace="memory is promised at start"),
             "note": FieldSpec(),
+            "port": FieldSpec(),
         },
         outputs=("url",),
         gated=True,
+        exclusive="port",
     ),
     "toy_route": KindSpec(
         Role.ROUTER,
@@ -69,6 +71,7 @@ def lower(placed: Iterable[Wish]) -> tuple[Desired, ...]:
         targets[target] = None
         engines = [Address("toy_engine", each.model, f"{target}/{slot}") for slot in each.slots]
         values = {"args": each.template.args, "env": each.template.env, "memory": each.template.memory, "note": ""}
+        values["port"] = each.template.port
         found += (Desired(a, target, values, each.model, each.revision, each.spec_hash) for a in engines)
         route = {
             "names": each.served_names,
