@@ -26,7 +26,7 @@ def command(terminal: Terminal, detailed_exitcode: bool, allow_unreachable: bool
     from infctl.views.style import Style
 
     request = Request(mode=Mode.REFRESH_ONLY, allow_unreachable=allow_unreachable)
-    with Session.open(Where(env=os.environ), read=False) as session:
+    with Session.look(Where(env=os.environ)) as session:
         session.known_state()
         plan = plan_stack(session, request).plan
     if json:

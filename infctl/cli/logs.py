@@ -24,7 +24,7 @@ def command(terminal: Terminal, model: str, follow: bool, revision: int, tail: i
     from infctl.ops.session import Session
     from infctl.ops.where import Where
 
-    with Session.open(Where(env=os.environ), read=False) as session:
+    with Session.look(Where(env=os.environ)) as session:
         lines = logs_of(session, model_name(model), revision=revision, tail=tail, follow=follow)
         last = None
         try:

@@ -141,7 +141,7 @@ def run_plan(terminal: Terminal, given: Given, path: Path) -> int:
 
     voice = _voice(terminal, given)
     try:
-        with Signals(given["timeout"]) as signals, Session.open(where_of(given), stack=False) as session:
+        with Signals(given["timeout"]) as signals, Session.open(where_of(given), read=False) as session:
             plan = read_plan(path)
             return finish(apply_plan(session, plan, way_of(given, voice, signals)), terminal, voice, given)
     except InfctlError as failure:

@@ -21,7 +21,7 @@ def command(terminal: Terminal, json: bool) -> int:
     from infctl.views.status import show_status, status_json
     from infctl.views.style import Style
 
-    with Session.open(Where(env=os.environ), read=False) as session:
+    with Session.look(Where(env=os.environ)) as session:
         view = status_json(status_of(session))
     if json:
         from json import dumps

@@ -69,6 +69,17 @@ class Session:
         root = found.root if found is not None else where.root
         return cls(where, open_store(root, where.env), found)
 
+    @classmethod
+    def look(cls, where: Where) -> Self:
+        """Return the session for a question that state can answer: a file that is wrong or gone is no hindrance.
+
+        Where there is a right one it says how the places are reached now. Raises InfctlError about the workspace.
+        """
+        try:
+            return cls.open(where, stack=False)
+        except InfctlError:
+            return cls.open(where, read=False)
+
     @property
     def root(self) -> Path:
         return self.stack.root if self.stack is not None else self.where.root
