@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from infctl.apply.executor import execute
@@ -15,16 +16,27 @@ from infctl.plan.refresh import refresh
 from infctl.plan.request import Question, Request, TargetView
 from infctl.plan.revisions import assign
 from infctl.provider.protocol import Context
-from infctl.provider.values import Change, Deployment, Emit, Inventory, Observed, Scope, TargetWant, Template
+from infctl.provider.values import (
+    Change,
+    Deployment,
+    Desired,
+    Emit,
+    Inventory,
+    Observed,
+    Scope,
+    TargetWant,
+    Template,
+)
 from infctl.secrets import Secret, SecretRef
 from infctl.state.journal import Record
 from infctl.state.model import ModelState, State
 from tests.fakes.failing import FailingProvider, FailingTarget
 from tests.fakes.lease import MemoryLease
-from tests.fakes.memory import MemoryProvider, MemoryTarget
+from tests.fakes.memory import PROCESS, MemoryProvider, MemoryTarget
 from tests.fakes.world import World
 
 KEY = b"k" * 32
+NOON = "2026-01-01T00:00:00+00:00"
 TARGETS = ("here", "there")
 Wishes = dict[str, "Wish"]
 
@@ -90,9 +102,11 @@ class MortalLease(MemoryLease):
 
 
 class MortalProvider(FailingProvider):
-    death: Death = Death()
+    death: Death
+    touched: set[str]
 
     def apply(self, change: Change, emit: Emit) -> Observed | None:
+        self.touched.add(change.id)
         if self.death.strikes():
             raise OSError("nobody hears this")
         seen = super().apply(change, emit)
@@ -132,7 +146,7 @@ class Stack:
         placed = tuple((wish.target, wish.deployment(name)) for name, wish in wishes.items() if wish.replicas)
         assigned = assign(placed, self.state, request)
         views = self.views()
-        desired = []
+        desired: list[Desired] = []
         for target in TARGETS:
             mine = zip(assigned.placed_on, assigned.deployments, strict=True)
             want = TargetWant(target, tuple(wish for where, wish in mine if where == target))
@@ -150,20 +164,27 @@ class Stack:
     def apply(self, plan: Plan, *, faults: FailingTarget | None = None, death: Death | None = None) -> Outcome | None:
         """Run `plan`; None when the process was killed. What is durable then is the state of the next run."""
         self.fence += 1
+        self.touched.clear()
         death = death or Death()
         lease = MortalLease(self.state, death, self.fence)
         providers = {}
         for target in TARGETS:
             provider = self.provider(target, faults or FailingTarget())
             assert isinstance(provider, MortalProvider)
-            provider.death = death
+            provider.death, provider.touched = death, self.touched
             providers[target] = provider
         outcome = None
         try:
             outcome = execute(
-                plan, refresh(self.state, self.views()), lease, providers, secrets=lambda name: Secret(f"value of {name}"), digest_key=KEY,
-                parallelism=4, utc=lambda: "2026-01-01T00:00:00+00:00",
-            )  # fmt: skip
+                plan,
+                refresh(self.state, self.views()),
+                lease,
+                providers,
+                secrets=lambda name: Secret(f"value of {name}"),
+                digest_key=KEY,
+                parallelism=4,
+                utc=lambda: NOON,
+            )
         except Killed:
             for thread in [t for t in threading.enumerate() if t.name.startswith("apply-")]:
                 thread.join(0.05)
@@ -180,14 +201,19 @@ class Stack:
             assert (thing.pending, thing.deposed, thing.ready) == ("", False, True), thing
         assert all(thing["running"] for thing in live)
         for name, wish in wishes.items():
-            hashes = {
-                t.spec_hash
-                for t in self.state.resources.values()
-                if t.model == name and t.spec_hash and "process" in t.address.kind
-            }
-            assert hashes == ({wish.deployment(name).spec_hash} if wish.replicas else set())
+            assert self.hashes(name) == ({wish.deployment(name).spec_hash} if wish.replicas else set())
         again = self.plan(wishes)
         assert again.is_empty, (again.steps, again.changes, again.model_states, again.forgotten_models, again.forget)
+
+    def hashes(self, model: str) -> set[str]:
+        """Return the specs that the replicas of `model` run, as state knows them."""
+        replicas = (thing for thing in self.state.resources.values() if thing.address.kind == PROCESS)
+        return {thing.spec_hash for thing in replicas if thing.model == model}
+
+    def things(self) -> dict[str, str]:
+        """Return every object of the world by id, as text."""
+        live = (thing for world in self.worlds.values() for thing in world.things())
+        return {thing["id"]: json.dumps(thing, sort_keys=True) for thing in live}
 
 
 def expected(wishes: Wishes) -> list[str]:
@@ -197,11 +223,3 @@ def expected(wishes: Wishes) -> list[str]:
             found += [f'fake_process.{name}["{wish.target}/{slot}"]' for slot in range(wish.replicas)]
             found.append(f'fake_route.{name}["{wish.target}"]')
     return found + [f"fake_relay.{target}" for target in sorted({w.target for w in wishes.values() if w.replicas})]
-
-
-def without(wishes: Wishes, name: str) -> Wishes:
-    return {other: wish for other, wish in wishes.items() if other != name}
-
-
-def changed(wishes: Wishes, name: str, **fields: object) -> Wishes:
-    return {**wishes, name: replace(wishes[name], **fields)}  # type: ignore[arg-type]  # fields of Wish, by name
