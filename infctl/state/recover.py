@@ -61,7 +61,10 @@ def recover(
         ident = seen.labels.id if seen.labels else seen.id
         if ident in known:
             resources[ident] = replace(known[ident], outputs=seen.outputs)
-        elif seen.labels is not None and seen.labels.lineage == lineage and ident not in released:
+        elif seen.labels is not None and seen.labels.lineage == lineage:
+            if ident in released:
+                notes.append(f"{seen.address} ({ident}) was forgotten on purpose: infctl import takes it back")
+                continue
             resources[ident] = from_labels(seen, seen.labels, reach.get(seen.target, {}))
     for ident, thing in known.items():
         if ident not in resources:

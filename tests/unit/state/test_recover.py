@@ -8,6 +8,7 @@ from typing import Any
 from infctl.address import parse_address
 from infctl.provider.values import Labels, Observed, Unreadable, digest
 from infctl.state.model import ModelState, Resource
+from infctl.state.moves import remove
 from infctl.state.recover import Recovered, recover
 from infctl.state.store import Salvaged
 from infctl.state.testkit import sample
@@ -120,3 +121,12 @@ def test_nothing_and_too_much_are_refused() -> None:
     assert "lineage-a: 1 objects; lineage-b: 2 objects" in words
     assert "-lineage=lineage-a" in words
     assert set(rebuilt(*two, lineage="lineage-b").state.resources) == {"b", "c"}
+
+
+def test_what_was_forgotten_on_purpose_stays_so_and_is_named() -> None:
+    before = rebuilt(seen("a"), seen("b", 1)).state
+    backup, _ = remove(before, (parse_address('fake_process.chat["here/1"]'),))
+    made = rebuilt(seen("a"), seen("b", 1), salvaged=Salvaged(backup, 8))
+    assert set(made.state.resources) == {"a"}
+    assert made.state.released == ("b",)
+    assert 'fake_process.chat["here/1"] (b) was forgotten on purpose: infctl import takes it back' in made.notes
