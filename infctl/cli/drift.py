@@ -17,6 +17,7 @@ from infctl.cli.terminal import Terminal
 @click.pass_obj
 def command(terminal: Terminal, detailed_exitcode: bool, allow_unreachable: bool, json: bool) -> int:
     """Show what was changed behind infctl's back since the last apply, and change nothing."""
+    from infctl.cli.voices import signs_of_life
     from infctl.ops.plan import plan_stack
     from infctl.ops.session import Session
     from infctl.ops.where import Where
@@ -25,10 +26,11 @@ def command(terminal: Terminal, detailed_exitcode: bool, allow_unreachable: bool
     from infctl.views.drift import drift_json, show_drift
     from infctl.views.style import Style
 
+    hear = signs_of_life(terminal, json=json)
     request = Request(mode=Mode.REFRESH_ONLY, allow_unreachable=allow_unreachable)
     with Session.look(Where(env=os.environ)) as session:
         session.known_state()
-        plan = plan_stack(session, request).plan
+        plan = plan_stack(session, request, hear=hear).plan
     if json:
         from json import dumps
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import signal
@@ -90,7 +91,9 @@ class Signals:
             signal.signal(number, handler)
 
     def begin(self) -> None:
-        """Called when nothing is left but to do it."""
+        """Called when nothing is left but to do it: the plan is there to stay, what comes from now on is collected."""
+        gc.freeze()
+        gc.enable()
         self._install(lambda number, _frame: self.interrupt.request(signal.Signals(number).name))
 
     def _install(self, handler: Callable[[int, FrameType | None], None]) -> None:

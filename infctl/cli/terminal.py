@@ -54,6 +54,10 @@ class Terminal:
         """Print `text` and a newline on standard error."""
         self._write(self.err, f"{text}\n")
 
+    def log(self, text: str) -> None:
+        """Print `text` as it is on standard error."""
+        self._write(self.err, text)
+
     def close(self) -> None:
         """Flush; afterwards nothing can fail at the interpreter's exit."""
         for stream in (self.out, self.err):

@@ -6,18 +6,19 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol
 
 from infctl.cli.terminal import Terminal
+from infctl.secrets import redact
 from infctl.views.style import Style, bytes_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from infctl.apply.events import Event
     from infctl.diagnostics import Diagnostic
     from infctl.ops.plan import Planned
-    from infctl.ops.reading import ReadingDone, ReadingStarted
+    from infctl.ops.reading import Hear, ReadingDone, ReadingStarted
     from infctl.state.store import LockInfo
     from infctl.views.live import LiveRun
 
@@ -46,6 +47,7 @@ class Human:
         self._terminal, self._concise = terminal, concise
         self.style = Style(terminal.width, terminal.color)
         self._reading: dict[str, float] = {}
+        self._width = 0
         self._sign: threading.Timer | None = None
         self._reported = 0.0
         self._waited = -NEXT_SIGN
@@ -58,12 +60,13 @@ class Human:
 
         if isinstance(event, ReadingStarted):
             self._reading[event.target] = time.monotonic()
+            self._width = max(self._width, len(event.target))
             if self._sign is None:
                 self._watch(FIRST_SIGN)
             return
         self._reading.pop(event.target, None)
         if not self._concise:
-            self._terminal.say(show_reading(event, len(event.target), self.style))
+            self._terminal.say(show_reading(event, self._width, self.style))
         if not self._reading and self._sign is not None:
             self._sign.cancel()
 
@@ -75,7 +78,7 @@ class Human:
     def _still_reading(self) -> None:
         now = time.monotonic()
         for target, began in tuple(self._reading.items()):
-            self._terminal.say(f"{target}  reading… {now - began:.0f}s")
+            self._terminal.say(f"{target.ljust(self._width)}  reading… {now - began:.0f}s")
         if self._reading:
             self._watch(NEXT_SIGN)
 
@@ -149,16 +152,16 @@ class Human:
 
 
 class JsonLines:
-    """Tells a program: one object a line, on standard output or into a file."""
+    """Tells a program: one object a line, through `write`."""
 
-    def __init__(self, write: TextIO | Terminal) -> None:
+    def __init__(self, write: Callable[[str], object], close: Callable[[], None] = lambda: None) -> None:
         from infctl.views.event_json import version_line
 
-        self._out = write
+        self._write, self._close = write, close
         self.say(version_line())
 
     def say(self, line: str) -> None:
-        self._out.write(f"{line}\n")
+        self._write(f"{line}\n")
 
     def hear(self, event: ReadingStarted | ReadingDone) -> None:
         from infctl.ops.reading import ReadingDone
@@ -205,8 +208,7 @@ class JsonLines:
         self.say(outputs_line(outputs))
 
     def close(self) -> None:
-        if not isinstance(self._out, Terminal):
-            self._out.close()
+        self._close()
 
 
 class Chorus:
@@ -223,12 +225,23 @@ class Chorus:
         return tell
 
 
+def signs_of_life(terminal: Terminal, *, json: bool) -> Hear:
+    """Return what a command that only looks tells its readings: a person hears of them when they take long."""
+    return (lambda _event: None) if json else Human(terminal, concise=True).hear
+
+
 def voice_of(terminal: Terminal, *, json: bool, json_into: str, concise: bool) -> Voice:
-    """Return the voice that the flags ask for. Raises OSError where the file of -json-into cannot be written."""
-    first: Voice = JsonLines(terminal) if json else Human(terminal, concise=concise)
-    if not json_into:
-        return first
-    descriptor = os.open(json_into, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    chorus: Any = Chorus(first, JsonLines(os.fdopen(descriptor, "w", encoding="utf-8")))
-    voice: Voice = chorus
+    """Return the voice that the flags, and INFCTL_LOG, ask for.
+
+    Raises OSError where the file of -json-into cannot be written.
+    """
+    voices: list[Voice] = [JsonLines(terminal.write) if json else Human(terminal, concise=concise)]
+    if json_into:
+        descriptor = os.open(json_into, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        file = os.fdopen(descriptor, "w", encoding="utf-8")
+        voices.append(JsonLines(lambda text: file.write(redact(text)), file.close))
+    if os.environ.get("INFCTL_LOG", "off") not in {"", "off"}:
+        voices.append(JsonLines(terminal.log))
+    chorus: Any = Chorus(*voices)
+    voice: Voice = chorus if len(voices) > 1 else voices[0]
     return voice

@@ -24,8 +24,9 @@ _ASK: Final[Mapping[str, tuple[str, Mapping[str, object]]]] = {
 def show_applied(applied: Applied, again: str, style: Style) -> list[str]:
     """Return the last lines; `again` is the command that goes on where an interrupted run stopped."""
     outcome = applied.outcome
+    word = "Destroy" if applied.plan.mode.value == "destroy" else "Apply"
     if outcome is None:
-        return []
+        return ["", *_headline(f"{word} complete!", "0 added, 0 changed, 0 destroyed.", style, "green")]
     done = (
         f"{outcome.added:,} added, {outcome.changed:,} changed, {outcome.destroyed:,} destroyed. "
         f"{seconds_text(outcome.elapsed)}. State serial {outcome.state.serial}."
@@ -34,7 +35,6 @@ def show_applied(applied: Applied, again: str, style: Style) -> list[str]:
         return [*_stopped(outcome, done, style), "To continue, run:", f"    {again}"]
     if not outcome.ok:
         return ["", *_headline("Apply stopped.", done, style, "red")]
-    word = "Destroy" if applied.plan.mode.value == "destroy" else "Apply"
     return ["", *_headline(f"{word} complete!", done, style, "green"), *_answers(applied.plan, outcome)]
 
 

@@ -126,9 +126,9 @@ def output_changes(plan: Plan) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, after in plan.outputs.items():
         before = plan.outputs_before.get(name)
-        not_known = isinstance(after, (Ref, Unknown))
-        if not not_known and plain(after) == before:
+        if before == after:
             continue
+        not_known = isinstance(after, (Ref, Unknown))
         action = "create" if name not in plan.outputs_before else "update"
         found[name] = _output(action, before, None if not_known else plain(after), not_known)
     for name, before in plan.outputs_before.items():
