@@ -65,7 +65,7 @@ def choose(models: Sequence[ModelVerdicts], room: Mapping[str, int]) -> tuple[di
     any model, goes before anything comes.
     """
     courses, problems = _choose(models, room)
-    leaving = [verdict for model in models for verdict in model.leaving]
+    leaving = [verdict for model in models for verdict in _first_to_leave(model)]
     if not problems or not leaving:
         return courses, problems
     freed = {t: free + sum(_memory(v) for v in leaving if v.target == t) for t, free in room.items()}
@@ -76,6 +76,12 @@ def choose(models: Sequence[ModelVerdicts], room: Mapping[str, int]) -> tuple[di
     return {name: replace(course, waits=True) for name, course in later.items()}, refused
 
 
+def _first_to_leave(model: ModelVerdicts) -> list[Verdict]:
+    """Return what only leaves and need not wait for the model's new replicas on another target."""
+    targets = _targets(model)
+    return [verdict for verdict in model.leaving if not targets or verdict.target in targets]
+
+
 def _staying(model: ModelVerdicts) -> Iterator[Verdict]:
     return (verdict for verdict in model.replicas if verdict.action is not Action.DELETE)
 
@@ -84,7 +90,7 @@ def write_waits(models: Sequence[ModelVerdicts], courses: Mapping[str, Course], 
     """Have every new replica need the removal of what only leaves its target, where the courses ask for it."""
     created, deleted = book.keys_of(Do.CREATE), book.keys_of(Do.DELETE)
     gone: dict[str, set[Key]] = {}
-    for verdict in (v for model in models for v in model.leaving if v.have):
+    for verdict in (v for model in models for v in _first_to_leave(model)):
         gone.setdefault(verdict.target, set()).update(deleted.get(verdict.have.id, ()) if verdict.have else ())
     for model in models:
         for verdict in model.replicas if courses[model.name].waits else ():
@@ -184,7 +190,7 @@ def write_steps(model: ModelVerdicts, course: Course, book: Book) -> None:
     done: set[Key] = set()
     if any(batches) and (course.waits or course.rollout is Rollout.SWAP):
         done = _make_room(batches, model, book, updates)
-        leaving = []
+        leaving = [verdict for verdict in leaving if verdict not in _first_to_leave(model)]
     if course.rollout is Rollout.SWAP:
         done = _swap(batches, model, book, done)
     else:
@@ -207,10 +213,11 @@ def _batches(model: ModelVerdicts, course: Course) -> list[list[Verdict]]:
 
 def _make_room(batches: list[list[Verdict]], model: ModelVerdicts, book: Book, updates: set[Key]) -> set[Key]:
     """Have what only leaves go first, when nobody is sent there any more. Returns the keys that new ones wait for."""
-    if not model.leaving:
+    leaving = _first_to_leave(model)
+    if not leaving:
         return set(updates)
     done = updates | _switch(model, book, updates, waiting=[verdict for batch in batches for verdict in batch])
-    return done.union(*(_retire(verdict, model, book, done) for verdict in model.leaving))
+    return done.union(*(_retire(verdict, model, book, done) for verdict in leaving))
 
 
 def _beside(
