@@ -52,11 +52,11 @@ def rename(plan: Plan, state: State) -> State:
 
 def note_what_needs_no_step(plan: Plan, ledger: Ledger, busy: Collection[str]) -> None:
     """Note objects that are gone, accepted drift, and models of which no object changes (not in `busy`)."""
+    for thing in plan.refreshed:
+        ledger.note("refreshed", "done", put=thing)
     for ident in plan.forget:
         if ident in ledger.resources:
             ledger.note("gone", "done", drop=ident)
-    for thing in plan.refreshed:
-        ledger.note("refreshed", "done", put=thing)
     for model in plan.model_states:
         if model.name not in busy:
             ledger.note("models", "done", model=_dated(model, ledger.now()))

@@ -365,3 +365,11 @@ def test_a_ref_may_point_across_models() -> None:
     ref: Ref = url_of("embed", "b")
     bench.run(create("s1", "embed", "b"), switch("s2", "chat", Do.CREATE, "s1", to=route(ref)))
     assert values_of(provider.changes[-1])["backends"] == ("memory://b",)
+
+
+def test_what_is_gone_stays_gone_even_when_the_plan_also_mends_its_record() -> None:
+    bench = Bench()
+    bench.run(create("s1", "chat", "a"))
+    thing = bench.state.resources["a"]
+    bench.run(refreshed=(replace(thing, deposed=True),), forget=("a",))
+    assert bench.known == []
