@@ -95,9 +95,12 @@ def _memory(model: View) -> str:
         figures = (("weights", parts["weights"]), ("kv", parts["kv"]), ("other", parts["compute"] + parts["process"]))
         total = f"{'' if parts['exact'] else 'at most '}{_amount(parts['total'])} a replica"
         said.append(f"{total}: {' + '.join(f'{_amount(size)} {name}' for name, size in figures)}")
-    if need and need != parts.get("total"):
-        said.append(f"{_amount(need)} to come")
-    return " · ".join([*said, f"{_amount(free)} free"] if need and free else said)
+    if need and free:
+        wants = f"needs {_amount(need)} of " if need != parts.get("total") else ""
+        said.append(f"{wants}{_amount(free)} free")
+    elif need and need != parts.get("total"):
+        said.append(f"needs {_amount(need)}")
+    return " · ".join(said)
 
 
 def _amount(size: float) -> str:
