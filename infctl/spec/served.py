@@ -53,9 +53,9 @@ _CORE: Mapping[str, Values] = {
     "uri": Values("file:", lambda value, _: not isinstance(value, str) or not value.startswith(_LATER_SCHEMES)),
     "task": Values(
         "generate and embed; every task of a custom engine",
-        lambda value, model: value in {"generate", "embed", "custom"} or _is_custom(model),
+        lambda value, model: value in ("generate", "embed", "custom") or _is_custom(model),
     ),
-    "engine": Values("auto, llama.cpp and custom", lambda value, _: value in {"auto", "llama.cpp", "custom"}),
+    "engine": Values("auto, llama.cpp and custom", lambda value, _: value in ("auto", "llama.cpp", "custom")),
     "quantization": Values(
         "auto, none and gguf:…",
         lambda value, _: not isinstance(value, str) or value in {"auto", "none"} or value.startswith("gguf:"),
@@ -65,6 +65,13 @@ _CORE: Mapping[str, Values] = {
 _ORDER = ("placement", "order")
 _LATER_SECTIONS = ("endpoints", "access", "policies", "observability")
 _HINT = "take it out: this infctl would ignore it"
+
+
+def served_fields(types: TargetTypes) -> Mapping[str, str]:
+    """Return the fields of a model that the core or an installed type serves, and which values; "" for all."""
+    whole = {*_WHOLLY, ".".join(_ORDER)}.union(*map(types.serves, types.names()))
+    parents = {field.partition(".")[0] for field in whole}
+    return {**dict.fromkeys(whole | parents, ""), **{field: values.words for field, values in _CORE.items()}}
 
 
 def check_stack(values: Mapping[str, Any]) -> Iterator[Problem]:
