@@ -18,7 +18,9 @@ API_VERSION = "infctl/v1"
 
 class VariableSpec(Part):
     noun: ClassVar[str] = "a variable"
-    type: Literal["string", "integer", "number", "boolean", "list", "map"] = "string"
+    type: Literal["string", "integer", "number", "boolean", "list", "map"] = Field(
+        "string", description="what kind of value it takes; string when left out"
+    )
     default: Any = Field(None, description="its value when nobody sets it; without one it has to be set")
     description: str = Field("", description="what it is for; shown when it is missing")
 
@@ -33,7 +35,7 @@ class SecretSpec(Part):
 
 class Encryption(Part):
     noun: ClassVar[str] = "encryption"
-    key: SecretSpec
+    key: SecretSpec = Field(description="where its key comes from")
 
 
 class StateSpec(Part):
@@ -41,8 +43,10 @@ class StateSpec(Part):
 
     model_config = ConfigDict(extra="allow")
     noun: ClassVar[str] = "state"
-    backend: Literal["local", "s3", "postgres", "kubernetes", "http"] = "local"
-    encryption: Encryption | None = None
+    backend: Literal["local", "s3", "postgres", "kubernetes", "http"] = Field(
+        "local", description="what keeps it; local: a folder beside the file"
+    )
+    encryption: Encryption | None = Field(None, description="state that only a key opens")
 
 
 class Moved(Part):

@@ -62,7 +62,10 @@ _REPLICAS_SCHEMA = {
         {"type": "integer", "minimum": 0},
         {
             "type": "object",
-            "properties": {"min": {"type": "integer", "minimum": 0}, "max": {"type": "integer", "minimum": 0}},
+            "properties": {
+                "min": {"type": "integer", "minimum": 0, "description": "fewest"},
+                "max": {"type": "integer", "minimum": 0, "description": "most; as many as min when left out"},
+            },
             "required": ["min"],
             "additionalProperties": False,
         },
@@ -73,7 +76,10 @@ _ENV_SCHEMA = {
         {"type": "string"},
         {
             "type": "object",
-            "properties": {"secret": {"type": "string"}, "as": {"enum": ["file", "env"]}},
+            "properties": {
+                "secret": {"type": "string", "description": "the secret's name"},
+                "as": {"enum": ["file", "env"], "default": "file", "description": "file: NAME_FILE says where"},
+            },
             "required": ["secret"],
             "additionalProperties": False,
         },
