@@ -84,7 +84,7 @@ def main() -> NoReturn:
     and again takes a third of its time (10,000 models). Whoever runs long turns it on (`cli.running`).
     """
     gc.disable()
-    gc.set_threshold(200_000, 100, 100)  # what a plan makes lives until its end: looking for cycles finds nothing
+    gc.set_threshold(1_000_000)  # what a plan makes lives until its end: looking for cycles in it finds none
     sys.exit(run(sys.argv[1:], os.environ))
 
 

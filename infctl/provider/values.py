@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from infctl.address import Address, parse_address
@@ -75,10 +76,15 @@ def decode(value: Any) -> Any:
     return value
 
 
+# `encode` is asked only for what JSON has no word for: the same text as of `encode(value)`, in a third of the time.
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False, default=encode
+)
+
+
 def digest(value: Any) -> str:
     """Return 16 hex characters of SHA-256 over the canonical JSON of `value`."""
-    text = json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()[:16]
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -236,7 +242,7 @@ class Probe:
     requests: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: `identity` is kept, for a plan asks it of every replica
 class Template:
     """What a replica runs, fully resolved by `infctl.engines`: the part of a model whose change is a new revision.
 
@@ -258,6 +264,10 @@ class Template:
     probe: Probe = Probe("http", "/health")
     metrics_path: str = ""
     memory: int = 0
+
+    @cached_property
+    def identity(self) -> str:
+        return digest(template_values(self))
 
 
 @dataclass(frozen=True, slots=True)
