@@ -23,6 +23,7 @@ from infctl.apply.interrupt import Interrupt
 from infctl.apply.job import Ended, Job, Stands
 from infctl.apply.ledger import Ledger
 from infctl.apply.narrator import Narrator
+from infctl.apply.order import Order
 from infctl.apply.outcome import Outcome
 from infctl.apply.rollouts import Rollout, by_model
 from infctl.apply.undo import undo_steps
@@ -100,9 +101,7 @@ class _Run:
         self.narrator = caller.narrator
         self.hands: Hands[Job] = Hands(parallelism, lambda job: inbox.put(caller.do(job)))
         self.rollouts = by_model(plan.steps)  # by step id
-        self.missing: dict[str, int] = {}
-        self.users: dict[str, list[Step]] = {}
-        self.ready: deque[Step] = deque()
+        self.order = Order(plan.steps)
         self.running: dict[str, Job] = {}
         self.unsettled: list[Rollout] = []
         self.failures: list[Diagnostic] = []
@@ -116,7 +115,6 @@ class _Run:
         self.narrator.say(RunStarted(self.narrator.elapsed, len(self.plan.steps)))
         self.interrupt.on_request(lambda: self.inbox.put(None))
         finish.note_what_needs_no_step(self.plan, self.ledger, {r.name for r in self.rollouts.values()})
-        self._enlist(self.plan.steps)
         try:
             self._work_off()
         finally:
@@ -133,15 +131,6 @@ class _Run:
             if not self.running or self._out_of_patience():
                 break
             self._listen()
-
-    def _enlist(self, steps: Iterable[Step]) -> None:
-        """Queue `steps`: those that need nothing are ready, the others wait for what they need."""
-        for step in steps:
-            self.missing[step.id] = len(step.needs)
-            for need in step.needs:
-                self.users.setdefault(need, []).append(step)
-            if not step.needs:
-                self.ready.append(step)
 
     # ------------------------------------------------------------ stopping
 
@@ -167,8 +156,8 @@ class _Run:
     def _start(self) -> None:
         """Start what is ready and has a free hand: first all intents, in one durable write."""
         jobs: list[Job] = []
-        while self.ready and len(self.running) + len(jobs) < self.parallelism:
-            step = self.ready.popleft()
+        while self.order.ready and len(self.running) + len(jobs) < self.parallelism:
+            step = self.order.ready.popleft()
             rollout = self.rollouts[step.id]
             if step.id in rollout.open:
                 jobs.append(self._intend(step, rollout))
@@ -254,10 +243,7 @@ class _Run:
             rollout.open.discard(step.id)
             self.ledger.undone(undoes, step, word.seen)
             self.tally.undid(undoes)
-        for user in self.users.get(step.id, ()):
-            self.missing[user.id] -= 1
-            if not self.missing[user.id]:
-                self.ready.append(user)
+        self.order.done(step)
 
     # ------------------------------------------------------------ failing, and going back
 
@@ -272,7 +258,7 @@ class _Run:
             if word.health is not None and rollout.failed_gate is None:
                 rollout.failed_gate = step
         doomed = word.job.undoes is None and not rollout.only_cleanup_left
-        self._skip([*self._doom(rollout)] if doomed else self.users.get(step.id, ()))
+        self._skip([*self._doom(rollout)] if doomed else self.order.users(step))
 
     def _doom(self, rollout: Rollout) -> list[Step]:
         """Give a rollout up and return what must be skipped for it, here and wherever its steps are needed."""
@@ -281,7 +267,7 @@ class _Run:
         rollout.doomed = True
         rollout.abandon.set()
         left = [step for step in rollout.steps.values() if step.id in rollout.open or step.id in rollout.begun]
-        return left + [user for step in left for user in self.users.get(step.id, ())]
+        return left + [user for step in left for user in self.order.users(step)]
 
     def _skip(self, steps: Iterable[Step]) -> None:
         """Skip `steps` that have not begun, what needs them, and the rollouts that cannot be completed without."""
@@ -295,7 +281,7 @@ class _Run:
             self.skipped.append(step.id)
             self.narrator.skipped(step)
             self.unsettled.append(rollout)
-            left.extend(self.users.get(step.id, ()))
+            left.extend(self.order.users(step))
             if not rollout.undoing and not rollout.only_cleanup_left:
                 left.extend(self._doom(rollout))
 
@@ -331,7 +317,7 @@ class _Run:
         if undos:
             back_to = finish.serving(self.ledger, rollout)
             self.narrator.say(UndoStarted(self.narrator.elapsed, rollout.name, rollout.revision, back_to, len(undos)))
-        self._enlist(undos.values())
+        self.order.add(undos.values())
         self._settle_undo(rollout)
 
     def _is_gated(self, step: Step) -> bool:

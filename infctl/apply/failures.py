@@ -89,7 +89,7 @@ def undo_failed(model: str, revision: int, causes: tuple[Diagnostic, ...], stand
         UNDO_FAILED,
         f"model.{model} could not be taken back from r{revision} everywhere",
         "\n".join(lines),
-        hint=f"mend what is named above, then `infctl apply` goes on; `infctl status {model}` shows what answers",
+        hint="mend what is named above, then `infctl apply` goes on; `infctl status` shows what answers",
         address=f"model.{model}",
     )
 

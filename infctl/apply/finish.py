@@ -90,7 +90,10 @@ def note_failure(plan: Plan, ledger: Ledger, rollout: Rollout, *, undone: bool) 
             ledger.note(next(iter(rollout.steps)), "failed", model=after)
     if not undone:
         return tuple(rollout.causes)
-    back = f"r{known.revision} serves as before" if known.revision else "nothing of it is left running"
+    answers = any(
+        r.model == rollout.name and r.spec_hash and r.ready and not r.pending for r in ledger.resources.values()
+    )
+    back = f"r{known.revision} serves as before" if known.revision and answers else "nothing of it is left running"
     return tuple(replace(cause, detail=f"{cause.detail}\nTaken back: {back}.".lstrip()) for cause in rollout.causes)
 
 

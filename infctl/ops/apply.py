@@ -14,7 +14,7 @@ from infctl.apply.executor import execute
 from infctl.apply.interrupt import Interrupt
 from infctl.apply.outcome import Outcome
 from infctl.apply.pin import stale
-from infctl.diagnostics import InfctlError
+from infctl.diagnostics import Diagnostic, InfctlError
 from infctl.ops.pins import CACHE, Report
 from infctl.ops.plan import Planned, plan_stack
 from infctl.ops.reading import Hear, Readings
@@ -22,6 +22,8 @@ from infctl.ops.session import Session
 from infctl.plan.model import Plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Request
+from infctl.provider.values import leaves
+from infctl.secrets import Secret, SecretRef
 from infctl.state.disk import make_folder
 from infctl.state.model import State
 from infctl.state.store import Lease, Waiting
@@ -109,6 +111,24 @@ def _run(session: Session, plan: Plan, lease: Lease, way: Way, views: Mapping[st
         emit=way.emit,
         interrupt=way.interrupt,
     )
+
+
+def _fetched(plan: Plan, read: Callable[[str], Secret]) -> Callable[[str], Secret]:
+    """Return what gives each secret that the plan's steps need, all of them read before the first step.
+
+    Raises InfctlError for every one that cannot be had: found in mid-rollout, it would be found too late.
+    """
+    needed = {leaf.name: None for step in plan.steps for leaf in leaves(step.set or {}) if isinstance(leaf, SecretRef)}
+    known: dict[str, Secret] = {}
+    problems: list[Diagnostic] = []
+    for name in needed:
+        try:
+            known[name] = read(name)
+        except InfctlError as problem:
+            problems += problem.diagnostics
+    if problems:
+        raise InfctlError(*problems)
+    return lambda name: known[name] if name in known else read(name)  # an undo may need one that the file has dropped
 
 
 def _state_for(session: Session, plan: Plan) -> State:

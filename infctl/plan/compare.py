@@ -71,6 +71,7 @@ class World:
                 self.deposed.append(thing)
             else:
                 self.current[thing.address] = thing
+        self.names = frozenset(seen.name for seen in self.live.values())
         self.outputs = {i: seen.outputs for i, seen in self.live.items()}
         self.ids = {str(address): thing.id for address, thing in self.current.items() if thing.id in self.live}
         self.deployments = {
@@ -122,8 +123,9 @@ def judge(want: Desired, world: World, replaced: frozenset[Address]) -> Verdict:
     if why:
         new = _made_anew(base, Action.REPLACE_BESIDE, why, world)
         clash = bool(values.get(kind.exclusive)) and values[kind.exclusive] == live.values.get(kind.exclusive)
-        stands_beside = kind.role is Role.REPLICA and new.name != live.name and not clash
-        return new if stands_beside else replace(new, action=Action.REPLACE)
+        if kind.role is not Role.REPLICA or clash:
+            return replace(new, action=Action.REPLACE)
+        return replace(new, name=f"{new.name}-{new.id[:4]}") if new.name in world.names else new
     restart = not live.running or (kind.gated and not have.ready) or bool(have.pending)
     if fields or restart:
         reason = "" if fields else "stopped" if not live.running else "not known to be ready"
@@ -155,8 +157,15 @@ def _changes(kind: KindSpec, have: Resource, live: Observed, values: Values, wor
 def _why_replace(fields: tuple[FieldChange, ...], asked: bool) -> str:
     if asked:
         return "asked for"
-    forced = sorted({change.path[0] for change in fields if change.effect is Effect.REPLACE})
-    return ", ".join(name.replace("_", " ") for name in forced)
+    forced = {_in_words(change) for change in fields if change.effect is Effect.REPLACE}
+    return ", ".join(sorted(forced))
+
+
+def _in_words(change: FieldChange) -> str:
+    old, new = change.old, change.new
+    if isinstance(old, SecretRef) and isinstance(new, SecretRef) and old.name == new.name:
+        return f"secret {new.name} has another value"
+    return change.path[0].replace("_", " ")
 
 
 def native_name(want: Desired, kind: KindSpec, stack: str, workspace: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infctl.diagnostics import Code, Diagnostic, InfctlError, error
+from infctl.diagnostics import Code, Diagnostic, InfctlError, did_you_mean, error
 from infctl.plan.request import Request
 from infctl.provider.values import Deployment, digest, template_from, template_hash, template_values
 from infctl.state.model import REMEMBERED_REVISIONS, Hold, ModelState, Revision, State
@@ -54,7 +54,7 @@ def assign(placed: tuple[tuple[str, Deployment], ...], state: State, request: Re
     for thing in state.resources.values():
         for key in ((thing.model, thing.spec_hash), (thing.model, "")) if thing.spec_hash else ():
             half_made[key] = max(half_made.get(key, 0), thing.revision)
-    problems = [_unknown(name) for name in _named(request) if name not in by_model]
+    problems = [_unknown(name, by_model) for name in _named(request) if name not in by_model]
     assigned: list[tuple[str, Deployment]] = []
     models: dict[str, ModelState] = {}
     holds: list[str] = []
@@ -86,7 +86,8 @@ def _assign_model(
         assert hold is not None  # noqa: S101  # _held_revision returned it because of this hold
         file_asks = next((r.number for r in reversed(known.revisions) if r.spec_hash == asked), known.next_revision)
         sentence = (
-            f"{known.name} is held at r{wanted.number} by {hold.by} since {hold.at}; the file asks for r{file_asks}"
+            f"{known.name} is held at r{wanted.number} by {hold.by} since {hold.at}; the file asks for r{file_asks}. "
+            f"To let it go: infctl apply -release={known.name}"
         )
         templates = wanted.template
         wishes = [
@@ -193,5 +194,6 @@ def _named(request: Request) -> tuple[str, ...]:
     return (*request.restart, *request.rollback, *request.release, *request.retry)
 
 
-def _unknown(name: str) -> Diagnostic:
-    return error(NO_SUCH_MODEL, f"There is no model {name!r} in this stack", hint=NO_SUCH_MODEL.remedy)
+def _unknown(name: str, known: Iterable[str]) -> Diagnostic:
+    hint = did_you_mean(name, known) or NO_SUCH_MODEL.remedy
+    return error(NO_SUCH_MODEL, f"There is no model {name!r} in this stack", hint=hint)

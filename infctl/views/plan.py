@@ -152,7 +152,7 @@ def _outputs(view: View, style: Style) -> list[str]:
 def _sentences(view: View, style: Style) -> list[str]:
     ours = view["infctl"]
     said = [f"model.{move['from']} is now model.{move['to']}: nothing is restarted for it." for move in ours["moved"]]
-    said += [f"Held: {hold}. To let it go: infctl apply -release=MODEL" for hold in ours["holds"]]
+    said += [f"Held: {hold}" for hold in ours["holds"]]
     said += [f"Not read: {u['place']}: {u['reason']}; what is there stays untouched." for u in ours["unreachable"]]
     said += [f"Note: {note}" for note in ours["notes"]]
     return [line for sentence in said for line in style.wrap(sentence, hanging="  ")]

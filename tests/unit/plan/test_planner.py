@@ -250,7 +250,8 @@ def test_rollback_holds_until_the_model_changes() -> None:
     toy = applied(wish(ctx=1))
     toy.carry_out(toy.plan(wish(ctx=2)))
     back = toy.plan(wish(ctx=2), request=Request(rollback={"chat": 0}, by="ops@here", at="today"))
-    assert back.holds == ("chat is held at r1 by ops@here since today; the file asks for r2",)
+    held = "chat is held at r1 by ops@here since today; the file asks for r2."
+    assert back.holds == (f"{held} To let it go: infctl apply -release=chat",)
     toy.carry_out(back)
     assert {s.name for s in toy.live.values() if "engine" in s.address.kind} == {"acme-chat-r1-0"}
     assert toy.plan(wish(ctx=2)).is_empty
@@ -290,12 +291,17 @@ def test_a_partial_destroy_leaves_what_others_stand_on() -> None:
     assert {step.model for step in plan.steps} == {"chat"}
 
 
-def test_replace_is_honoured() -> None:
+def test_replace_is_honoured_without_downtime() -> None:
+    """The same revision twice: the names differ, so the new one stands beside the old."""
     toy = applied(wish())
-    plan = toy.plan(wish(), request=Request(replace=(parse_address("toy_engine.chat"),)))
-    assert [c.reason for c in plan.changes if c.address.kind == "toy_engine"] == ["asked for"]
-    toy.carry_out(plan)
-    assert toy.plan(wish()).is_empty
+    request = Request(replace=(parse_address("toy_engine.chat"),))
+    for name in ("acme-chat-r1-0-", "acme-chat-r1-0"):
+        plan = toy.plan(wish(), request=request)
+        assert [c.reason for c in plan.changes if c.address.kind == "toy_engine"] == ["asked for"]
+        assert plan.models[0].rollout is Rollout.SURGE
+        toy.carry_out(plan)
+        assert [s.name.startswith(name) for s in toy.live.values() if s.address.kind == "toy_engine"] == [True]
+        assert toy.plan(wish()).is_empty
 
 
 def test_a_newer_lowering_alone_plans_no_change() -> None:
