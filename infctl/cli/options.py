@@ -44,7 +44,7 @@ working = stacked(
     which_stack,
     flag("allow-unreachable", "Plan the rest when a place cannot be read."),
     flag("input", "Ask nothing and pin nothing anew.", default=True),
-    flag("lock", "Hold the lock of state while writing; apply always does.", default=True),
+    flag("lock", "Hold no lock of state; refused by commands that write it.", default=True),
     lock_timeout,
     option("parallelism", "N", "Do so many steps at a time (10).", type=click.IntRange(1, 1000), default=10),
     flag("concise", "Leave out the lines about reading targets."),
