@@ -206,7 +206,8 @@ class _Layout:
 
     def _put(self, token: Any) -> int:
         """Write a token; return where the text goes on."""
-        start, end = token.start_mark.index, token.end_mark.index
+        start: int = token.start_mark.index
+        end: int = token.end_mark.index
         raw = self._text[start:end]
         if not isinstance(token, tokens.ScalarToken):
             self._line += raw.rstrip()
@@ -219,7 +220,7 @@ class _Layout:
             self._line = " " * inner + rest[-1].strip()
         else:
             self._line += f'"{raw[1:-1]}"' if _PLAINLY_QUOTED.fullmatch(raw) else raw
-        return start + len(raw.rstrip()) if isinstance(token, _AT_LEFT) else int(end)
+        return start + len(raw.rstrip()) if isinstance(token, _AT_LEFT) else end
 
     def _put_block(self, raw: str) -> int:
         """Write a text block, its lines moved as one; return its length without the blank lines behind it."""

@@ -41,6 +41,13 @@ def parse(text: str) -> Loc:
     return tuple(loc)
 
 
+def printable(text: str) -> str:
+    """Return `text` with everything escaped that a terminal might obey."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+
+
 def quote(value: object) -> str:
     """Return a value as it may stand in a message: JSON, cut short, with nothing that a terminal would obey."""
     text = json.dumps(value, ensure_ascii=False, default=str)

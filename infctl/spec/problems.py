@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from infctl.diagnostics import Code, Diagnostic, Severity
-from infctl.spec.paths import Loc, show
+from infctl.spec.paths import Loc, printable, show
 
 _OWNERS = {"models": "model", "targets": "target"}
 
@@ -35,4 +35,5 @@ def problem(
     """Return a problem with what stands at `loc`."""
     owner = _OWNERS.get(str(loc[0]), "") if len(loc) > 1 else ""
     address = f"{owner}.{loc[1]}" if owner else ""
-    return Problem(Diagnostic(severity, code, summary, detail, hint, None, show(loc), address), loc, at_key)
+    said = (printable(summary), printable(detail), printable(hint))  # they may repeat the user's words
+    return Problem(Diagnostic(severity, code, *said, None, show(loc), printable(address)), loc, at_key)

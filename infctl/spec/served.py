@@ -28,14 +28,13 @@ PARTLY_SERVED = Code(
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The values of a field that are served, in words, and how to know one."""
+    """The values of a field that are served, in words, and how to know one. Only values of type `kind` are asked
+    about: others have no form that counts.
+    """
 
     words: str
     holds: Callable[[Any, Mapping[str, Any]], bool]  # the value, and the model around it
-
-
-def _is_fixed(value: Any, _: Mapping[str, Any]) -> bool:
-    return not isinstance(value, dict) or value.get("max", value.get("min")) == value.get("min")
+    kind: type = str
 
 
 def _is_custom(model: Mapping[str, Any]) -> bool:
@@ -50,17 +49,16 @@ _WHOLLY = frozenset(
 )
 _LATER_SCHEMES = ("hf:", "s3:", "http:", "https:", "pvc:")
 _CORE: Mapping[str, Values] = {
-    "uri": Values("file:", lambda value, _: not isinstance(value, str) or not value.startswith(_LATER_SCHEMES)),
+    "uri": Values("file:", lambda value, _: not value.startswith(_LATER_SCHEMES)),
     "task": Values(
         "generate and embed; every task of a custom engine",
-        lambda value, model: value in ("generate", "embed", "custom") or _is_custom(model),
+        lambda value, model: value in {"generate", "embed", "custom"} or _is_custom(model),
     ),
-    "engine": Values("auto, llama.cpp and custom", lambda value, _: value in ("auto", "llama.cpp", "custom")),
+    "engine": Values("auto, llama.cpp and custom", lambda value, _: value in {"auto", "llama.cpp", "custom"}),
     "quantization": Values(
-        "auto, none and gguf:…",
-        lambda value, _: not isinstance(value, str) or value in {"auto", "none"} or value.startswith("gguf:"),
+        "auto, none and gguf:…", lambda value, _: value in {"auto", "none"} or value.startswith("gguf:")
     ),
-    "replicas": Values("a fixed number", _is_fixed),
+    "replicas": Values("a fixed number", lambda value, _: value.get("max", value.get("min")) == value.get("min"), dict),
 }
 _ORDER = ("placement", "order")
 _LATER_SECTIONS = ("endpoints", "access", "policies", "observability")
@@ -146,7 +144,7 @@ class Judge:
             if values is None:
                 for path in self._parts(field, value):
                     yield from self._weigh(name, model, path, "")
-            elif not values.holds(value, model):
+            elif isinstance(value, values.kind) and not values.holds(value, model):
                 yield from self._weigh(name, model, (field,), f"{quote(value)} is not served", values.words)
 
     def _parts(self, field: str, value: Any) -> tuple[Loc, ...]:

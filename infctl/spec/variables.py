@@ -14,7 +14,7 @@ from infctl.diagnostics import Code, Diagnostic, Severity, did_you_mean, error
 from infctl.spec.file import VariableSpec
 from infctl.spec.interpolate import UNKNOWN_VARIABLE
 from infctl.spec.loader import load, load_bytes
-from infctl.spec.paths import quote
+from infctl.spec.paths import printable, quote, show
 from infctl.spec.scalars import NoNumberError, resolve
 
 MISSING_VARIABLE = Code(
@@ -65,7 +65,7 @@ def evaluate(
     given, problems = _collect(declared, env, files, assigned, root)
     known: dict[str, Any] = {}
     for name, variable in declared.items():
-        path = f"variables.{name}"
+        path, shown = show(("variables", name)), printable(name)
         if name in given:
             value, wrong = _typed(given[name], variable.type)
         elif "default" in variable.model_fields_set:
@@ -73,13 +73,13 @@ def evaluate(
             if value is not None and not _fits(value, variable.type):
                 wrong = f"the default {quote(value)} is not {_WORDS[variable.type]}"
         else:
-            about = f" ({variable.description})" if variable.description else ""
-            hint = f"-var '{name}=…', or a line `{name}: …` in a file for -var-file, or export {PREFIX}{name}=…"
+            about = f" ({printable(variable.description)})" if variable.description else ""
+            hint = f"-var '{shown}=…', or a line `{shown}: …` in a file for -var-file, or export {PREFIX}{shown}=…"
             detail = f"it has no default{about}"
-            problems.append(error(MISSING_VARIABLE, f"The variable {name} has no value", detail, hint=hint, path=path))
+            problems.append(error(MISSING_VARIABLE, f"The variable {shown} has no value", detail, hint=hint, path=path))
             continue
         if wrong:
-            summary = f"The variable {name} has a wrong value"
+            summary = f"The variable {shown} has a wrong value"
             problems.append(error(BAD_VARIABLE, summary, wrong, hint=BAD_VARIABLE.remedy, path=path))
         else:
             known[name] = value

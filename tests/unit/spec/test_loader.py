@@ -43,7 +43,11 @@ def test_a_file_may_say_nothing(text: str) -> None:
 
 def test_windows_files_are_read_and_their_lines_counted() -> None:
     _, (problem,) = load_bytes("\ufeffa: 1\r\nb: 2\r\na: 3\r\n".encode(), "a.yaml")
-    assert (problem.code, problem.detail, str(problem.span)) == ("duplicate-key", "the first is on line 1", "a.yaml:3:1")
+    assert (problem.code, problem.detail, str(problem.span)) == (
+        "duplicate-key",
+        "the first is on line 1",
+        "a.yaml:3:1",
+    )
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,9 @@ def test_the_key_can_be_asked_for(tmp_path: Path) -> None:
 
 def test_every_file_knows_its_own(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("apiVersion: infctl/v1\nname: shop\nmodels:\n  chat: {uri: file:a}\n")
-    (tmp_path / "b.yaml").write_text("models:\n  next: {uri: file:b}\n  more: {uri: file:c}\nmoved: [{from: x, to: next}]\n")
+    (tmp_path / "b.yaml").write_text(
+        "models:\n  next: {uri: file:b}\n  more: {uri: file:c}\nmoved: [{from: x, to: next}]\n"
+    )
     (tmp_path / "c.yaml").write_text("moved:\n  - {from: y, to: more}\n")
     stack = load_stack(Inputs(tmp_path, (Path(),)), FakeTypes())
     assert str(stack.locate("models.chat.uri")) == "a.yaml:4:15"

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from infctl.diagnostics import Code, InfctlError, error
 from infctl.provider.registry import PROVIDER_BROKEN
@@ -37,7 +38,7 @@ models:
     replicas: 2
     placement: {order: [here]}
     env: {A: b, TOKEN: secret://token, KEY: {secret: key, as: env}}
-    expose: {port: "${var.port}", bind: 0.0.0.0}
+    expose: {port: "${var.port}", bind: 10.0.0.7}
     served_names: [chat, gpt]
     warmup: {requests: 4}
     timeouts: {pull: 30m, ready: 90s, drain: 2m}
@@ -64,7 +65,12 @@ def test_the_smallest_legal_file() -> None:
     ]
     assert (model.name, model.uri, model.served_names) == ("hello", "file:models/hello.gguf", ("hello",))
     assert (model.engine, model.task, model.quantization, model.kv_cache_dtype) == ("auto", "generate", "auto", "auto")
-    assert (model.replicas, model.placement.order, model.expose.port, model.expose.bind) == ((1, 1), (), None, "127.0.0.1")
+    assert (model.replicas, model.placement.order, model.expose.port, model.expose.bind) == (
+        (1, 1),
+        (),
+        None,
+        "127.0.0.1",
+    )
     assert (model.timeouts.ready, model.warmup.requests, model.protect, model.command) == (None, 0, False, ())
 
 
@@ -85,7 +91,7 @@ def test_everything_that_is_served_arrives_typed(tmp_path: Path) -> None:
     assert stack.targets["there"].config == BasicConfig()
     assert chat.env == {"A": "b", "TOKEN": SecretRef("token"), "KEY": SecretRef("key", "env")}
     assert (chat.timeouts.pull, chat.timeouts.ready, chat.timeouts.drain) == (1800.0, 90.0, 120.0)
-    assert (chat.expose.port, chat.expose.bind, chat.served_names) == (8000, "0.0.0.0", ("chat", "gpt"))
+    assert (chat.expose.port, chat.expose.bind, chat.served_names) == (8000, "10.0.0.7", ("chat", "gpt"))
     assert (chat.replicas, own.replicas) == ((2, 2), (1, 1))
     assert (chat.engine_args, chat.tags, chat.protect, chat.owner) == (
         {"threads": 4}, {"cost-center": "42"}, True, "ml@shop.example",
@@ -116,7 +122,11 @@ def test_a_folder_is_its_files_without_the_lock_file(tmp_path: Path) -> None:
     ("files", "detail", "hint"),
     [
         ((), "{root}", "rename inference.yml to inference.yaml"),
-        (("empty",), "no *.yaml file is in there", "Run `infctl init` for a first inference.yaml, or name a file or folder with -file."),
+        (
+            ("empty",),
+            "no *.yaml file is in there",
+            "Run `infctl init` for a first inference.yaml, or name a file or folder with -file.",
+        ),
     ],
 )
 def test_no_configuration_is_told_with_the_way_to_one(
@@ -145,10 +155,11 @@ def test_a_field_that_only_some_targets_serve_is_a_warning(tmp_path: Path) -> No
 
 
 class BrokenTypes(FakeTypes):
-    def config(self, type_name: str) -> type[LocalConfig]:
-        raise InfctlError(error(PROVIDER_BROKEN, "It is broken"))
+    def config(self, type_name: str) -> type[BaseModel]:
+        raise InfctlError(error(PROVIDER_BROKEN, f"{type_name} is broken"))
 
-    serves = config  # type: ignore[assignment]
+    def serves(self, type_name: str) -> frozenset[str]:
+        raise InfctlError(error(PROVIDER_BROKEN, f"{type_name} is broken"))
 
 
 def test_a_broken_provider_is_told_beside_all_else(tmp_path: Path) -> None:
