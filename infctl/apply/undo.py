@@ -12,7 +12,7 @@ from infctl.apply.failures import is_removal
 from infctl.plan.model import Gate, Step
 from infctl.state.model import Resource
 
-DEFAULT_GATE = 600.0  # seconds, for an old object started again by a plan that has no gate to copy
+LEAST_GATE = 600.0  # seconds; an old object that comes back is not judged by the new one's limit, and nothing is better
 
 
 def undo_steps(
@@ -23,7 +23,8 @@ def undo_steps(
     `begun` are one model's steps in the plan's order, `before` what their objects were. The edges are those of
     the plan turned round, so that what came last goes first and what never depended on each other goes together.
     """
-    timeout = max((step.gate.timeout for step in begun if step.gate), default=DEFAULT_GATE)
+    timeout = max((step.gate.timeout for step in begun if step.gate), default=LEAST_GATE)
+    timeout = max(timeout, LEAST_GATE)
     users: dict[str, list[Step]] = {}
     after: dict[str, frozenset[str]] = {}  # by step: the undos that come before whatever undoes it
     undos: dict[str, Step] = {}

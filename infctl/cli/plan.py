@@ -54,7 +54,10 @@ def _code(planned: Planned, *, detailed: bool) -> int:
         return 0
     if planned.plan.unreachable:
         return 1
-    return 0 if planned.plan.is_empty else 2
+    drifted = (
+        planned.plan.mode.value == "refresh-only" and planned.plan.drift
+    )  # a stopped object is not for state to take in
+    return 0 if planned.plan.is_empty and not drifted else 2
 
 
 def _next(planned: Planned, out: str) -> list[str]:

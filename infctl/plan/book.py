@@ -117,7 +117,7 @@ class Book:
             seen="" if do is Do.CREATE or verdict.live is None else verdict.live.fingerprint,
             revision=want.revision if do is Do.CREATE or not verdict.have else verdict.have.revision,
             spec_hash=want.spec_hash, lowering=verdict.lowering, inputs=verdict.inputs, timeout=timeout,
-            resuming=bool(verdict.have and verdict.have.pending), reason=verdict.reason,
+            resuming=_resumes(verdict, do), reason=verdict.reason,
         )  # fmt: skip
 
     def _leaving(self, old: Resource, do: Do, seen: str, timeout: float) -> Step:
@@ -126,3 +126,9 @@ class Book:
             spec_hash=old.spec_hash, lowering=old.lowering, inputs=old.inputs, timeout=timeout,
             resuming=bool(old.pending),
         )  # fmt: skip
+
+
+def _resumes(verdict: Verdict, do: Do) -> bool:
+    """Return whether an earlier run began this very thing: the object that stands, or one that never came to stand."""
+    have = verdict.have
+    return have is not None and bool(have.pending) and (do is not Do.CREATE or verdict.live is None)

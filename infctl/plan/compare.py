@@ -107,18 +107,20 @@ def judge(want: Desired, world: World, replaced: frozenset[Address]) -> Verdict:
     live = world.live.get(have.id) if have else None
     values, lowering = world.values_of(want, have, view)
 
+    ident, name = (have.id, have.name) if have else ("", "")
     base = Verdict(
-        want.address, want.target, want.model, kind, Action.NOOP, want, have, live, values, lowering=lowering
-    )
+        want.address, want.target, want.model, kind, Action.NOOP, want, have, live, values,
+        id=ident, name=name, lowering=lowering,
+    )  # fmt: skip
     if have is None:
         return _made_anew(base, Action.CREATE, "", world)
     if live is None:
         if view.unreadable:
-            return replace(base, reason="its place could not be read", unknown=True, id=have.id, name=have.name)
+            return replace(base, reason="its place could not be read", unknown=True)
         reason = "begun by an earlier run, not found" if have.pending else f"gone from {want.target}"
         return _made_anew(base, Action.CREATE, reason, world)
     fields = _changes(kind, have, live, values, world)
-    base = replace(base, id=have.id, name=have.name, fields=fields)
+    base = replace(base, fields=fields) if fields else base
     why = _why_replace(fields, want.address in replaced)
     if why:
         new = _made_anew(base, Action.REPLACE_BESIDE, why, world)
@@ -128,7 +130,8 @@ def judge(want: Desired, world: World, replaced: frozenset[Address]) -> Verdict:
         return replace(new, name=f"{new.name}-{new.id[:4]}") if new.name in world.names else new
     restart = not live.running or (kind.gated and not have.ready) or bool(have.pending)
     if fields or restart:
-        reason = "" if fields else "stopped" if not live.running else "not known to be ready"
+        begun = "begun by an earlier run" if have.pending else "not known to be ready"
+        reason = "" if fields else "stopped" if not live.running else begun
         return replace(base, action=Action.UPDATE, reason=reason, restart=restart, inputs=world.inputs(want))
     return base
 

@@ -68,16 +68,17 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
     }
     book = Book()
     book.ids.update({str(v.address): v.id for v in verdicts if v.want is not None})
-    courses, problems = choose(tuple(parts.values()), room)
-    for part in parts.values():
+    moving = tuple(part for part in parts.values() if not part.stands_still)  # thousands that do cost nothing
+    courses, problems = choose(moving, room)
+    for part in moving:
         if part.name in question.protected:
             problems += _protect(part, courses[part.name], question)
     if problems:
         raise InfctlError(*problems)
     _write_support(verdicts, book)
-    for part in parts.values():
+    for part in moving:
         write_steps(part, courses[part.name], book)
-    write_waits(tuple(parts.values()), courses, book)
+    write_waits(moving, courses, book)
     _link(verdicts, book)
     changed = tuple(resource_change(_as_done(v, courses), question) for v in verdicts if v.action is not Action.NOOP)
     states, forgotten = model_states(question, models or {}, verdicts)
@@ -91,7 +92,7 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
         targets=tuple(TargetRef(v.name, v.type, v.config) for _, v in sorted(question.views.items())),
         resource_changes=changed,
         steps=book.steps(),
-        models=tuple(model_change(part, courses[part.name], question) for part in parts.values() if moves(part)),
+        models=tuple(model_change(part, courses[part.name], question) for part in moving if moves(part)),
         model_states=states,
         forgotten_models=forgotten,
         forget=tuple(
@@ -100,7 +101,7 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
         refreshed=reinstated,
         moved=question.moved,
         drift=drifted(question.state, world),
-        assumptions=assumptions(question, parts, courses),
+        assumptions=assumptions(question, moving, courses),
         holds=question.holds,
         notes=notes(question, verdicts),
         unreachable=tuple(u for _, v in sorted(question.views.items()) for u in v.unreadable),

@@ -12,8 +12,8 @@ from typing import Any
 
 from infctl.diagnostics import Code, Diagnostic, InfctlError, did_you_mean, error
 from infctl.plan.request import Request
-from infctl.provider.values import Deployment, digest, template_from, template_hash, template_values
-from infctl.state.model import REMEMBERED_REVISIONS, Hold, ModelState, Revision, State
+from infctl.provider.values import Deployment, template_from, template_hash, template_values
+from infctl.state.model import REMEMBERED_REVISIONS, Hold, ModelState, Revision, State, spec_of
 
 REVISION_FAILED = Code(
     "revision-failed",
@@ -77,52 +77,62 @@ def _assign_model(
     known: ModelState, wishes: list[tuple[str, Deployment]], half_made: _HalfMade, request: Request
 ) -> tuple[ModelState, list[tuple[str, Deployment]], str]:
     hashes = {target: template_hash(wish.template) for target, wish in wishes}
-    asked = digest(hashes) if len(hashes) > 1 else next(iter(hashes.values()))
-    wanted = _held_revision(known, asked, request)
-    if wanted is not None:
-        hold = known.hold
-        if known.name in request.rollback:
-            hold = Hold(wanted.number, asked, request.by, request.at)
-        assert hold is not None  # noqa: S101  # _held_revision returned it because of this hold
-        file_asks = next((r.number for r in reversed(known.revisions) if r.spec_hash == asked), known.next_revision)
-        sentence = (
-            f"{known.name} is held at r{wanted.number} by {hold.by} since {hold.at}; the file asks for r{file_asks}. "
-            f"To let it go: infctl apply -release={known.name}"
-        )
-        templates = wanted.template
-        wishes = [
-            (target, replace(wish, template=template_from(templates.get(target) or next(iter(templates.values())))))
-            for target, wish in wishes
-        ]
-        after = replace(known, revision=wanted.number, hold=hold)
-        return after, [(target, replace(wish, revision=wanted.number)) for target, wish in wishes], sentence
-    _refuse_failed(known, asked, request)
-    number = _number(known, asked, hashes.values(), half_made)
+    asked = spec_of(hashes)
+    held = _held_revision(known, asked, request)
+    number = held.number if held else _number(known, asked, hashes.values(), half_made)
     if known.name in request.restart:
         number = _free_number(known, half_made)
-    after = replace(known, revision=number, next_revision=max(known.next_revision, number + 1), hold=None)
+    hold, sentence = None, ""
+    if held is not None:
+        wishes = [(target, _with_template(wish, held, target)) for target, wish in wishes]
+        new = Hold(number, asked, request.by, request.at)
+        hold = new if known.hold is None or known.name in request.rollback else replace(known.hold, revision=number)
+        sentence = _held(known, hold)
+    after = known
+    if number != known.revision or hold != known.hold:
+        after = replace(known, revision=number, next_revision=max(known.next_revision, number + 1), hold=hold)
     if number != known.revision:
-        templates = {target: template_values(wish.template) for target, wish in wishes}
-        past = tuple(entry for entry in known.revisions if entry.number != number)
-        after = replace(
-            after,
-            failure=None,
-            aliases=(),
-            revisions=(*past, Revision(number, asked, templates))[-REMEMBERED_REVISIONS:],
-        )
+        after = replace(after, aliases=())
+        if held is None:
+            _refuse_failed(known, asked, request)
+            after = replace(after, failure=None)
+        if held is None or number != held.number:
+            after = _with_revision(after, held.spec_hash if held else asked, wishes)
     ran = next((entry.template for entry in after.revisions if entry.number == number), {})
     numbered = [
         (target, replace(_as_promised(wish, ran.get(target)), revision=number, served_names=_names(wish, after)))
         for target, wish in wishes
     ]
-    return after, numbered, ""
+    return after, numbered, sentence
+
+
+def _with_revision(model: ModelState, spec_hash: str, wishes: list[tuple[str, Deployment]]) -> ModelState:
+    """Return the model with the revision that it is at remembered as its newest."""
+    templates = {target: template_values(wish.template) for target, wish in wishes}
+    past = tuple(entry for entry in model.revisions if entry.number != model.revision)
+    newest = Revision(model.revision, spec_hash, templates)
+    return replace(model, revisions=(*past, newest)[-REMEMBERED_REVISIONS:])
+
+
+def _with_template(wish: Deployment, held: Revision, target: str) -> Deployment:
+    """Return the wish with what the held revision ran there; where it did not run, with what it ran elsewhere."""
+    return replace(wish, template=template_from(held.template.get(target) or next(iter(held.template.values()))))
+
+
+def _held(known: ModelState, hold: Hold) -> str:
+    file_asks = next((r.number for r in reversed(known.revisions) if r.spec_hash == hold.asked), known.next_revision)
+    return (
+        f"{known.name} is held at r{hold.revision} by {hold.by} since {hold.at}; the file asks for r{file_asks}. "
+        f"To let it go: infctl apply -release={known.name}"
+    )
 
 
 def _as_promised(wish: Deployment, ran: Mapping[str, Any] | None) -> Deployment:
-    """Return the wish with the memory that its revision was promised: a new estimate is for new revisions."""
-    if not ran or ran["memory"] == wish.template.memory:
+    """Return the wish as its revision ran before: a new estimate of memory, a new name, is for new revisions."""
+    asked = wish.template
+    if not ran or (ran["memory"] == asked.memory and ran["probe"]["model"] == asked.probe.model):
         return wish
-    return replace(wish, template=replace(wish.template, memory=ran["memory"]))
+    return replace(wish, template=template_from(ran))
 
 
 def _names(wish: Deployment, model: ModelState) -> tuple[str, ...]:
@@ -130,15 +140,17 @@ def _names(wish: Deployment, model: ModelState) -> tuple[str, ...]:
 
 
 def _number(known: ModelState, asked: str, hashes: Iterable[str], half_made: _HalfMade) -> int:
-    """Return the number of the spec `asked`: the current one, a remembered one, one half made, or the next."""
+    """Return the number of the spec `asked`: one half made, the current one, a remembered one, or the next."""
+    half = max(half_made.get((known.name, each), 0) for each in hashes)
+    if half >= known.next_revision:  # also a restart that was cut short: it goes on
+        return half
     remembered = {entry.number: entry.spec_hash for entry in known.revisions}
     if remembered.get(known.revision) == asked:
         return known.revision
     for number in sorted(remembered, reverse=True):
         if remembered[number] == asked:
             return number
-    half = max(half_made.get((known.name, each), 0) for each in hashes)
-    return half if half >= known.next_revision else _free_number(known, half_made)
+    return _free_number(known, half_made)
 
 
 def _free_number(known: ModelState, half_made: _HalfMade) -> int:

@@ -52,6 +52,11 @@ class ModelVerdicts:
         return [verdict for verdict in self.replicas if verdict.action in actions]
 
     @property
+    def stands_still(self) -> bool:
+        """Whether nothing is done about any of it."""
+        return all(verdict.action is Action.NOOP for verdict in (*self.replicas, *self.routers, *self.leftovers))
+
+    @property
     def leaving(self) -> list[Verdict]:
         """Those that stand and that nothing takes the place of."""
         return [verdict for verdict in (*self.doing(Action.DELETE), *self.leftovers) if verdict.live]

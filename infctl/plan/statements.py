@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -124,11 +124,11 @@ def drifted(state: State, world: World) -> tuple[Drift, ...]:
 
 
 def assumptions(
-    question: Question, parts: Mapping[str, ModelVerdicts], courses: Mapping[str, Course]
+    question: Question, parts: Iterable[ModelVerdicts], courses: Mapping[str, Course]
 ) -> tuple[Assumption, ...]:
     """Return what apply must find as it was: free memory, the model files, the secrets."""
     found: dict[str, Assumption] = {}
-    for part in parts.values():
+    for part in parts:
         made = [v for v in part.replicas if v.action in {Action.CREATE, Action.REPLACE_BESIDE, Action.REPLACE}]
         for verdict in made:
             template = part.wishes[verdict.target].template
@@ -166,7 +166,7 @@ def outputs(parts: Mapping[str, ModelVerdicts]) -> dict[str, Any]:
         router = next((v for v in part.routers if v.want is not None and v.id), None)
         if router is not None:
             ref = Ref(router.address, router.kind.url_output, router.id)
-            stays = router.live and all(change.path[0] == router.kind.backends for change in router.fields)
+            stays = router.live and not any(change.path[0] in router.kind.url_fields for change in router.fields)
             known = router.live.outputs.get(router.kind.url_output) if router.live and stays else None
             outputs[f"{name}.url"] = known or ref
         outputs[f"{name}.revision"] = wish.revision

@@ -38,8 +38,9 @@ class KindSpec:
     """`fields` are all the values a resource of this kind has, by top-level name; any other is a defect.
 
     `outputs` names what only the world knows. Of a router, `backends` is the field whose items hold the refs to
-    replicas, and `url_output` the output that is the model's address. `gated` says that a created object must
-    pass `probe` before others may need it. `name_limit` is the platform's limit on native names, in characters.
+    replicas, `url_output` the output that is the model's address, `url_fields` the fields that it is made of.
+    `gated` says that a created object must pass `probe` before others may need it. `name_limit` is the
+    platform's limit on native names, in characters.
     `exclusive` is a field whose value (unless 0) no two objects at a place may have, as a fixed port.
     """
 
@@ -48,6 +49,7 @@ class KindSpec:
     outputs: tuple[str, ...] = ()
     backends: str = ""
     url_output: str = ""
+    url_fields: tuple[str, ...] = ()
     gated: bool = False
     exclusive: str = ""
     name_limit: int = 63

@@ -297,10 +297,11 @@ class Deployment:
 def template_hash(template: Template) -> str:
     """Return the identity of a revision: the digest of all that a replica runs.
 
-    `memory` is left out: it is our estimate, and a better one in a new infctl is no other revision.
+    Left out are `memory`, our estimate (a better one in a new infctl is no other revision), and the name that
+    the probe asks for (a renamed model is no other revision).
     """
     plain = template_values(template)
-    del plain["memory"]
+    del plain["memory"], plain["probe"]["model"]
     return digest(plain)
 
 

@@ -21,4 +21,7 @@ def show_drift(view: dict[str, Any], style: Style) -> list[str]:
     if not found:
         return [*lines, style.paint("No drift. ", "bold", "green") + "What runs is what the last apply made."]
     lines += [*show_drifted(view, style), "", f"{count(len(found), 'object')} drifted. To put it right, run:"]
-    return [*lines, "    infctl apply", "To keep it as it is now, run:", "    infctl apply -refresh-only"]
+    lines.append("    infctl apply")
+    if view["infctl"]["refreshed"] or view["infctl"]["forget"]:
+        lines += ["To keep it as it is now, run:", "    infctl apply -refresh-only"]
+    return lines

@@ -47,7 +47,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         action = shown["infctl"]["action"]
         yield line(
             "planned_change",
-            f"{shown['address']}: Plan to {action}",
+            f"{shown['address']}: Plan to {_PLANNED.get(action, action)}",
             change={"resource": _resource(shown), "action": _PLANNED.get(action, action)},
             infctl=shown["infctl"],
         )

@@ -186,7 +186,8 @@ def _sum_of_refresh(view: View, style: Style) -> list[str]:
     if not ours["refreshed"] and not ours["forget"] and not view["resource_drift"]:
         return [style.paint("No changes. ", "bold", "green") + "State says what the world is."]
     changed, gone = len(ours["refreshed"]), len(ours["forget"])
-    return style.wrap(
-        f"Applying this plan changes nothing in the world: state takes in {count(changed, 'object')} as it is now, "
-        f"and forgets {count(gone, 'object')} that is gone."
-    )
+    said = [f"takes in {count(changed, 'object')} as now found"] if changed else []
+    said += [f"forgets {count(gone, 'object')} no longer there"] if gone else []
+    if not said:
+        return style.wrap("State has nothing to take in: only `infctl apply` starts what is stopped.")
+    return style.wrap(f"Applying this plan changes nothing in the world: state {' and '.join(said)}.")

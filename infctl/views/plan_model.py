@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any, Final
 
 from infctl.views.style import Style, bytes_text, columns, count
@@ -44,12 +45,13 @@ def _headline(model: View) -> str:
 
 
 def _identity(template: View) -> list[str]:
-    """Return what runs, part by part: model, engine and its version, arguments."""
+    """Return what runs, part by part: model, engine and its version, arguments, command."""
     checksum = template.get("model_sha256", "")
     model = template["model_uri"] + (f" @ {checksum[:_HASH]}" if checksum else "")
     engine = f"{template['engine']} {template['engine_version']}".strip()
-    arguments = [f"{key} {word(value)}" for key, value in template["args"].items()]
-    return [part for part in (model, template.get("image", ""), engine, *arguments) if part]
+    arguments = [f"{key} {word(value)}" for key, value in sorted(template["args"].items())]
+    command = shlex.join(template.get("command", ()))
+    return [part for part in (model, template.get("image", ""), engine, command, *arguments) if part]
 
 
 def _fields(model: View, changes: list[View], style: Style) -> list[str]:

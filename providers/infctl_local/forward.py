@@ -16,6 +16,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from infctl_local.balance import Balance, Load
+from infctl_local.routes import Route
 
 MAX_BODY = 64 * 2**20  # bytes; a request is held in memory, to be sent again where a backend is not there
 SMALL_ANSWER = 65_536  # bytes; up to here an answer is sent in one piece
@@ -69,6 +70,8 @@ class Forwarder:
     async def answer(self, request: web.BaseRequest, balance: Balance) -> web.StreamResponse:
         """Answer one request of a route; the client going away cancels it, and the backend's work with it."""
         route = balance.route
+        if (request.method, request.path) == ("GET", "/v1/models"):
+            return served_models(route)
         body = await read_body(request)
         if body is None:
             return problem(413, f"The request is larger than {MAX_BODY} bytes.", "request_too_large")
@@ -112,7 +115,9 @@ class Forwarder:
                 tried.add(load.backend.id)
                 resets += 1
                 if resets >= MOST_RESETS:
-                    text = f"Backends of `{balance.route.served_names[0]}` broke the connection {resets} times: {error}."
+                    text = (
+                        f"Backends of `{balance.route.served_names[0]}` broke the connection {resets} times: {error}."
+                    )
                     return problem(502, text, "backend_failed")
 
     async def _ask(self, request: web.BaseRequest, body: bytes, load: Load) -> web.StreamResponse:
@@ -167,6 +172,12 @@ async def pass_stream(request: web.BaseRequest, upstream: aiohttp.ClientResponse
             request.transport.abort()
         raise BrokenOffError(response, str(error)) from error
     return response
+
+
+def served_models(route: Route) -> web.Response:
+    """Return what OpenAI's `models.list` tells: the names that this address answers to, not the engine's own."""
+    names = [{"id": name, "object": "model", "created": 0, "owned_by": "infctl"} for name in route.served_names]
+    return web.json_response({"object": "list", "data": names})
 
 
 async def read_body(request: web.BaseRequest) -> bytes | None:

@@ -50,6 +50,7 @@ _ROUTE = KindSpec(
     outputs=("url", "port"),
     backends="backends",
     url_output="url",
+    url_fields=("bind", "port"),
     name_limit=NAME_LIMIT,
 )
 

@@ -108,7 +108,9 @@ def _existing(path: Path) -> Path:
 def _check_folder(data: Path) -> Finding:
     folder = _existing(data)
     ok = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
-    return Finding("data folder", ok, str(folder.absolute()), "" if ok else "make it writable for the user that runs infctl")
+    return Finding(
+        "data folder", ok, str(folder.absolute()), "" if ok else "make it writable for the user that runs infctl"
+    )
 
 
 def _check_engine() -> Finding:

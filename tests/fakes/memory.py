@@ -63,6 +63,7 @@ KINDS: Mapping[str, KindSpec] = {
         outputs=("url", "port"),
         backends="backends",
         url_output="url",
+        url_fields=("bind", "port"),
     ),
 }
 

@@ -124,11 +124,11 @@ def test_headers_and_paths_pass_but_for_those_of_one_connection(
     relay.put_route(route)
     connection = connect(route.port)
     headers = {"Authorization": "Bearer x", "Connection": "X-Mine, keep-alive", "X-Mine": "1", "X-Other": "2"}
-    connection.request("GET", "/v1/models?a=%2Fb&c=d%20e", headers=headers)
+    connection.request("GET", "/v1/files?a=%2Fb&c=d%20e", headers=headers)
     response = connection.getresponse()
     seen = json.loads(response.read())
     connection.close()
-    assert seen["path"] == "/v1/models?a=%2Fb&c=d%20e"
+    assert seen["path"] == "/v1/files?a=%2Fb&c=d%20e"
     assert seen["headers"].keys() == {"Host", "Accept-Encoding", "Authorization", "X-Other", "Connection"}
     assert seen["headers"]["Connection"] == "close"
     assert response.headers["X-Engine"] == "a"

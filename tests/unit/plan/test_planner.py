@@ -15,7 +15,8 @@ from infctl.plan.file import read_plan, write_plan
 from infctl.plan.model import Action, Mode, Plan, Rollout, Step
 from infctl.plan.planner import make_plan
 from infctl.plan.request import Request
-from infctl.provider.values import Unreadable
+from infctl.provider.values import Probe, Unreadable
+from infctl.state.moves import rename_model
 from tests.unit.plan.toys import Toy, Wish, wish
 
 
@@ -335,3 +336,20 @@ def test_what_is_not_a_plan_is_said(tmp_path: Path, text: str) -> None:
     with pytest.raises(InfctlError) as caught:
         read_plan(tmp_path / "p")
     assert codes(caught) == ["bad-plan-file"]
+
+
+def test_a_renamed_model_is_no_other_revision() -> None:
+    """What the probe asks for by name is no reason to replace what runs; the old name goes on being served."""
+    toy = applied(named("chat"))
+    toy.state = rename_model(toy.state, "chat", "assistant")
+    plan = toy.plan(named("assistant"))
+    assert [(step.do, step.address.kind) for step in plan.steps] == [("switch", "toy_route")]
+    toy.carry_out(plan)
+    assert toy.plan(named("assistant")).is_empty
+    assert toy.state.models["assistant"].aliases == ("chat",)
+
+
+def named(model: str) -> Wish:
+    target, asked = wish(model)
+    probe = Probe("completions", "/v1/completions", model)
+    return target, replace(asked, template=replace(asked.template, probe=probe))
