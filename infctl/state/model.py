@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from infctl.address import Address
-from infctl.provider.values import Known, Values
+from infctl.provider.values import Known, Values, digest
 
 FORMAT_VERSION = 1
 REMEMBERED_REVISIONS = 10  # DESIGN: "State keeps the last ten resolved specs of each model"
@@ -58,6 +58,11 @@ class Revision:
     spec_hash: str
     template: Values
     at: str = ""
+
+
+def spec_of(hashes: Mapping[str, str]) -> str:
+    """Return what a revision is known by: its template's digest, or that of its templates by target where they differ."""
+    return digest(hashes) if len(set(hashes.values())) > 1 else next(iter(hashes.values()))
 
 
 @dataclass(frozen=True, slots=True)

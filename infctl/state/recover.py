@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from infctl.address import Address, parse_address
 from infctl.diagnostics import Code, InfctlError, error
-from infctl.provider.values import Labels, Observed, Unreadable, Values, digest
-from infctl.state.model import ModelState, Resource, Revision, State
+from infctl.provider.values import Labels, Observed, Unreadable, Values
+from infctl.state.model import ModelState, Resource, Revision, State, spec_of
 from infctl.state.store import Salvaged, new_state
 
 NOTHING_TO_RECOVER = Code(
@@ -146,7 +146,7 @@ def _in_flight(resources: Mapping[str, Resource], known: Mapping[str, Resource])
         at.setdefault(thing.address, []).append(thing)
     settled: dict[str, Resource] = {}
     for things in at.values():
-        *older, newest = sorted(things, key=lambda thing: (thing.revision, thing.fence, thing.id))
+        *older, newest = sorted(things, key=lambda thing: (thing.fence, thing.revision, thing.id))
         if older and newest.id not in known:
             newest = replace(newest, pending="create", ready=False)
             older = [replace(thing, deposed=True) for thing in older]
@@ -166,7 +166,8 @@ def models_of(resources: Mapping[str, Resource], before: Mapping[str, ModelState
         serving = max((thing.revision for thing in things if not thing.pending), default=have.revision)
         past = {entry.number: entry for entry in have.revisions}
         if serving and serving not in past:
-            past[serving] = Revision(serving, _spec_hash(things, serving), {})
+            spec_hash = spec_of({thing.target: thing.spec_hash for thing in things if thing.revision == serving})
+            past[serving] = Revision(serving, spec_hash, {})
         models[name] = replace(
             have,
             revision=serving,
@@ -174,12 +175,6 @@ def models_of(resources: Mapping[str, Resource], before: Mapping[str, ModelState
             revisions=tuple(past[number] for number in sorted(past)),
         )
     return models
-
-
-def _spec_hash(things: Iterable[Resource], revision: int) -> str:
-    """Return what `infctl.plan.revisions` calls the spec: one template's digest, or that of several by target."""
-    hashes = {thing.target: thing.spec_hash for thing in things if thing.revision == revision}
-    return digest(hashes) if len(hashes) > 1 else next(iter(hashes.values()))
 
 
 def _forgotten_revisions(models: Mapping[str, ModelState]) -> list[str]:
