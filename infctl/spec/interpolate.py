@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from infctl.diagnostics import Code, did_you_mean
+from infctl.diagnostics import Code
 from infctl.spec.paths import Loc, quote
-from infctl.spec.problems import Problem, problem
+from infctl.spec.problems import Problem, near, problem
 
 UNKNOWN_VARIABLE = Code(
     "unknown-variable",
@@ -95,7 +95,7 @@ class Interpolator:
         elif found[1] in self._declared:  # it has no value, which was said already
             self.unresolved.add(loc)
         else:
-            hint = did_you_mean(found[1], self._declared) or f"declare it: variables: {{{found[1]}: {{type: string}}}}"
+            hint = near(found[1], self._declared) or f"declare it: variables: {{{found[1]}: {{type: string}}}}"
             detail = f"{found[1]} is not declared under variables"
             self._complain(UNKNOWN_VARIABLE, "No such variable", detail, hint, loc)
         return _NOTHING

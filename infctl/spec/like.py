@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infctl.diagnostics import Code, did_you_mean
+from infctl.diagnostics import Code
 from infctl.spec.paths import quote
-from infctl.spec.problems import Problem, problem
+from infctl.spec.problems import Problem, near, problem
 
 UNKNOWN_MODEL = Code(
     "unknown-model",
@@ -86,7 +86,7 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unknown(name: str, like: str, models: Mapping[str, Any]) -> Problem:
-    hint, detail = did_you_mean(like, models) or UNKNOWN_MODEL.remedy, f"there is no model {quote(like)}"
+    hint, detail = near(like, models) or UNKNOWN_MODEL.remedy, f"there is no model {quote(like)}"
     return problem(UNKNOWN_MODEL, "Like an unknown model", detail, loc=("models", name, "like"), hint=hint)
 
 

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from infctl.diagnostics import Code, did_you_mean
+from infctl.diagnostics import Code
 from infctl.spec.paths import Loc, quote
-from infctl.spec.problems import Problem, problem
+from infctl.spec.problems import Problem, near, problem
 from infctl.spec.shape import BAD_VALUE, MISSING_FIELD
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _uri(loc: Loc, model: Model) -> Iterator[Problem]:
         elif ":" not in uri and scheme:
             hint = f"write file:{uri} for a file, or hf://{uri} for a model of the Hugging Face Hub"
         else:
-            hint = BAD_URI.remedy if scheme in _SCHEMES else did_you_mean(scheme, _SCHEMES) or BAD_URI.remedy
+            hint = BAD_URI.remedy if scheme in _SCHEMES else near(scheme, _SCHEMES) or BAD_URI.remedy
         yield problem(BAD_URI, "This is not a uri of a model", f"{quote(uri)} is not one", loc=(*loc, "uri"), hint=hint)
 
 

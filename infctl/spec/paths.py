@@ -14,6 +14,7 @@ Loc = tuple[str | int, ...]
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/-]+")
 _STEP = re.compile(r'\.?([A-Za-z0-9_/-]+)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]')
+_MOST_LISTED = 12
 _LONGEST = 60  # characters of a value in a message
 
 
@@ -56,9 +57,11 @@ def quote(value: object) -> str:
 
 
 def listed(words: Iterable[str]) -> str:
-    """Return `a, b or c`."""
-    *most, last = words
-    return f"{', '.join(most)} or {last}" if most else last
+    """Return `a, b or c`; of many, the first few and how many more there are."""
+    words = list(words)
+    if len(words) > _MOST_LISTED:
+        return f"{', '.join(words[:_MOST_LISTED])} or {len(words) - _MOST_LISTED} more"
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def texts(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, str]]:

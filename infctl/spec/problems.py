@@ -5,11 +5,15 @@ Lines are looked up at the end, all at once, and only when there is something to
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
-from infctl.diagnostics import Code, Diagnostic, Severity
+from infctl.diagnostics import Code, Diagnostic, Severity, did_you_mean
 from infctl.spec.paths import Loc, printable, show
 
+_MOST_COMPARED = 200  # names; some 2 ms
+_LONGEST_COMPARED = 100  # characters
 _OWNERS = {"models": "model", "targets": "target"}
 
 
@@ -20,6 +24,16 @@ class Problem:
     diagnostic: Diagnostic
     loc: Loc
     at_key: bool = False
+
+
+@lru_cache(maxsize=1024)
+def _near(word: str, known: tuple[str, ...]) -> str:
+    return did_you_mean(word, known)
+
+
+def near(word: str, known: Collection[str]) -> str:
+    """Return `did you mean "X"?`, or nothing: also where there is too much to compare for ten thousand mistakes."""
+    return _near(word, tuple(known)) if len(known) <= _MOST_COMPARED and len(word) <= _LONGEST_COMPARED else ""
 
 
 def problem(

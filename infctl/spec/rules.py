@@ -6,18 +6,18 @@ Works on typed values, from which whatever had a wrong form was taken out (see `
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from infctl.address import NAME_PATTERN
-from infctl.diagnostics import Code, did_you_mean
+from infctl.diagnostics import Code
 from infctl.secrets import SecretRef
 from infctl.spec.interpolate import NAME
 from infctl.spec.like import UNKNOWN_MODEL
 from infctl.spec.model_rules import BAD_NAME, check_model
-from infctl.spec.paths import Loc, quote, texts
-from infctl.spec.problems import Problem, problem
+from infctl.spec.paths import Loc, listed, quote, texts
+from infctl.spec.problems import Problem, near, problem
 from infctl.spec.shape import BAD_VALUE, MISSING_FIELD, UNKNOWN_FIELD
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _secrets(file: File) -> Iterator[Problem]:
 def _state(file: File) -> Iterator[Problem]:
     """The fields of other backends are theirs to check."""
     for name in (file.state.model_extra or {}) if file.state.backend == "local" else ():
-        hint = did_you_mean(name, ("backend", "encryption")) or "a local state has no fields of its own"
+        hint = near(name, ("backend", "encryption")) or "a local state has no fields of its own"
         detail = "not a field of a local state"
         yield problem(UNKNOWN_FIELD, "Unsupported field", detail, loc=("state", name), hint=hint, at_key=True)
 
@@ -133,7 +133,7 @@ def _state(file: File) -> Iterator[Problem]:
 def _references(loc: Loc, model: Model, file: File, context: Context) -> Iterator[Problem]:
     for index, target in enumerate(model.placement.order):
         if target not in context.targets:
-            hint = did_you_mean(target, context.targets) or f"targets: {', '.join(context.targets)}"
+            hint = near(target, context.targets) or f"targets: {listed(context.targets)}"
             where = (*loc, "placement", "order", index)
             yield problem(UNKNOWN_TARGET, "No such target", f"there is no target {quote(target)}", loc=where, hint=hint)
     for name, value in model.env.items():
@@ -141,8 +141,8 @@ def _references(loc: Loc, model: Model, file: File, context: Context) -> Iterato
             yield unknown_secret(value.name, file.secrets, (*loc, "env", name))
 
 
-def unknown_secret(name: str, declared: Iterable[str], loc: Loc) -> Problem:
-    hint = did_you_mean(name, declared) or f"declare it: secrets: {{{name}: {{env: {name.upper()}}}}}"
+def unknown_secret(name: str, declared: Collection[str], loc: Loc) -> Problem:
+    hint = near(name, declared) or f"declare it: secrets: {{{name}: {{env: {name.upper()}}}}}"
     return problem(UNKNOWN_SECRET, "No such secret", f"{quote(name)} is not declared under secrets", loc=loc, hint=hint)
 
 
@@ -194,7 +194,7 @@ def _moves(file: File) -> Iterator[Problem]:
                 MOVE_CONFLICT, f"{quote(move.from_)} moves twice", "moved before", loc=here, hint="keep one of the two"
             )
         if move.to not in file.models:
-            hint = did_you_mean(move.to, file.models) or MOVE_CONFLICT.remedy
+            hint = near(move.to, file.models) or MOVE_CONFLICT.remedy
             yield problem(
                 UNKNOWN_MODEL, "Moved to an unknown model", f"there is no model {quote(move.to)}", loc=there, hint=hint
             )

@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infctl.diagnostics import Code, Severity, did_you_mean
+from infctl.diagnostics import Code, Severity
 from infctl.spec.paths import Loc, listed, quote
-from infctl.spec.problems import Problem, problem
+from infctl.spec.problems import Problem, near, problem
 from infctl.spec.types import TargetTypes
 
 NOT_SERVED = Code(
@@ -61,6 +61,7 @@ _CORE: Mapping[str, Values] = {
     "replicas": Values("a fixed number", lambda value, _: value.get("max", value.get("min")) == value.get("min"), dict),
 }
 _ORDER = ("placement", "order")
+_ENFORCED = frozenset({"placement.keep_in"})  # promises: kept everywhere or not made
 _LATER_SECTIONS = ("endpoints", "access", "policies", "observability")
 _HINT = "take it out: this infctl would ignore it"
 
@@ -108,7 +109,7 @@ def check_types(targets: Mapping[str, str], installed: Collection[str]) -> Itera
     """Yield the targets whose type no installed provider serves."""
     for name, kind in targets.items():
         if kind not in installed:
-            hint = did_you_mean(kind, installed) or f"installed: {listed(installed) if installed else 'none'}"
+            hint = near(kind, installed) or f"installed: {listed(installed) if installed else 'none'}"
             detail = f"no provider of type {quote(kind)} is installed"
             loc = ("targets", name, "type")
             yield problem(NOT_SERVED, "Targets of this type are not served", detail, loc=loc, hint=hint)
@@ -158,7 +159,7 @@ class Judge:
         without = [place for place, served in places if field not in served and path[0] not in served]
         if not without:
             return
-        if len(without) < len(places):
+        if len(without) < len(places) and field not in _ENFORCED:
             summary = f"{field} is not served everywhere"
             detail, hint = f"ignored on {listed(without)}", PARTLY_SERVED.remedy
             yield problem(PARTLY_SERVED, summary, detail, loc=loc, hint=hint, at_key=True, severity=Severity.WARNING)

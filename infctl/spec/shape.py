@@ -6,7 +6,6 @@ Knows no field by name: what is near, expected and known it reads from the model
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from types import UnionType
 from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin
 
@@ -14,11 +13,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from infctl.diagnostics import Code, did_you_mean
+from infctl.diagnostics import Code
 from infctl.spec.later import Later
 from infctl.spec.parts import Through
 from infctl.spec.paths import Loc, listed, quote, show, value_at
-from infctl.spec.problems import Problem, problem
+from infctl.spec.problems import Problem, near, problem
 
 UNKNOWN_FIELD = Code(
     "unknown-field",
@@ -84,14 +83,14 @@ def _tell(found: list[ErrorDetails], form: Any, inner: Loc, at: Loc) -> Problem:
     if kind == "extra_forbidden":
         known = list(_names(_owner(form, inner[:-1])))
         few = f"it has {listed(known)}" if 0 < len(known) <= _FEW else UNKNOWN_FIELD.remedy
-        hint = _MERGE if inner[-1] == "<<" else _near(str(inner[-1]), tuple(known)) or few
+        hint = _MERGE if inner[-1] == "<<" else near(str(inner[-1]), known) or few
         detail = f"not a field of {_noun(form, inner[:-1], at)}"
         return problem(UNKNOWN_FIELD, "Unsupported field", detail, loc=loc, hint=hint, at_key=True)
     if kind == "missing":
         detail = f"{_noun(form, inner[:-1], at)} needs {inner[-1]}"
         hint = f"add {inner[-1]}: {_description(form, inner)}".rstrip(": ")
         return problem(MISSING_FIELD, f"{inner[-1]} is missing", detail, loc=loc, hint=hint, at_key=True)
-    name = show(loc[-1:])
+    name = show(loc[-2:] if isinstance(loc[-1], int) else loc[-1:])
     if all(each["type"] in _EXPECTED for each in found):
         expected = listed(dict.fromkeys(_EXPECTED[each["type"]] for each in found))
         detail = f"expected {expected}, found {_in_words(first['input'])}"
@@ -101,18 +100,12 @@ def _tell(found: list[ErrorDetails], form: Any, inner: Loc, at: Loc) -> Problem:
     return problem(BAD_VALUE, f"{name} has a wrong value", detail, loc=loc, hint=hint or _description(form, inner))
 
 
-@cache
-def _near(word: str, known: tuple[str, ...]) -> str:
-    """Ten thousand models with one misspelt field cost one comparison."""
-    return did_you_mean(word, known)
-
-
 def _wrong_value(found: ErrorDetails) -> tuple[str, str]:
     """Return what is wrong with a value of the right type, and a hint where there is one."""
     kind, context, value = found["type"], found.get("ctx", {}), found["input"]
     if kind in {"literal_error", "enum"}:
         words = [word.strip().strip("'") for word in context["expected"].replace(" or ", ", ").split(",")]
-        return f"{quote(value)} is not {listed(words)}", did_you_mean(str(value), words)
+        return f"{quote(value)} is not {listed(words)}", near(str(value), words)
     if kind in _BOUNDS:
         key, words_for = _BOUNDS[kind]
         return f"must be {words_for} {context[key]:g}", ""

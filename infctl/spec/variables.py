@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infctl.diagnostics import Code, Diagnostic, Severity, did_you_mean, error
+from infctl.diagnostics import Code, Diagnostic, Severity, error
 from infctl.spec.file import VariableSpec
 from infctl.spec.interpolate import UNKNOWN_VARIABLE
 from infctl.spec.loader import load, load_bytes
 from infctl.spec.paths import printable, quote, show
+from infctl.spec.problems import near
 from infctl.spec.scalars import NoNumberError, resolve
 
 MISSING_VARIABLE = Code(
@@ -114,7 +115,7 @@ def _collect(
 
 
 def _unknown(name: str, where: str, declared: Mapping[str, Any], severity: Severity) -> Diagnostic:
-    hint = did_you_mean(name, declared) or f"declare it: variables: {{{name}: {{type: string}}}}"
+    hint = near(name, declared) or f"declare it: variables: {{{name}: {{type: string}}}}"
     return Diagnostic(severity, UNKNOWN_VARIABLE, f"{quote(name)} is set {where}, but not declared", hint=hint)
 
 
