@@ -5,6 +5,7 @@ Imported only when something failed.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -39,6 +41,12 @@ DISK = Code(
     "The operating system refused something that infctl needs: a file, a folder, a port.",
     "The message has the system's own words and the path.",
 )
+_OS_HINTS: Final = {
+    errno.ENOENT: "check the name, and the folder that the command runs in (-chdir=DIR)",
+    errno.EACCES: "check who may read and write there",
+    errno.EROFS: "choose a folder that can be written (-chdir=DIR)",
+    errno.ENOSPC: "make room on the disk, then run the same command again",
+}
 
 
 def explain(failure: Exception, terminal: Terminal, env: Mapping[str, str]) -> int:
@@ -79,8 +87,9 @@ def _usage(failure: click.ClickException) -> Diagnostic:
         summary = f"{path} has no command {failure.command_name!r}"
         hint = _nearest(failure.possibilities or ())
     elif isinstance(failure, click.BadParameter):
-        summary = failure.format_message().replace("'--", "'-")
-    return error(USAGE, summary.replace(" --", " -"), hint=hint or f"see: {path} -help")
+        summary = failure.format_message()
+    summary = summary.replace(" --", " -").replace("'--", "'-")
+    return error(USAGE, summary, hint=hint or f"see: {path} -help")
 
 
 def _nearest(words: Iterable[str]) -> str:
@@ -89,7 +98,7 @@ def _nearest(words: Iterable[str]) -> str:
 
 
 def _os_error(failure: OSError) -> Diagnostic:
-    hint = {28: "make room on the disk, then run the same command again"}.get(failure.errno or 0, "")
+    hint = _OS_HINTS.get(failure.errno or 0, "")
     return error(DISK, f"{failure.filename}: {failure.strerror}", hint=hint)
 
 

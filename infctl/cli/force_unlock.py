@@ -20,13 +20,17 @@ def command(terminal: Terminal, lock_id: str, force: bool) -> int:
 
     A holder that still runs loses nothing it wrote and writes nothing more: its token is old from now on.
     """
+    from infctl.cli.running import require_answer
     from infctl.ops.stores import open_store
 
     store = open_store(Path(), environ)
-    if not force:
-        info = store.lock_info()
-        held = f"{info.who} holds it for {info.operation} since {info.since}.\n" if info else ""
-        terminal.write(f"{held}Do you really want to take the lock away?\n  Only 'yes' will be accepted: ")
+    held = store.lock_info()
+    if not force and held is not None and held.id == lock_id:
+        require_answer(terminal, "Add -force.")
+        terminal.write(
+            f"{held.who} holds it for {held.operation} since {held.since}.\n"
+            "Do you really want to take the lock away?\n  Only 'yes' will be accepted: "
+        )
         if input() != "yes":
             terminal.say("Not unlocked.")
             return 1

@@ -51,10 +51,15 @@ def require_approval(given: Given, terminal: Terminal) -> None:
         return
     asks = given["input"] and os.environ.get("INFCTL_INPUT", "").lower() not in {"0", "false"}
     why = "-json leaves no room for a question" if given["json"] else "-input=false was given" if not asks else ""
+    require_answer(terminal, NOT_APPROVED.remedy if "json_into" in given else "Add -auto-approve.", why)
+
+
+def require_answer(terminal: Terminal, hint: str, why: str = "") -> None:
+    """Refuse a question that nobody can answer, because of `why` or for want of a terminal. Raises InfctlError."""
     if not why and not terminal.answers:
         why = "standard input is no terminal"
     if why:
-        raise InfctlError(error(NOT_APPROVED, "Nobody can approve this", why, hint=NOT_APPROVED.remedy))
+        raise InfctlError(error(NOT_APPROVED, "Nobody can approve this", why, hint=hint))
 
 
 def ask(terminal: Terminal, operation: str, style: Style) -> bool:

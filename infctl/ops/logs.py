@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 NO_LOGS = Code(
     "no-logs",
-    "There are no lines to show: nothing of that revision runs, or its target keeps no logs.",
+    "There are no lines to show: nothing of that revision ran or wrote, or its target keeps no logs.",
     "`infctl status` shows which revisions run; leave out -revision for the one that serves.",
 )
 Line = tuple[str, str]  # the replica's address, what it wrote
@@ -39,11 +40,21 @@ def logs_of(session: Session, model: str, *, revision: int, tail: int, follow: b
     wanted = revision or state.models[model].revision
     sources = list(_sources(session, state, model, wanted))
     if not sources:
-        raise InfctlError(
-            error(NO_LOGS, f"There are no logs of {model} r{wanted}", hint=NO_LOGS.remedy, address=f"model.{model}")
-        )
+        raise _no_logs(model, wanted)
     streams = [(str(seen.address), provider.logs(seen, tail=tail, follow=follow)) for provider, seen in sources]
-    return _together(streams) if follow and len(streams) > 1 else _in_turn(streams)
+    if follow:
+        return _together(streams) if len(streams) > 1 else _in_turn(streams)
+    lines = _in_turn(streams)
+    first = next(lines, None)
+    if first is None and tail and wanted != state.models[model].revision:
+        raise _no_logs(model, wanted)
+    return chain(() if first is None else (first,), lines)
+
+
+def _no_logs(model: str, revision: int) -> InfctlError:
+    return InfctlError(
+        error(NO_LOGS, f"There are no logs of {model} r{revision}", hint=NO_LOGS.remedy, address=f"model.{model}")
+    )
 
 
 def _sources(session: Session, state: State, model: str, revision: int) -> Iterator[tuple[SupportsLogs, Observed]]:

@@ -79,7 +79,9 @@ def status_of(session: Session, hear: Hear = lambda _event: None) -> Status:
     for thing in things:
         desired[thing.model] = desired.get(thing.model, 0) + (not thing.deposed)
         replicas.setdefault(thing.model, []).append(_replica(thing, live.get(thing.id), healths, dark))
-    models = tuple(_model(name, state, replicas.get(name, []), desired.get(name, 0), session) for name in state.models)
+    models = tuple(
+        _model(name, state, replicas.get(name, []), desired.get(name, 0), session) for name in sorted(state.models)
+    )
     unreadable = tuple(place for view in views.values() for place in view.unreadable)
     return Status(state.stack, state.workspace, state.serial, models, unreadable)
 

@@ -25,7 +25,7 @@ from infctl.state import disk, faults, lease
 from infctl.state.files import StateFiles
 from infctl.state.guard import Guard
 from infctl.state.problems import NO_SUCH_LOCK, damaged
-from infctl.state.store import DEFAULT_WORKSPACE, LEASE_SECONDS, Loaded, LockInfo, Salvaged, Waiting
+from infctl.state.store import DEFAULT_WORKSPACE, LEASE_SECONDS, NO_WORKSPACES, Loaded, LockInfo, Salvaged, Waiting
 from infctl.state.workspaces import FOLDER
 from infctl.state.writer import LocalLease
 
@@ -99,7 +99,7 @@ class LocalStore:
 
     def workspaces(self) -> tuple[str, ...]:
         try:
-            found = {path.name for path in self._folder.iterdir() if path.is_dir()}
+            found = {path.name for path in self._folder.iterdir() if path.is_dir()} - NO_WORKSPACES
         except OSError:
             found = set()
         return tuple(sorted({DEFAULT_WORKSPACE} | {name for name in found if re.fullmatch(NAME_PATTERN, name)}))

@@ -16,6 +16,7 @@ from infctl.state.model import State
 
 LEASE_SECONDS = 60.0  # DESIGN, invariant 3
 DEFAULT_WORKSPACE = "default"
+NO_WORKSPACES = frozenset({"cache", "workspace"})  # names beside the workspaces' that are something else
 
 
 @dataclass(frozen=True, slots=True)

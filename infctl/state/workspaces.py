@@ -12,14 +12,14 @@ from pathlib import Path
 from infctl.address import NAME_PATTERN
 from infctl.diagnostics import Code, InfctlError, did_you_mean, error
 from infctl.state import disk
-from infctl.state.store import DEFAULT_WORKSPACE, Store
+from infctl.state.store import DEFAULT_WORKSPACE, NO_WORKSPACES, Store
 
 FOLDER = ".infctl"
-SELECTED = "workspace"  # the file's name, so that no workspace may have it
+SELECTED = "workspace"  # the file's name
 BAD_WORKSPACE = Code(
     "bad-workspace",
     "A workspace's name is not one.",
-    f"Use lower-case letters, digits and dashes, 40 at most, a letter first; {SELECTED!r} itself is taken.",
+    "Use lower-case letters, digits and dashes, 40 at most, a letter first; 'cache' and 'workspace' are taken.",
 )
 NO_SUCH_WORKSPACE = Code(
     "no-such-workspace",
@@ -125,4 +125,4 @@ def _checked(name: str) -> str:
 
 
 def _is_name(name: str) -> bool:
-    return re.fullmatch(NAME_PATTERN, name) is not None and name != SELECTED
+    return re.fullmatch(NAME_PATTERN, name) is not None and name not in NO_WORKSPACES
