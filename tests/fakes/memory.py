@@ -208,7 +208,7 @@ class MemoryProvider:
 
     def logs(self, what: Observed, *, tail: int, follow: bool) -> Iterator[str]:
         del follow
-        yield from (f"{what.name} line {number}" for number in range(tail))
+        yield from (f"{what.name} line {number}" for number in range(tail if what.running else 0))
 
     def close(self) -> None:
         """Nothing is held open."""
