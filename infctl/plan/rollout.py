@@ -6,7 +6,7 @@ room for some they go in batches; with none each old one leaves before its succe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,16 +69,27 @@ def choose(models: Sequence[ModelVerdicts], room: Mapping[str, int]) -> tuple[di
     very least, so that one's comfort is not another's refusal. Where that is too little, whatever only leaves, of
     any model, goes before anything comes.
     """
+    room = {target: free - _started_again(models, target) for target, free in room.items()}
     courses, problems = _choose(models, room)
-    leaving = [verdict for model in models for verdict in _first_to_leave(model)]
-    if not problems or not leaving:
+    if not problems or not any(_first_to_leave(model) for model in models):
         return courses, problems
-    freed = {t: free + sum(_memory(v) for v in leaving if v.target == t) for t, free in room.items()}
+    freed = {target: free + freed_first(models, target) for target, free in room.items()}
     staying = [replace(model, leftovers=(), replicas=tuple(_staying(model))) for model in models]
     later, refused = _choose(staying, freed)
     if len(refused) >= len(problems):
         return courses, problems
     return {name: replace(course, waits=True) for name, course in later.items()}, refused
+
+
+def freed_first(models: Iterable[ModelVerdicts], target: str) -> int:
+    """Return the bytes of what leaves `target` before anything comes, where the courses ask for it."""
+    return sum(_memory(v) for model in models for v in _first_to_leave(model) if v.target == target)
+
+
+def _started_again(models: Iterable[ModelVerdicts], target: str) -> int:
+    """Return the bytes that stopped replicas of `target` take once they run again."""
+    stopped = (v for model in models for v in model.doing(Action.UPDATE) if v.live and not v.live.running)
+    return sum(_promised(verdict) for verdict in stopped if verdict.target == target)
 
 
 def _first_to_leave(model: ModelVerdicts) -> list[Verdict]:
@@ -172,6 +183,11 @@ def _goes_dark(model: ModelVerdicts, batch: int) -> bool:
 
 
 def _memory(verdict: Verdict) -> int:
+    """Return the bytes that the object holds: none while it is stopped."""
+    return _promised(verdict) if verdict.live and verdict.live.running else 0
+
+
+def _promised(verdict: Verdict) -> int:
     found = verdict.have.values.get("memory", 0) if verdict.have else 0
     return found if isinstance(found, int) else 0
 

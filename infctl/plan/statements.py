@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from infctl.plan.model import (
     Rollout,
 )
 from infctl.plan.request import Question, TargetView
-from infctl.plan.rollout import Course, ModelVerdicts
+from infctl.plan.rollout import Course, ModelVerdicts, freed_first
 from infctl.provider.kinds import KindSpec, Role
 from infctl.provider.values import Deployment, Ref, leaves, template_from, template_values
 from infctl.secrets import SecretRef
@@ -124,10 +124,11 @@ def drifted(state: State, world: World) -> tuple[Drift, ...]:
 
 
 def assumptions(
-    question: Question, parts: Iterable[ModelVerdicts], courses: Mapping[str, Course]
+    question: Question, parts: Collection[ModelVerdicts], courses: Mapping[str, Course]
 ) -> tuple[Assumption, ...]:
     """Return what apply must find as it was: free memory, the model files, the secrets."""
     found: dict[str, Assumption] = {}
+    memory: dict[str, int] = {}  # by target: what comes beside all that is held
     for part in parts:
         made = [v for v in part.replicas if v.action in {Action.CREATE, Action.REPLACE_BESIDE, Action.REPLACE}]
         for verdict in made:
@@ -140,12 +141,13 @@ def assumptions(
                 if isinstance(leaf, SecretRef):
                     digest = question.secret_digests.get(leaf.name, "")
                     found[f"secret:{leaf.name}"] = Assumption(f"secret:{leaf.name}", digest)
-        course = courses[part.name]
-        if made and course.rollout in {Rollout.FIRST, Rollout.SURGE, Rollout.NONE}:
-            what = f"memory:{made[0].target}"
-            needs = found[what].needs + course.needed if what in found else course.needed
-            free = free_memory(question.views[made[0].target])
-            found[what] = Assumption(what, free, needs)
+            if courses[part.name].rollout in {Rollout.FIRST, Rollout.SURGE, Rollout.NONE}:
+                memory[verdict.target] = memory.get(verdict.target, 0) + template.memory
+    waits = any(courses[part.name].waits for part in parts)
+    for target, comes in memory.items():
+        needs = comes - (freed_first(parts, target) if waits else 0)
+        if needs > 0:
+            found[f"memory:{target}"] = Assumption(f"memory:{target}", free_memory(question.views[target]), needs)
     return tuple(found[what] for what in sorted(found))
 
 
@@ -157,11 +159,14 @@ def notes(question: Question, verdicts: list[Verdict]) -> tuple[str, ...]:
 
 
 def outputs(parts: Mapping[str, ModelVerdicts]) -> dict[str, Any]:
-    """Return MODEL.url, MODEL.revision and MODEL.engine; a url that only apply can tell is a Ref."""
+    """Return MODEL.url, MODEL.revision and MODEL.engine; a url that only apply can tell is a Ref.
+
+    A model of which anything is left untouched keeps the outputs that it has.
+    """
     outputs: dict[str, Any] = {}
     for name, part in parts.items():
         wish = next(iter(part.wishes.values()), None)
-        if wish is None:
+        if wish is None or any(v.unknown for v in (*part.replicas, *part.routers)):
             continue
         router = next((v for v in part.routers if v.want is not None and v.id), None)
         if router is not None:

@@ -61,7 +61,7 @@ class Revision:
 
 
 def spec_of(hashes: Mapping[str, str]) -> str:
-    """Return what a revision is known by: its template's digest, or that of its templates by target where they differ."""
+    """Return what names a revision: its template's digest, or that of its templates by target where they differ."""
     return digest(hashes) if len(set(hashes.values())) > 1 else next(iter(hashes.values()))
 
 

@@ -100,11 +100,13 @@ class Toy:
     ) -> tuple[Question, Mapping[str, ModelState]]:
         request = request or Request()
         assigned = assign(wishes, self.state, request)
+        targets = {"here", *assigned.placed_on, *(thing.target for thing in self.state.resources.values())}
         views = {
-            "here": TargetView(
-                "here", "toy", {}, KINDS, self.lowering, Inventory((Place("host", 4, 1000, self.free),)),
-                tuple(self.live.values()), self.unreadable,
+            name: TargetView(
+                name, "toy", {}, KINDS, self.lowering, Inventory((Place("host", 4, 1000, self.free),)),
+                tuple(seen for seen in self.live.values() if seen.target == name), self.unreadable,
             )
+            for name in sorted(targets)
         }  # fmt: skip
         placed = tuple(zip(assigned.placed_on, assigned.deployments, strict=True))
         question = Question(
