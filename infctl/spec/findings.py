@@ -11,7 +11,7 @@ from typing import Any
 from infctl.diagnostics import Code, Diagnostic, InfctlError, Severity, Span, error
 from infctl.spec import shape
 from infctl.spec.paths import Loc
-from infctl.spec.problems import Problem
+from infctl.spec.problems import MOST_TOLD, Problem
 from infctl.spec.sourcemap import Sources
 
 TOO_MANY_PROBLEMS = Code(
@@ -19,7 +19,6 @@ TOO_MANY_PROBLEMS = Code(
     "More is wrong than anyone wants to read at once.",
     "Mend what is shown, and run the command again.",
 )
-MOST_TOLD = 1_000
 _MOST_ROUNDS = 8  # of taking out what is wrong; each goes at least one level up
 
 
@@ -34,8 +33,12 @@ class Findings:
         self._above: set[Loc] = set()  # every place around a spoiled one
 
     def add(self, found: Iterable[Problem]) -> None:
-        """Keep problems, but for those about spoiled places."""
-        self._problems += [each for each in found if not self._is_told(each)]
+        """Keep problems, but for those about spoiled places. Raises InfctlError when there are too many."""
+        for each in found:
+            if not self._is_told(each):
+                self._problems.append(each)
+                if len(self._problems) > MOST_TOLD:
+                    raise self.failure()
 
     def add_told(self, found: Iterable[Diagnostic]) -> None:
         """Keep diagnostics that have their place already, or have none."""
@@ -70,10 +73,9 @@ class Findings:
             told.setdefault((each.code, each.span or each.path or each.summary, each.detail), each)
         order = {source.file: index for index, source in enumerate(self.sources.files)}
         found = sorted(told.values(), key=lambda each: _rank(each.span, order))
-        if len(found) <= MOST_TOLD:
+        if len(self._problems) <= MOST_TOLD:
             return found
-        rest = f"{len(found) - MOST_TOLD:,} more problems are not shown"
-        return [*found[:MOST_TOLD], error(TOO_MANY_PROBLEMS, rest, hint=TOO_MANY_PROBLEMS.remedy)]
+        return [*found, error(TOO_MANY_PROBLEMS, "There is more, which is not shown", hint=TOO_MANY_PROBLEMS.remedy)]
 
     def failure(self) -> InfctlError:
         return InfctlError(*self.pointed())

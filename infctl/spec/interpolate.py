@@ -11,7 +11,7 @@ from typing import Any
 
 from infctl.diagnostics import Code
 from infctl.spec.paths import Loc, quote
-from infctl.spec.problems import Problem, near, problem
+from infctl.spec.problems import MOST_TOLD, Problem, near, problem
 
 UNKNOWN_VARIABLE = Code(
     "unknown-variable",
@@ -85,7 +85,9 @@ class Interpolator:
 
     def _look_up(self, reference: str, loc: Loc) -> Any:
         found = _REFERENCE.fullmatch(reference)
-        if not found:
+        if len(self.problems) > MOST_TOLD:
+            self.unresolved.add(loc)
+        elif not found:
             detail = f"{quote(reference.strip())} is not var.NAME"
             self._complain(
                 BAD_INTERPOLATION, "Only variables can be referred to", detail, BAD_INTERPOLATION.remedy, loc

@@ -27,7 +27,7 @@ from infctl.diagnostics import Code, Diagnostic, Span, did_you_mean, error
 from infctl.spec.mishaps import explain
 from infctl.spec.paths import Loc, quote, show
 from infctl.spec.scalars import NoNumberError, resolve
-from infctl.spec.sourcemap import Source
+from infctl.spec.sourcemap import Source, no_collection
 
 FILE_UNREADABLE = Code(
     "file-unreadable",
@@ -79,7 +79,7 @@ DUPLICATE_KEY = Code("duplicate-key", "A key is given twice in one mapping.", "K
 MOST_BYTES = 8 * 1024 * 1024  # of one file; 10,000 models with 20 lines each have 5 MB
 MOST_DEPTH = 64
 MOST_ALIASED = 200_000  # values that aliases may bring in, all together
-_MOST_REPEATED = 100  # duplicate keys told of one file
+_MOST_TOLD = 100  # problems of single values, and duplicate keys, of one file; then it is not read on
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.2.2, 5.1
 
 
@@ -115,7 +115,8 @@ def load_bytes(data: bytes, file: str) -> tuple[Source | None, tuple[Diagnostic,
     source = Source(file, text)
     builder = _Builder(source)
     try:
-        source.value = builder.build()
+        with no_collection():
+            source.value = builder.build()
     except _StopError as stop:
         return None, (*builder.told(whole=False), stop.diagnostic)
     except MarkedYAMLError as failure:
@@ -184,7 +185,7 @@ class _Builder:
     def told(self, *, whole: bool) -> tuple[Diagnostic, ...]:
         """Return the errors about single values; of a `whole` file, duplicate keys with both their places."""
         found = list(self._problems)
-        for loc, event in self._repeated[:_MOST_REPEATED]:
+        for loc, event in self._repeated:
             first = f"the first is on line {self._source.locate(loc, at_key=True).line}" if whole else "given before"
             span = self._source.span(event.start_mark, event.end_mark)
             summary = f"{quote(event.value)} is given twice"
@@ -222,6 +223,9 @@ class _Builder:
             key = event.value
             repeated = key in made
             if repeated:
+                if len(self._repeated) == _MOST_TOLD:
+                    detail = f"more than {_MOST_TOLD} keys by now"
+                    raise self._stop(DUPLICATE_KEY, "Keys are given twice again and again", detail, event)
                 self._repeated.append(((*self._path, key), event))
             event = following()
             if type(event) is ScalarEvent:
@@ -258,9 +262,7 @@ class _Builder:
             except NoNumberError as wrong:
                 summary, path = f"{value[:40]} cannot be used", show((*self._path, step))
                 span = self._source.span(event.start_mark, event.end_mark)
-                self._problems.append(
-                    error(BAD_NUMBER, summary, str(wrong), hint=BAD_NUMBER.remedy, span=span, path=path)
-                )
+                self._tell(error(BAD_NUMBER, summary, str(wrong), hint=BAD_NUMBER.remedy, span=span, path=path))
                 value = 0
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1, 0)
@@ -283,12 +285,17 @@ class _Builder:
             raise self._stop(TOO_DEEP, "Values are nested too deeply", "by this alias", event)
         return value
 
+    def _tell(self, found: Diagnostic) -> None:
+        if len(self._problems) == _MOST_TOLD:
+            raise _StopError(found)
+        self._problems.append(found)
+
     def _refuse_tag(self, event: Any) -> None:
         span = self._source.span(event.start_mark, event.end_mark)
         summary = f"The tag {quote(event.tag.replace('tag:yaml.org,2002:', '!!'))} cannot be used"
         hint = "leave the tag out; text that looks like a number goes in quotes"
         detail, path = "values have no tags", show(tuple(self._path))
-        self._problems.append(error(YAML_FEATURE, summary, detail, hint=hint, span=span, path=path))
+        self._tell(error(YAML_FEATURE, summary, detail, hint=hint, span=span, path=path))
 
     def _stop(self, code: Code, summary: str, detail: str, event: Any, hint: str = "") -> _StopError:
         span = self._source.span(event.start_mark, event.end_mark)

@@ -12,6 +12,7 @@ from functools import lru_cache
 from infctl.diagnostics import Code, Diagnostic, Severity, did_you_mean
 from infctl.spec.paths import Loc, printable, show
 
+MOST_TOLD = 1_000  # problems of one reading; then it ends, for nobody reads more
 _MOST_COMPARED = 200  # names; some 2 ms
 _LONGEST_COMPARED = 100  # characters
 _OWNERS = {"models": "model", "targets": "target"}

@@ -6,6 +6,7 @@ Knows no field by name: what is near, expected and known it reads from the model
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from types import UnionType
 from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin
 
@@ -17,7 +18,7 @@ from infctl.diagnostics import Code
 from infctl.spec.later import Later
 from infctl.spec.parts import Through
 from infctl.spec.paths import Loc, listed, quote, show, value_at
-from infctl.spec.problems import Problem, near, problem
+from infctl.spec.problems import MOST_TOLD, Problem, near, problem
 
 UNKNOWN_FIELD = Code(
     "unknown-field",
@@ -65,7 +66,7 @@ def check(form: type[BaseModel] | TypeAdapter[Any], value: Any, at: Loc = ()) ->
 
 
 def translate(failure: ValidationError, form: Any, value: Any, at: Loc = ()) -> list[Problem]:
-    """Return every finding as a problem. Branches of a union that all failed become one."""
+    """Return the findings as problems, no more than are told. Branches of a union that all failed become one."""
     grouped: dict[tuple[Loc, str], list[ErrorDetails]] = {}
     for each in failure.errors(include_url=False):
         kind = each["type"]
@@ -74,7 +75,7 @@ def translate(failure: ValidationError, form: Any, value: Any, at: Loc = ()) -> 
             inner = (*inner, each["loc"][-1])
         grouped.setdefault((inner, kind if kind in {"missing", "extra_forbidden"} else ""), []).append(each)
     annotation = form._type if isinstance(form, TypeAdapter) else form  # noqa: SLF001  -- it has no public name
-    return [_tell(found, annotation, inner, at) for (inner, _), found in grouped.items()]
+    return [_tell(found, annotation, inner, at) for (inner, _), found in islice(grouped.items(), MOST_TOLD + 1)]
 
 
 def _tell(found: list[ErrorDetails], form: Any, inner: Loc, at: Loc) -> Problem:

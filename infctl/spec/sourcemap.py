@@ -7,7 +7,8 @@ Knows no field of the language.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -82,6 +83,18 @@ class Source:
         return self.span(node.start, None if several_lines else node.end)
 
 
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Pause garbage collection while a large tree grows: it would walk all of the tree again and again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 class _Composer:
     """Parses a text that the loader took, keeping marks. Of a key given twice, the first counts."""
 
@@ -90,17 +103,11 @@ class _Composer:
         self._anchors: dict[str, Node] = {}
 
     def tree(self) -> Node:
-        """Return the tree. Without garbage collection: it would walk all of the growing tree again and again."""
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
+        with no_collection():
             self._next()  # the stream
             event = self._next()
             empty = isinstance(event, StreamEndEvent)  # no document at all
             return Node(event.start_mark, event.end_mark) if empty else self._node(self._next())
-        finally:
-            if collecting:
-                gc.enable()
 
     def _node(self, event: Any) -> Node:
         node = Node(event.start_mark, event.end_mark)

@@ -15,7 +15,7 @@ from infctl.spec.file import VariableSpec
 from infctl.spec.interpolate import UNKNOWN_VARIABLE
 from infctl.spec.loader import load, load_bytes
 from infctl.spec.paths import printable, quote, show
-from infctl.spec.problems import near
+from infctl.spec.problems import MOST_TOLD, near
 from infctl.spec.scalars import NoNumberError, resolve
 
 MISSING_VARIABLE = Code(
@@ -102,7 +102,7 @@ def _collect(
         for name, value in source.value.items() if source else ():
             if name in declared:
                 given[name] = Given(value, str(file), False)
-            elif source:  # a warning, as in Terraform: one file may serve several stacks
+            elif source and len(problems) < MOST_TOLD:  # a warning, as in Terraform: one file may serve several stacks
                 problems.append(
                     _unknown(name, f"in {file}", declared, Severity.WARNING).at(source.locate((name,), at_key=True))
                 )

@@ -128,3 +128,11 @@ def test_an_endless_file_is_read_to_the_limit() -> None:
 
 def test_a_name_that_no_file_can_have() -> None:
     assert load(Path("a\0b"), "a")[1][0].code == "file-unreadable"
+
+
+def test_a_file_of_nothing_but_duplicates_is_not_read_to_its_end() -> None:
+    started = time.monotonic()
+    source, problems = load_bytes(b"a: 1\n" * 1_000_000, "a.yaml")
+    assert time.monotonic() - started < 2
+    assert source is None
+    assert (len(problems), problems[-1].detail) == (101, "more than 100 keys by now")

@@ -189,11 +189,26 @@ def test_a_broken_provider_is_told_beside_all_else(tmp_path: Path) -> None:
     assert [each.code for each in failed.value.diagnostics] == ["provider-broken", "unknown-field"]
 
 
-def test_ten_thousand_mistakes_take_seconds_and_are_not_all_shown(tmp_path: Path) -> None:
-    rows = "".join(f"  m{n}: {{replica: x, protect: maybe, max_model_len: 0, slo: {{x: 1}}}}\n" for n in range(5_000))
-    (tmp_path / "inference.yaml").write_text(f"{HEAD}models:\n{rows}")
+MANY = {
+    "wrong models": "models:\n"
+    + "".join(f"  m{n}: {{replica: x, protect: maybe, max_model_len: 0, slo: {{x: 1}}}}\n" for n in range(2_000)),
+    "unknown fields": "".join(f"k{n}: 1\n" for n in range(30_000)),
+    "models without a uri": "models:\n" + "".join(f"  m{n}: {{}}\n" for n in range(30_000)),
+    "likes that lead nowhere": "models:\n" + "".join(f"  m{n}: {{like: n{n}}}\n" for n in range(30_000)),
+    "references to nothing": "variables: {a: {default: b}}\nmodels: {chat: {uri: file:a, command: ["
+    + ", ".join(f'"${{var.a{n}}}"' for n in range(30_000))
+    + "]}}\n",
+    "targets to nowhere": "models: {chat: {uri: file:a, placement: {order: ["
+    + ", ".join(f"t{n}" for n in range(30_000))
+    + "]}}}\n",
+}
+
+
+@pytest.mark.parametrize("text", MANY.values(), ids=MANY)
+def test_thousands_of_mistakes_take_seconds_and_are_not_all_shown(tmp_path: Path, text: str) -> None:
+    (tmp_path / "inference.yaml").write_text(HEAD + text)
     started = time.monotonic()
     found = failure(Inputs(tmp_path))
-    assert time.monotonic() - started < 20
-    assert len(found) == 1_001
-    assert (found[-1].code, found[-1].summary) == ("too-many-problems", "29,000 more problems are not shown")
+    assert time.monotonic() - started < 10
+    assert found[-1].code == "too-many-problems"
+    assert len(found) <= 1_002
