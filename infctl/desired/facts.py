@@ -6,6 +6,7 @@ Knows nothing of pins or targets.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from infctl.desired.checksum import Cache, Report, sha256_of
 from infctl.diagnostics import Diagnostic, InfctlError, error
-from infctl.engines.gguf import read_header
+from infctl.engines.gguf import Header, read_header
 from infctl.engines.llama_cpp import why_not
 from infctl.engines.model_file import BAD_MODEL_FILE, ModelFile, Shape, path_of
 from infctl.engines.resolve import DISTRIBUTIONS, READS_HEADER, engine_of
@@ -57,6 +58,20 @@ def gather(stack: Stack, cache: Path, report: Report) -> Facts:
     return Facts(files, problems, installed())
 
 
+def glance(asked: Asked, root: Path) -> int:
+    """Return the size in bytes of a model file of which only the head is read. Raises InfctlError (bad-model-file)."""
+    uri, header = asked
+    path = path_of(uri, root)
+    try:
+        size = _stat(uri, path).st_size
+        path.open("rb").close()
+    except OSError as failure:
+        raise _unreadable(uri, path, failure) from failure
+    if header:
+        _header(path)
+    return size
+
+
 def checksum_of(uri: str, root: Path, cache: Path, report: Report) -> str:
     """Return the SHA-256 of one model file as it is now, remembered or read. Raises OSError, InfctlError."""
     path = path_of(uri, root)
@@ -88,10 +103,7 @@ def installed() -> Mapping[str, str]:
 def _look(uri: str, path: Path, kept: Cache, report: Report, *, header: bool) -> ModelFile:
     """Return the file as it is remembered, or as it is read now. Raises InfctlError (bad-model-file)."""
     try:
-        found = path.stat()
-        if not S_ISREG(found.st_mode):
-            what = "it is a folder" if path.is_dir() else "it is not a regular file"
-            raise InfctlError(error(BAD_MODEL_FILE, f"{path} is not a model file", what, hint=_way_on(uri, path)))
+        found = _stat(uri, path)
         name = _entry(path, header=header)
         known = _model_file(uri, path, found.st_size, kept.get(name, found), header=header)
         if known is None:
@@ -100,9 +112,21 @@ def _look(uri: str, path: Path, kept: Cache, report: Report, *, header: bool) ->
             known = _model_file(uri, path, found.st_size, facts, header=header)
             assert known is not None  # noqa: S101  -- `_read` tells all that `_model_file` asks for
     except OSError as failure:
-        detail = failure.strerror or str(failure)
-        raise InfctlError(error(BAD_MODEL_FILE, f"{path} cannot be read", detail, hint=_way_on(uri, path))) from failure
+        raise _unreadable(uri, path, failure) from failure
     return known
+
+
+def _stat(uri: str, path: Path) -> os.stat_result:
+    found = path.stat()
+    if not S_ISREG(found.st_mode):
+        what = "it is a folder" if path.is_dir() else "it is not a regular file"
+        raise InfctlError(error(BAD_MODEL_FILE, f"{path} is not a model file", what, hint=_way_on(uri, path)))
+    return found
+
+
+def _unreadable(uri: str, path: Path, failure: OSError) -> InfctlError:
+    detail = failure.strerror or str(failure)
+    return InfctlError(error(BAD_MODEL_FILE, f"{path} cannot be read", detail, hint=_way_on(uri, path)))
 
 
 def _model_file(uri: str, path: Path, size: int, facts: Mapping[str, Any] | None, *, header: bool) -> ModelFile | None:
@@ -122,9 +146,7 @@ def _read(path: Path, report: Report, *, header: bool) -> dict[str, Any]:
     """Return what is worth keeping of a file: its checksum, and with `header` what its header says."""
     facts: dict[str, Any] = {}
     if header:  # first: it is quick, and says what is wrong before a large file is hashed
-        read = read_header(path)
-        if why := why_not(read):
-            raise InfctlError(error(BAD_MODEL_FILE, f"{path} cannot be served", why, hint=BAD_MODEL_FILE.remedy))
+        read = _header(path)
         facts = {
             "weights": read.weights,
             "parameters": read.parameters,
@@ -133,6 +155,13 @@ def _read(path: Path, report: Report, *, header: bool) -> dict[str, Any]:
             "shape": asdict(shape_of(read)),
         }
     return {"sha256": sha256_of(path, report), **facts}
+
+
+def _header(path: Path) -> Header:
+    read = read_header(path)
+    if why := why_not(read):
+        raise InfctlError(error(BAD_MODEL_FILE, f"{path} cannot be served", why, hint=BAD_MODEL_FILE.remedy))
+    return read
 
 
 def _way_on(uri: str, path: Path) -> str:

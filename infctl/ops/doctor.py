@@ -23,14 +23,14 @@ from infctl.state.store import Store, new_state
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One finding, and what it is `about`: "stack", "state", "engines" or "target.NAME"."""
+    """One finding, and what it is `about`: "stack", "state", "engines", "models" or "target.NAME"."""
 
     about: str
     finding: Finding
 
 
 def examine(where: Where) -> tuple[Row, ...]:
-    """Return everything there is to say of the stack that `where` names: its files, its state, its targets."""
+    """Return everything there is to say of the stack that `where` names: files, state, models, targets."""
     rows: list[Row] = []
     try:
         stack = load(where)
@@ -47,6 +47,7 @@ def examine(where: Where) -> tuple[Row, ...]:
         state, found = _state(session.store)
         rows += (Row("state", each) for each in (found, _writable(session.store), _lock(session.store)))
         rows += (Row("engines", each) for each in (_engines(stack) if stack else ()))
+        rows += (Row("models", each) for each in (_model_files(stack) if stack else ()))
         rows += _targets(session, state)
     return tuple(rows)
 
@@ -119,7 +120,7 @@ def _lock(store: Store) -> Finding:
     return Finding("lock", ok=False, detail=detail, hint=hint)
 
 
-# ---------------------------------------------------------------- engines and targets
+# ---------------------------------------------------------------- engines, models and targets
 
 
 def _engines(stack: Stack) -> Iterator[Finding]:
@@ -144,6 +145,18 @@ def _engines(stack: Stack) -> Iterator[Finding]:
             yield Finding(engine, ok=False, detail=f"{have} is installed, {', '.join(pinned)} is pinned", hint=hint)
         else:
             yield Finding(engine, ok=True, detail=have)
+
+
+def _model_files(stack: Stack) -> Iterator[Finding]:
+    """Yield what is wrong with each model file at a glance, its checksum apart."""
+    from infctl.desired.facts import file_asked, glance
+    from infctl.engines.resolve import engine_of
+
+    for asked in dict.fromkeys(file_asked(engine_of(model), model.uri) for model in stack.models.values() if model.uri):
+        try:
+            yield Finding(asked[0], ok=True, detail=f"a file of {glance(asked, stack.root):,} bytes")
+        except InfctlError as failure:
+            yield _refused(asked[0], failure)
 
 
 def _targets(session: Session, state: State | None) -> Iterator[Row]:

@@ -15,9 +15,10 @@ state        readable        ok      nothing was applied yet in workspace defaul
              writable        ok      FOLDER
              lock            ok      free
 engines      llama.cpp       ok      VERSION
+models       file:m.gguf     ok      a file of BYTES bytes
 target.here  reachable       ok      its provider has no checks
 
-All 6 checks ok.
+All 7 checks ok.
 """
 
 
@@ -29,8 +30,10 @@ def rows(shell: Shell, *argv: str) -> dict[tuple[str, str], tuple[bool, str, str
 
 
 def test_a_stack_that_is_well(shell: Shell) -> None:
+    shell.env["COLUMNS"] = "300"  # a test's folder may be longer than a line
     done = shell("doctor")
     wanted = WELL.replace("FOLDER", str(shell.folder)).replace("VERSION", version("xllamacpp"))
+    wanted = wanted.replace("BYTES", f"{(shell.folder / 'm.gguf').stat().st_size:,}")
     assert (done.code, done.out) == (0, wanted)
     assert not (shell.folder / ".infctl").exists()
 
@@ -48,6 +51,17 @@ def test_what_is_wrong_comes_with_its_way_out(shell: Shell) -> None:
     assert "infctl state recover" in found["state", "readable"][2]
     assert found["state", "lock"][0]
     assert "2 of 4 checks not ok." in done.out
+
+
+def test_a_model_file_that_is_not_there_or_is_none_is_told_before_a_plan(shell: Shell) -> None:
+    (shell.folder / "note.gguf").write_text("hello")
+    shell.write("a: {uri: 'file:n.gguf'}\nb: {uri: 'file:note.gguf'}\nc: {uri: 'file:m.gguf'}")
+    found = rows(shell)
+    ok, detail, hint = found["models", "file:n.gguf"]
+    assert (ok, detail.endswith("n.gguf cannot be read: No such file or directory")) == (False, True)
+    assert "starts at the folder of inference.yaml" in hint
+    assert "it is not a GGUF file" in found["models", "file:note.gguf"][1]
+    assert found["models", "file:m.gguf"][0]
 
 
 def test_a_lock_that_is_held_is_told_with_its_holder(shell: Shell) -> None:

@@ -48,7 +48,7 @@ def test_a_stack_that_is_there_is_looked_over_and_not_changed(empty: Shell) -> N
     before = contents(empty.folder)
     done = empty("init")
     assert done.code == 0
-    assert done.out.startswith("stack         inference.yaml    ok      model hello on local\n")
+    assert done.out.startswith("stack         inference.yaml          ok      model hello on local\n")
     assert done.last == "This folder is ready: type infctl plan."
     assert contents(empty.folder) == before
 
