@@ -7,26 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from infctl.graph import topological_order
 from infctl.plan.compare import Verdict
+from infctl.plan.diff import pin_refs
 from infctl.plan.model import Gate, Step, Undo
-from infctl.provider.values import Do, Ref, Values
+from infctl.provider.values import Do, Values
 from infctl.state.model import Resource
 
 Key = tuple[Do, str, int]  # what is done, to which object, for the how-manieth time
-
-
-def pin_refs(value: Any, ids: Mapping[str, str]) -> Any:
-    """Return `value` with each Ref naming the object that `ids` (address -> id) says stands there."""
-    if isinstance(value, Ref):
-        return Ref(value.address, value.path, ids.get(str(value.address), value.id))
-    if isinstance(value, Mapping):
-        return {key: pin_refs(item, ids) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return tuple(pin_refs(item, ids) for item in value)
-    return value
 
 
 class Book:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 from infctl.address import Address
-from infctl.plan.diff import diff, resolve, with_digests
+from infctl.plan.diff import diff, pin_refs, resolve, with_digests
 from infctl.plan.model import Action, Drift, Effect, FieldChange
 from infctl.plan.request import Question, TargetView
 from infctl.provider.kinds import KindSpec, Role
@@ -74,6 +74,11 @@ class World:
         self.names = frozenset(seen.name for seen in self.live.values())
         self.outputs = {i: seen.outputs for i, seen in self.live.items()}
         self.ids = {str(address): thing.id for address, thing in self.current.items() if thing.id in self.live}
+        for thing in state.resources.values():
+            if thing.id not in self.live and question.views[thing.target].unreadable:  # untouched: taken as it was
+                self.outputs[thing.id] = thing.outputs
+                if not thing.deposed:
+                    self.ids[str(thing.address)] = thing.id
         self.deployments = {
             (where, wish.model): wish for where, wish in zip(question.placed_on, question.deployments, strict=True)
         }
@@ -86,8 +91,9 @@ class World:
     def values_of(self, want: Desired, have: Resource | None, view: TargetView) -> tuple[Values, int]:
         """Return the values to plan for and their lowering: a newer lowering of the same inputs is no change."""
         newer = have is not None and have.lowering < view.lowering and not self.question.request.upgrade
-        if have is not None and newer and have.inputs == self.inputs(want):
-            return have.values, have.lowering
+        same = have is not None and (not want.spec_hash or want.revision == have.revision)
+        if have is not None and newer and same and have.inputs == self.inputs(want):
+            return pin_refs(have.values, self.ids), have.lowering  # of what it refers to, what stands there now
         values: Values = want.values
         if self.question.secrets:
             values = with_digests(values, self.question.secret_digests)

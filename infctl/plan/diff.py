@@ -31,6 +31,17 @@ def resolve(value: Any, outputs: Mapping[str, Values], ids: Mapping[str, str]) -
     return value
 
 
+def pin_refs(value: Any, ids: Mapping[str, str]) -> Any:
+    """Return `value` with each Ref naming the object that `ids` (address -> id) says stands there."""
+    if isinstance(value, Ref):
+        return Ref(value.address, value.path, ids.get(str(value.address), value.id))
+    if isinstance(value, Mapping):
+        return {key: pin_refs(item, ids) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(pin_refs(item, ids) for item in value)
+    return value
+
+
 def with_digests(value: Any, digests: Mapping[str, str]) -> Any:
     """Return `value` with each secret reference carrying the digest known for it now."""
     if isinstance(value, SecretRef):

@@ -16,7 +16,7 @@ from infctl.plan.compare import Verdict, World, judge, judge_stranger, judge_unw
 from infctl.plan.model import Action, Mode, Plan, Rollout, TargetRef
 from infctl.plan.refresh import refresh_only, reinstate
 from infctl.plan.request import Question
-from infctl.plan.rollout import Course, ModelVerdicts, choose, write_steps, write_waits
+from infctl.plan.rollout import Course, ModelVerdicts, choose, with_backends, write_steps, write_waits
 from infctl.plan.selection import Candidate, select, to_replace
 from infctl.plan.statements import (
     assumptions,
@@ -61,7 +61,7 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
     verdicts = _judge_all(question, world)
     chosen = _selected(question, verdicts)
     if chosen is not None:
-        verdicts = [v if v.address in chosen else _untouched(v) for v in verdicts]
+        verdicts = _served([v if v.address in chosen else _untouched(v) for v in verdicts])
     parts = _by_model(verdicts, world)
     room = {
         name: sum(p.memory_free for p in v.inventory.places) for name, v in question.views.items() if v.inventory.places
@@ -193,10 +193,13 @@ def _candidates(question: Question) -> Iterable[Candidate]:
     wanted = {want.address for want in question.desired}
     left = (have for have in question.state.resources.values() if have.address not in wanted)
     every: tuple[Desired | Resource, ...] = (*question.desired, *left)
+    before = {have.address: referred(have.values) for have in question.state.resources.values()}
     for thing in every:
         role = question.views[thing.target].kinds[thing.address.kind].role
-        refers_to = referred(thing.values)
-        yield Candidate(thing.address, thing.model, thing.target, refers_to, role is Role.ROUTER, role is Role.REPLICA)
+        yield Candidate(
+            thing.address, thing.model, thing.target, referred(thing.values), before.get(thing.address, ()),
+            routes=role is Role.ROUTER, replica=role is Role.REPLICA,
+        )  # fmt: skip
 
 
 def _selected(question: Question, verdicts: list[Verdict]) -> frozenset[Address] | None:
@@ -218,6 +221,15 @@ def _untouched(verdict: Verdict) -> Verdict:
         verdict, action=Action.NOOP, fields=(), unknown=True,
         id=have.id if have else "", want=verdict.want if have else None,
     )  # fmt: skip
+
+
+def _served(verdicts: list[Verdict]) -> list[Verdict]:
+    """Return the verdicts, their routers without the replicas that are neither there nor made by this plan."""
+    unmade = {str(v.address) for v in verdicts if v.unknown and not v.id}
+    return [
+        replace(v, values=with_backends(v, {}, unmade)) if unmade and v.kind.role is Role.ROUTER and v.want else v
+        for v in verdicts
+    ]
 
 
 def _by_model(verdicts: list[Verdict], world: World) -> dict[str, ModelVerdicts]:

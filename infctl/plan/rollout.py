@@ -7,12 +7,14 @@ room for some they go in batches; with none each old one leaves before its succe
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
 from infctl.diagnostics import Code, Diagnostic, error
-from infctl.plan.book import Book, Key, pin_refs
+from infctl.plan.book import Book, Key
 from infctl.plan.compare import Verdict
+from infctl.plan.diff import pin_refs
 from infctl.plan.model import Action, Rollout
 from infctl.plan.room import Load, Way, best, least, peak, waves
 from infctl.provider.values import Deployment, Do, Values, refs
@@ -292,12 +294,13 @@ def _switch(
     for router in model.routers:
         if router.action is not Action.UPDATE:
             continue
-        values = _with_backends(router, {**book.ids, **old}, nobody)
+        values = with_backends(router, {**book.ids, **old}, nobody)
         keys.add(book.update(router, needs, do=Do.SWITCH, values=values, timeout=_drain(model, router), ids=book.ids))
     return keys
 
 
-def _with_backends(router: Verdict, ids: Mapping[str, str], nobody: set[str]) -> Values:
+def with_backends(router: Verdict, ids: Mapping[str, str], nobody: AbstractSet[str]) -> Values:
+    """Return a router's values with its replicas' ids from `ids` (by address), and without those in `nobody`."""
     field = router.kind.backends
     backends: Any = tuple(
         item for item in router.values.get(field, ()) if nobody.isdisjoint(str(ref.address) for ref in refs(item))

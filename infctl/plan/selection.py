@@ -28,6 +28,7 @@ class Candidate:
     model: str
     target: str
     refers_to: tuple[Address, ...] = ()
+    referred_to: tuple[Address, ...] = ()  # before: what leaves may still be sent to
     routes: bool = False
     replica: bool = False
 
@@ -60,7 +61,7 @@ def _matching(every: Mapping[Address, Candidate], selector: Address) -> list[Add
 
 
 def _with_company(every: Mapping[Address, Candidate], chosen: set[Address]) -> set[Address]:
-    routers = {c.address for c in every.values() if c.routes and not chosen.isdisjoint(c.refers_to)}
+    routers = {c.address for c in every.values() if c.routes and not chosen.isdisjoint((*c.refers_to, *c.referred_to))}
     waiting = list(chosen | routers)
     company: set[Address] = set()
     while waiting:

@@ -10,7 +10,7 @@ from infctl.address import parse_address
 from infctl.apply.pin import stale
 from infctl.diagnostics import InfctlError
 from infctl.plan.request import Request
-from infctl.provider.values import Inventory, Place
+from infctl.provider.values import Do, Inventory, Place, Unreadable
 from tests.unit.plan.toys import Toy, Wish, wish
 
 
@@ -57,3 +57,43 @@ def test_what_is_stopped_holds_no_memory_and_will_take_it_again(after: tuple[Wis
         toy.plan(*after)
     toy.free += 5
     assert toy.plan(*after).steps
+
+
+def test_a_replica_made_alone_is_the_only_one_that_its_router_sends_to() -> None:
+    toy = Toy()
+    toy.carry_out(toy.plan(wish(replicas=2), request=only('toy_engine.chat["here/1"]')))
+    (route,) = (seen for seen in toy.live.values() if seen.address.kind == "toy_route")
+    (engine,) = (seen for seen in toy.live.values() if seen.address.kind == "toy_engine")
+    assert [backend["url"] for backend in route.values["backends"]] == [engine.outputs["url"]]
+    toy.carry_out(toy.plan(wish(replicas=2)))
+    assert toy.plan(wish(replicas=2)).is_empty
+
+
+def test_a_replica_leaves_alone_only_once_its_router_sends_nobody_there() -> None:
+    toy = applied(wish(replicas=2))
+    plan = toy.plan(wish(), request=only('toy_engine.chat["here/1"]'))
+    assert [(step.do, step.address.kind) for step in plan.steps] == [
+        (Do.SWITCH, "toy_route"),
+        (Do.DRAIN, "toy_engine"),
+        (Do.DELETE, "toy_engine"),
+    ]
+
+
+def test_a_router_of_a_replica_that_could_not_be_read_stays_as_it_is() -> None:
+    toy = applied(wish(replicas=2))
+    lost = next(seen for seen in toy.live.values() if seen.address.key == "here/1")
+    del toy.live[lost.id]
+    toy.unreadable = (Unreadable("host", "its description is damaged"),)
+    assert toy.plan(wish(replicas=2), request=Request(allow_unreachable=True)).steps == ()
+
+
+def test_a_restart_under_a_newer_lowering_is_switched_to() -> None:
+    toy = applied(wish())
+    toy.lowering = 2
+    plan = toy.plan(wish(), request=Request(restart=("chat",)))
+    assert {step.lowering for step in plan.steps if step.do is Do.CREATE} == {2}
+    toy.carry_out(plan)
+    (route,) = (seen for seen in toy.live.values() if seen.address.kind == "toy_route")
+    (engine,) = (seen for seen in toy.live.values() if seen.address.kind == "toy_engine")
+    assert route.values["backends"][0]["url"] == engine.outputs["url"]
+    assert toy.plan(wish()).is_empty
