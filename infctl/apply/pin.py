@@ -58,6 +58,9 @@ def _changed(what: str, planned: object, now: object, *, address: str = "") -> D
 
 
 def _stale_state(plan: Plan, state: State) -> tuple[Diagnostic, ...]:
+    if (plan.stack, plan.workspace) != (state.stack, state.workspace):
+        planned, now = f"{plan.stack}/{plan.workspace}", f"{state.stack}/{state.workspace}"
+        return (_changed("the stack and workspace", planned, now),)
     if plan.lineage != state.lineage:
         return (_changed("the lineage of the state", plan.lineage, state.lineage),)
     if plan.serial != state.serial:

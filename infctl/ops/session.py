@@ -37,6 +37,11 @@ NO_STATE = Code(
     "There is no state here, so there is nothing to show or to go back to.",
     "Change to the stack's folder (-chdir=DIR), or make something with `infctl apply`.",
 )
+STACK_RENAMED = Code(
+    "stack-renamed",
+    "The file's `name` is not that of the stack whose objects state remembers; the name is part of theirs.",
+    "Put the old name back and `infctl destroy` first, or keep the new stack in a folder or workspace of its own.",
+)
 DATA = "targets"  # ROOT/.infctl/WORKSPACE/targets/NAME: a provider's private folder
 
 
@@ -102,10 +107,21 @@ class Session:
     def state(self) -> State:
         """Return what is remembered now, an empty state of a new lineage where nothing is."""
         found = self.store.load().current
-        if found is not None:
-            return found
         name = self.stack.name if self.stack is not None else ""
-        return new_state(name, self.store.workspace)
+        if found is None:
+            return new_state(name, self.store.workspace)
+        if self.stack is not None and found.resources and name != found.stack:
+            raise InfctlError(
+                error(
+                    STACK_RENAMED,
+                    f"State is of the stack {found.stack}, the file says {name}",
+                    f"{found.stack} made what runs here",
+                    hint=STACK_RENAMED.remedy,
+                    span=self.stack.locate("name"),
+                    path="name",
+                )
+            )
+        return found
 
     def known_state(self) -> State:
         """Return what is remembered. Raises InfctlError (no-state) where nothing is."""
