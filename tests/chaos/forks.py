@@ -15,11 +15,16 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn, Self
+
+import infctl
+import infctl_local
+from infctl.cli.main import run
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKES = ROOT / "tests" / "fakes"
@@ -63,9 +68,9 @@ class Forks:
         return self
 
     def __exit__(self, *_failure: object) -> None:
-        assert self._warm.stdin
-        self._warm.stdin.close()
-        self._warm.wait()
+        with self._warm:
+            assert self._warm.stdin
+            self._warm.stdin.close()
         self._said.cleanup()
 
     def run(self, folder: Path, *argv: str, kill_after: float = LONGEST, env: Mapping[str, str] | None = None) -> Ran:
@@ -85,8 +90,6 @@ class Forks:
 
 def serve() -> None:
     """Answer requests until there are no more."""
-    import time
-
     _warm_up()
     for line in sys.stdin:
         request = json.loads(line)
@@ -105,9 +108,6 @@ def serve() -> None:
 
 
 def _warm_up() -> None:
-    import infctl
-    import infctl_local
-
     for package in (infctl, infctl_local):
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(found.name)
@@ -126,8 +126,6 @@ def _become_infctl(request: dict[str, Any]) -> NoReturn:
         os.dup2(nothing, 0)
         for number, name in ((1, "out"), (2, "err")):
             os.dup2(os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
-        from infctl.cli.main import run
-
         code = run(sys.argv[1:], os.environ)
     finally:
         sys.stdout.flush()

@@ -86,11 +86,11 @@ class Stack:
         done = self.run(wishes)
         assert done.code == 0, done.said
 
-    def verdict(self) -> Verdict:
-        """Look at what a killed run left, run once more, and look again."""
+    def verdict(self, wishes: Wishes) -> Verdict:
+        """Look at what a killed run left, run once more for `wishes`, and look again."""
         why = self._unreadable()
         readable = not why
-        done = self.run(self.wishes)
+        done = self.run(wishes)
         if done.code:
             why += done.said
         again = self.forks.run(self.folder, "plan", "-detailed-exitcode", *([] if self.wishes else ["-destroy"]))
@@ -167,7 +167,9 @@ def _pretend(folder: Path) -> Standing:
 
 def _real(folder: Path) -> Standing:
     """Return the objects of the local target, each of which has one supervisor and one child, but for routes."""
-    objects, twice, lost = {}, [], []
+    objects: dict[str, str] = {}
+    twice: list[str] = []
+    lost: list[str] = []
     left = dict(processes_in(folder))
     runs = folder / DATA / "run"
     for place in sorted(runs.iterdir()) if runs.exists() else ():

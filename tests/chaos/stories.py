@@ -17,11 +17,15 @@ from tests.chaos.stacks import NOTHING, Stack, Verdict, Wish, Wishes
 
 @dataclass(frozen=True)
 class Story:
-    """From `before` to `after`. `back_and_forth`: the way back is of the same kind, so it is killed too."""
+    """From `before` to `after`; once that was killed `then` is asked for, `after` again unless it is given.
+
+    `back_and_forth`: the way back is of the same kind, so it is killed too.
+    """
 
     name: str
     before: Wishes
     after: Wishes
+    then: Wishes | None = None
     back_and_forth: bool = False
 
 
@@ -31,8 +35,16 @@ STORIES = (
     Story("another context size", {"chat": SMALL}, {"chat": LARGE}, back_and_forth=True),
     Story("removal of a model", {"chat": SMALL, "tool": Wish()}, {"chat": SMALL}),
     Story("destroy", {"chat": SMALL}, NOTHING),
+    Story("another context size, then the old one", {"chat": SMALL}, {"chat": LARGE}, then={"chat": SMALL}),
+    Story("destroy, then apply", {"chat": SMALL}, NOTHING, then={"chat": SMALL}),
 )
-CHOICES = tuple(story.after for story in STORIES) + ({"chat": SMALL, "tool": Wish()}, {"tool": LARGE})
+CHOICES: tuple[Wishes, ...] = (
+    NOTHING,
+    {"chat": SMALL},
+    {"chat": LARGE},
+    {"chat": SMALL, "tool": LARGE},
+    {"tool": LARGE},
+)
 
 
 def kill_at_points(
@@ -51,10 +63,10 @@ def kill_at_points(
             if not died.killed:
                 assert died.code == 0, died.said
                 return
-            yield number, stack.verdict()
+            yield number, stack.verdict(after if story.then is None else story.then)
             if story.back_and_forth:
                 before, after = after, before
-            elif story.before:
+            elif before and stack.wishes != before:
                 stack.settle(before)
     finally:
         stack.run(NOTHING)
@@ -90,7 +102,7 @@ def kill_at_random(folder: Path, forks: Forks, kind: str, *, kills: int, seed: i
                 died = stack.run(dice.choice(CHOICES), kill_after=dice.uniform(0, longest))
             if died.killed:
                 kills -= 1
-                yield stack.verdict()
+                yield stack.verdict(stack.wishes)
             else:
                 assert died.code == 0, died.said
     finally:
