@@ -93,6 +93,7 @@ def apply_plan(session: Session, plan: Plan, way: Way) -> Applied:
 
 
 def _run(session: Session, plan: Plan, lease: Lease, way: Way, views: Mapping[str, TargetView]) -> Outcome:
+    secrets = _fetched(plan, session.secret_reader(plan.secrets))
     for name in session.providers:
         make_folder(session.data(name))
     way.begin()
@@ -105,7 +106,7 @@ def _run(session: Session, plan: Plan, lease: Lease, way: Way, views: Mapping[st
         refresh(state, views),  # a killed run may have made objects whose outputs nobody wrote down
         lease,
         session.providers,
-        secrets=session.secret_reader(plan.secrets),
+        secrets=secrets,
         digest_key=session.store.digest_key() if plan.secrets else b"",
         parallelism=way.parallelism,
         emit=way.emit,

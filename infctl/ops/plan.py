@@ -127,6 +127,7 @@ def _question(
     moved: tuple[tuple[str, str], ...],
 ) -> Question:
     stack = session.stack
+    declared = stack.secrets if stack is not None else ()  # all: an undo may need what no wish uses any more
     used = {leaf.name for w in assigned.deployments for leaf in leaves(w.template.env) if isinstance(leaf, SecretRef)}
     return Question(
         refresh(state, views),
@@ -136,7 +137,7 @@ def _question(
         _lower(session, views, assigned),
         request,
         _protected(stack) if stack is not None else {},
-        {name: source_values(stack.secrets[name]) for name in sorted(used)} if stack is not None else {},
+        {name: source_values(session.secret_source(name)) for name in sorted({*used, *declared})},
         digests_of(session, used),
         moved,
         assigned.holds,

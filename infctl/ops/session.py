@@ -170,15 +170,24 @@ class Session:
 
     # ------------------------------------------------------------ secrets
 
+    def secret_source(self, name: str) -> SecretSource:
+        """Return where the file says that a secret comes from. Raises InfctlError (secret-unavailable)."""
+        from infctl.spec.secrets import SECRET_UNAVAILABLE
+
+        found = self.stack.secrets.get(name) if self.stack is not None else None
+        if found is None:  # an earlier revision's, or an undo's: the file has dropped it since
+            hint = f"declare it again: secrets: {{{name}: {{env: {name.upper()}}}}}"
+            raise InfctlError(
+                error(SECRET_UNAVAILABLE, f"The secret {name} cannot be had", "the file does not declare it", hint=hint)
+            )
+        return found
+
     def secret_reader(self, sources: Mapping[str, Values] | None = None) -> Callable[[str], Secret]:
         """Return what gives a secret's value by its name; `sources` are a plan's, else the file's are used."""
         from infctl.spec.secrets import resolve_secret
 
-        stack = self.stack
-        known = stack.secrets if stack is not None else {}
-
         def read(name: str) -> Secret:
-            source = source_from(name, sources[name]) if sources and name in sources else known[name]
+            source = source_from(name, sources[name]) if sources and name in sources else self.secret_source(name)
             return resolve_secret(source, self.root, self.where.env)
 
         return read
