@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
+import yaml
 
 from infctl.ops.init import stacks
 
@@ -50,7 +50,7 @@ def test_there_is_more_than_the_first_stack() -> None:
 @pytest.mark.parametrize("name", sorted(stacks()))
 def test_a_stack_runs_as_it_is(name: str, tmp_path: Path) -> None:
     infctl(tmp_path, "init", "-stack", name)
-    models = YAML(typ="safe").load(tmp_path / "inference.yaml")["models"]
+    models = yaml.safe_load(tmp_path / "inference.yaml")["models"]
     infctl(tmp_path, "plan", "-detailed-exitcode", code=2)
     try:
         infctl(tmp_path, "apply", "-auto-approve")

@@ -38,7 +38,7 @@ def test_a_question_about_infctl_loads_click_and_nothing_else(arguments: list[st
         "import sys; from infctl.cli.main import main\n"
         f"sys.argv = ['infctl', *{arguments!r}]\n"
         "try: main()\nexcept SystemExit: pass\n"
-        "heavy = {'pydantic','yaml','rich','jinja2','aiohttp','ruamel','psutil','xllamacpp','infctl_local','asyncio'}\n"
+        "heavy = {'pydantic','yaml','rich','jinja2','aiohttp','psutil','xllamacpp','infctl_local','asyncio'}\n"
         "sys.stderr.write(','.join(sorted(heavy & set(sys.modules))))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
