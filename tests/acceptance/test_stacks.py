@@ -50,7 +50,7 @@ def test_there_is_more_than_the_first_stack() -> None:
 @pytest.mark.parametrize("name", sorted(stacks()))
 def test_a_stack_runs_as_it_is(name: str, tmp_path: Path) -> None:
     infctl(tmp_path, "init", "-stack", name)
-    models = yaml.safe_load(tmp_path / "inference.yaml")["models"]
+    models = yaml.safe_load((tmp_path / "inference.yaml").read_text())["models"]
     infctl(tmp_path, "plan", "-detailed-exitcode", code=2)
     try:
         infctl(tmp_path, "apply", "-auto-approve")
