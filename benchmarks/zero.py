@@ -1,14 +1,15 @@
 """A place to run that costs no time: what remains is infctl's own work.
 
-A replica is one line in a log of JSON, as `terraform_data` is one object in Terraform's own state. No relay and no
-routes, so that one replica stands against one `terraform_data`.
+A replica is one line in a log of JSON, as `terraform_data` is one object in Terraform's own state: `[id, name,
+labels, values]`, or `[id]` once it is gone. No relay and no routes, so that one replica stands against one
+`terraform_data`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import astuple
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -19,7 +20,6 @@ from infctl.provider.protocol import Context
 from infctl.provider.values import (
     Change,
     Desired,
-    Do,
     Emit,
     Health,
     Inventory,
@@ -72,28 +72,24 @@ class ZeroProvider:
 
     def observe(self, scope: Scope) -> Reading[tuple[Observed, ...]]:
         del scope
-        live: dict[str, Any] = {}
-        for line in self._path.read_text().splitlines() if self._path.exists() else ():
-            thing = json.loads(line)
-            if "values" in thing:
-                live[thing["id"]] = thing
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        live: dict[str, list[Any]] = {}
+        for ident, *thing in json.loads(f"[{','.join(lines)}]"):
+            if thing:
+                live[ident] = thing
             else:
-                live.pop(thing["id"], None)
-        return Reading(tuple(self._seen(thing) for thing in live.values()))
+                live.pop(ident, None)
+        return Reading(tuple(self._seen(name, Labels(*labels), values) for name, labels, values in live.values()))
 
-    def _seen(self, thing: dict[str, Any]) -> Observed:
-        labels = Labels(**thing["labels"])
-        address = parse_address(labels.address)
-        return Observed(address, labels.id, thing["name"], self._target, decode(thing["values"]), {}, labels)
+    def _seen(self, name: str, labels: Labels, values: Any) -> Observed:
+        return Observed(parse_address(labels.address), labels.id, name, self._target, decode(values), {}, labels)
 
     def apply(self, change: Change, emit: Emit) -> Observed | None:
         del emit
-        thing: dict[str, Any] = {"id": change.id}
-        if change.after is not None:
-            thing |= {"name": change.name, "labels": asdict(change.labels), "values": encode(change.after)}
+        stands = () if change.after is None else (change.name, astuple(change.labels), encode(change.after))
         with self._path.open("a") as log:
-            log.write(json.dumps(thing) + "\n")
-        return None if change.do is Do.DELETE else self._seen(thing)
+            log.write(json.dumps((change.id, *stands)) + "\n")
+        return self._seen(change.name, change.labels, stands[2]) if stands else None
 
     def probe(self, what: Observed) -> Health:
         del what

@@ -267,7 +267,9 @@ class Template:
 
     @cached_property
     def identity(self) -> str:
-        return digest(template_values(self))
+        plain = template_values(self)
+        del plain["memory"], plain["probe"]["model"]
+        return digest(plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,9 +302,7 @@ def template_hash(template: Template) -> str:
     Left out are `memory`, our estimate (a better one in a new infctl is no other revision), and the name that
     the probe asks for (a renamed model is no other revision).
     """
-    plain = template_values(template)
-    del plain["memory"], plain["probe"]["model"]
-    return digest(plain)
+    return template.identity
 
 
 def template_values(template: Template) -> dict[str, Any]:
