@@ -124,7 +124,10 @@ def test_what_was_killed_by_hand_is_drift_and_apply_mends_it(stack: Stack) -> No
         for thing in json.loads(stack.infctl("show", "-json"))["values"]["root_module"]["resources"]
         if thing["index"] and "/" in thing["index"]
     )
-    killed = [p for p in psutil.process_iter() if replica["infctl"]["name"] in " ".join(_line(p))]
+    run = (
+        f"{stack.folder}/.infctl/default/targets/local/run/{replica['infctl']['name']}."  # this stack's, nobody else's
+    )
+    killed = [p for p in psutil.process_iter() if run in " ".join(_line(p))]
     assert killed
     for process in killed:
         for one in (process, *process.children(recursive=True)):
