@@ -18,7 +18,7 @@ from infctl.provider import registry
 from infctl.provider.protocol import Context, Provider
 from infctl.provider.values import Values
 from infctl.state import workspaces
-from infctl.state.model import State
+from infctl.state.model import Resource, State
 from infctl.state.store import Lease, Store, Waiting, new_state
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ NOT_INSTALLED = Code(
     "provider-not-installed",
     "State or a plan names a type of target that no installed provider serves.",
     "Install the provider that the message names, then run the same command again.",
+)
+TARGET_CHANGED = Code(
+    "target-changed",
+    "A target has another type than the objects on it were made with.",
+    "Give the new target a name of its own, move the models there, and apply: state can empty the old one.",
 )
 NO_STATE = Code(
     "no-state",
@@ -148,6 +153,8 @@ class Session:
         for thing in state.resources.values():
             if thing.target not in self.providers:
                 self._open(thing.target, Reach(thing.reach["type"], thing.reach["config"]), state)
+            elif thing.reach["type"] != self.reaches[thing.target].type:
+                raise self._target_changed(thing)
         return self.providers
 
     def data(self, target: str) -> Path:
@@ -167,6 +174,15 @@ class Session:
         context = Context(name, state.stack, state.workspace, state.lineage, self.root, data)
         self.providers[name] = made(config if config is not None else made.config.model_validate(reach.config), context)
         self.reaches[name] = reach
+
+    def _target_changed(self, thing: Resource) -> InfctlError:
+        was, now, path = thing.reach["type"], self.reaches[thing.target].type, f"targets.{thing.target}.type"
+        return InfctlError(
+            error(TARGET_CHANGED, f"target.{thing.target} was of type {was} and is of type {now} now",
+                  f"{thing.address} is still there",
+                  hint=f"give the new target another name than {thing.target}, and move its models there",
+                  span=self.stack.locate(path) if self.stack is not None else None, path=path)
+        )  # fmt: skip
 
     # ------------------------------------------------------------ secrets
 

@@ -166,13 +166,8 @@ class LocalProvider:
         return None
 
     def _is_ours(self, found: Found, scope: Scope, known: Collection[str]) -> bool:
-        """Tell whether an object is in scope; without a lineage, the stack's own objects are: state is lost then."""
         labels = found.record.labels
-        if found.record.target != self._context.target:
-            return False
-        if scope.lineage:
-            return labels.lineage == scope.lineage or labels.id in known
-        return (labels.stack, labels.workspace) == (scope.stack, scope.workspace)
+        return found.record.target == self._context.target and (labels.id in known or scope.covers(labels))
 
     def _observed(self, found: Found, listening: Callable[[Path], frozenset[str]] = routing.listening) -> Observed:
         record = found.record

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infctl.state.local import LocalStore
-from tests.shell import Shell
+from tests.shell import HEAD, Shell
 
 
 def test_what_infctl_keeps_of_model_files_is_no_workspace(shell: Shell) -> None:
@@ -62,3 +62,13 @@ def test_a_replacement_is_called_one_whichever_comes_first(shell: Shell) -> None
     shell("apply", "-auto-approve")
     shell.write("chat: {uri: 'file:m.gguf', replicas: 2, max_model_len: 64}\nembed: {uri: 'file:m.gguf', task: embed}")
     assert 'fake_process.chat[\\"here/0\\"]: Plan to replace"' in shell("plan", "-json").out
+
+
+def test_a_target_that_changed_its_type_is_not_taken_for_the_old_one(shell: Shell) -> None:
+    shell.write("chat: {uri: 'file:m.gguf'}")
+    shell("apply", "-auto-approve")
+    shell.write("chat: {uri: 'file:m.gguf'}", HEAD.replace("memory", "local"))
+    done = shell("plan")
+    assert (done.code, "error[target-changed]" in done.err, "inference.yaml:3" in done.err) == (1, True, True)
+    shell.write("chat: {uri: 'file:m.gguf'}", HEAD.replace("{here", "{there"))
+    assert "Plan: 3 to add, 0 to change, 3 to destroy." in shell("plan").out

@@ -130,3 +130,10 @@ def test_what_was_forgotten_on_purpose_stays_so_and_is_named() -> None:
     assert set(made.state.resources) == {"a"}
     assert made.state.released == ("b",)
     assert 'fake_process.chat["here/1"] (b) was forgotten on purpose: infctl import takes it back' in made.notes
+
+
+def test_of_two_at_one_address_the_later_run_made_the_one_that_was_begun() -> None:
+    back = seen("back", revision=1, fence=3)  # a rollback from r2 to r1, cut short
+    found = rebuilt(back, seen("old", revision=2)).state
+    assert (found.resources["back"].pending, found.resources["old"].deposed) == ("create", True)
+    assert found.models["chat"].revision == 2
