@@ -50,7 +50,7 @@ def recover(
     `reach` and `unreadable` are by target; what a backup knows of a target that could not be read whole is kept.
     `lineage` chooses among several. Raises InfctlError (nothing-to-recover, ambiguous-lineage).
     """
-    live = tuple(observed)
+    live = tuple(sorted(observed, key=lambda seen: (seen.address, seen.id)))  # places answer in any order
     lineage = lineage or _lineage(live, salvaged, stack, workspace)
     base = salvaged.state if salvaged.state and salvaged.state.lineage == lineage else None
     known = base.resources if base else {}

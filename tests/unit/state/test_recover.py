@@ -137,3 +137,10 @@ def test_of_two_at_one_address_the_later_run_made_the_one_that_was_begun() -> No
     found = rebuilt(back, seen("old", revision=2)).state
     assert (found.resources["back"].pending, found.resources["old"].deposed) == ("create", True)
     assert found.models["chat"].revision == 2
+
+
+def test_what_is_rebuilt_does_not_depend_on_the_order_of_the_answers() -> None:
+    address = 'fake_process.embed["here/0"]'
+    embed = replace(seen("b", model="embed", address=address), address=parse_address(address))
+    both = (seen("a"), embed)
+    assert list(rebuilt(*reversed(both)).state.models) == list(rebuilt(*both).state.models) == ["chat", "embed"]
