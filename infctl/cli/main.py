@@ -85,7 +85,9 @@ def main() -> NoReturn:
     """
     gc.disable()
     gc.set_threshold(1_000_000)  # what a plan makes lives until its end: looking for cycles in it finds none
-    sys.exit(run(sys.argv[1:], os.environ))
+    code = run(sys.argv[1:], os.environ)
+    gc.freeze()  # nor on the way out
+    sys.exit(code)
 
 
 def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
