@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 _TRUE = frozenset({"true", "1", "t"})
@@ -54,6 +57,16 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         flags = {name for param in self.params if isinstance(param, Flag) for name in param.opts}
         return super().parse_args(ctx, [_spell_out(word, flags) for word in args])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the flags that begin so, with one dash; else what click finds."""
+        if not incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        from click.shell_completion import CompletionItem
+
+        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option) and not param.hidden]
+        names = [(one_dash(name), param.help) for param in options for name in param.opts]
+        return [CompletionItem(name, help=text) for name, text in names if name.startswith(one_dash(incomplete))]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         write_options(self.get_params(ctx), ctx, formatter)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,23 @@ def test_a_target_that_changed_its_type_is_not_taken_for_the_old_one(shell: Shel
     assert (done.code, "error[target-changed]" in done.err, "inference.yaml:3" in done.err) == (1, True, True)
     shell.write("chat: {uri: 'file:m.gguf'}", HEAD.replace("{here", "{there"))
     assert "Plan: 3 to add, 0 to change, 3 to destroy." in shell("plan").out
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("plan -det", ["-detailed-exitcode"]), ("plan -out x --target", ["-target", "-target-file"]), ("pla", ["plan"])],
+)
+def test_tab_completes_flags_as_they_are_typed(shell: Shell, words: str, found: list[str]) -> None:
+    asked = ["infctl", *words.split()]
+    env = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
+        "_INFCTL_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(asked),
+        "COMP_CWORD": str(len(asked) - 1),
+    }
+    call = "import sys; sys.argv[0] = 'infctl'; from infctl.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", call], env=env, cwd=shell.folder, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [f"plain,{word}" for word in found]
