@@ -115,7 +115,7 @@ def test_a_used_engine_takes_what_was_promised(args: dict[str, Any], tmp_path: P
     assert promised.kv / MIB == pytest.approx(buffers["KV"], abs=0.02)
     assert promised.compute / MIB == pytest.approx(buffers["compute"], rel=0.1)
     copied = sum(size for name, size in file.formats.items() if name in COPIED)
-    print(f"promised {promised.total / MIB:.1f} MiB, resident {resident / MIB:.1f} MiB")  # noqa: T201  -- the error
+    print(f"promised {promised.total / MIB:.1f} MiB, resident {resident / MIB:.1f} MiB")
     assert promised.total == pytest.approx(resident - copied, rel=0.15)
 
 
