@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from infctl.desired.facts import Asked, Facts, file_asked
-from infctl.diagnostics import InfctlError
+from infctl.diagnostics import Diagnostic, InfctlError
 from infctl.engines.pin import Key, Pin
-from infctl.engines.resolve import asking, decide_pin, engine_of, inputs_of, set_up
+from infctl.engines.resolve import asking, check, decide_pin, engine_of, inputs_of, set_up
 from infctl.engines.setup import Setup
 from infctl.sizing.memory import Need, need_of
 from infctl.spec.paths import show
@@ -53,6 +53,7 @@ def decide(stack: Stack, facts: Facts) -> Decisions:
             if asked not in blamed:
                 blamed.add(asked)
                 problems += (_in(model, Problem(each, ("uri",))) for each in facts.problems[asked])
+            problems += (_in(model, each) for each in check(model))
             continue
         file = facts.files[asked] if asked else None
         inputs = inputs_of(model)
@@ -68,8 +69,13 @@ def decide(stack: Stack, facts: Facts) -> Decisions:
         for target in order_of(stack, model):
             pins[model.name, target] = pin
     if problems:
-        raise InfctlError(*(each.diagnostic.at(stack.locate(show(each.loc), at_key=each.at_key)) for each in problems))
+        raise InfctlError(*(_placed(stack, each) for each in problems))
     return Decisions(pins, setups, needs, facts.versions)
+
+
+def check_models(stack: Stack) -> tuple[Diagnostic, ...]:
+    """Return what the engines cannot follow in the models of `stack`, as far as that shows without any model file."""
+    return tuple(_placed(stack, _in(model, each)) for model in stack.models.values() for each in check(model))
 
 
 def order_of(stack: Stack, model: Model) -> tuple[str, ...]:
@@ -81,3 +87,7 @@ def _in(model: Model, found: Problem) -> Problem:
     """Return a problem whose place began at the model with its whole place in the configuration."""
     loc = ("models", model.name, *found.loc)
     return replace(found, loc=loc, diagnostic=replace(found.diagnostic, path=show(loc), address=f"model.{model.name}"))
+
+
+def _placed(stack: Stack, found: Problem) -> Diagnostic:
+    return found.diagnostic.at(stack.locate(show(found.loc), at_key=found.at_key))

@@ -105,15 +105,26 @@ def why_not(header: Header) -> str:
 
 def set_up(model: Model, file: ModelFile) -> Setup:
     """Return the setup for serving `file` as `model` asks. Pure; depends on `file` and on `asking(model)` only."""
-    wrong = tuple(check_args(model.engine_args, ARGS, NAME))
-    refused = {each.loc[-1] for each in wrong}
-    taken = {name: value for name, value in model.engine_args.items() if name not in refused}
-    args = {"cache_ram": 0, "parallel": DEFAULT_SLOTS, **_cache_types(model), **taken}
+    args = _args_asked(model)
     trained = file.shape.context_length if file.shape else 0
     context = model.max_model_len or min(trained or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
     args["ctx_size"] = context * args["parallel"]
-    problems = (*wrong, *_check_fields(model, file), *_check_cache(args), *_check_context(args, context, trained))
+    problems = (*check(model), *_check_quantization(model, file), *_check_context(args, context, trained))
     return Setup(args, metrics_path=METRICS_PATH, problems=problems)
+
+
+def check(model: Model) -> Iterator[Problem]:
+    """Yield what llama.cpp cannot follow in `model`, whatever its file holds. Pure; places begin at the model."""
+    yield from check_args(model.engine_args, ARGS, NAME)
+    yield from _check_fields(model)
+    yield from _check_cache(_args_asked(model))
+
+
+def _args_asked(model: Model) -> dict[str, Any]:
+    """Return the arguments of `model` without those that are wrong, and those that infctl decides without a file."""
+    refused = {each.loc[-1] for each in check_args(model.engine_args, ARGS, NAME)}
+    taken = {name: value for name, value in model.engine_args.items() if name not in refused}
+    return {"cache_ram": 0, "parallel": DEFAULT_SLOTS, **_cache_types(model), **taken}
 
 
 def asking(model: Model) -> tuple[object, ...]:
@@ -123,14 +134,17 @@ def asking(model: Model) -> tuple[object, ...]:
     return (*fields, args)
 
 
-def _check_fields(model: Model, file: ModelFile) -> Iterator[Problem]:
-    """Yield the fields of a model that llama.cpp, or this file, cannot follow."""
+def _check_fields(model: Model) -> Iterator[Problem]:
+    """Yield the fields of a model that llama.cpp cannot follow."""
     if model.task not in TASKS:
         yield _unfit("task", f"llama.cpp has no task {model.task}", f"it serves {' and '.join(TASKS)}")
     if model.kv_cache_dtype not in {"auto", *CACHE_TYPES}:
         detail = f"must be one of auto, {', '.join(CACHE_TYPES)}"
         hint = did_you_mean(model.kv_cache_dtype, CACHE_TYPES)
         yield _unfit("kv_cache_dtype", "llama.cpp has no such format for the KV cache", detail, hint)
+
+
+def _check_quantization(model: Model, file: ModelFile) -> Iterator[Problem]:
     fitting = {"auto", f"gguf:{file.quantization}", *(("none",) if file.quantization in _PLAIN else ())}
     if model.quantization not in fitting:
         hint = "name a file of that quantization, or leave quantization out: a GGUF file brings its own"

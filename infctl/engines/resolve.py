@@ -17,6 +17,7 @@ from infctl.provider.values import Probe, Template, digest
 
 if TYPE_CHECKING:
     from infctl.spec.model import Model
+    from infctl.spec.problems import Problem
 
 DISTRIBUTIONS: Mapping[str, str] = MappingProxyType({llama_cpp.NAME: llama_cpp.DISTRIBUTION})
 READS_HEADER = frozenset({llama_cpp.NAME})  # engines whose model file infctl understands
@@ -53,6 +54,11 @@ def set_up(model: Model, file: ModelFile | None) -> Setup:
         return custom.set_up(model)
     assert file is not None  # noqa: S101  -- `spec` demands a uri of every other engine
     return llama_cpp.set_up(model, file)
+
+
+def check(model: Model) -> tuple[Problem, ...]:
+    """Return what the engine of `model` cannot follow, as far as that shows without the model file."""
+    return custom.set_up(model).problems if engine_of(model) == custom.NAME else tuple(llama_cpp.check(model))
 
 
 def asking(model: Model) -> tuple[object, ...]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from infctl.diagnostics import Diagnostic, InfctlError
+from infctl.desired.decide import check_models
 from infctl.ops.session import load
 from infctl.ops.where import Where
 
 
 def validate(where: Where) -> tuple[Diagnostic, ...]:
-    """Return all errors and warnings of the files that `where` names; none where all is well."""
+    """Return all errors and warnings of the files that `where` names; none where all is well.
+
+    What engines cannot follow is looked for in a file that is right otherwise; no model file is read for it.
+    """
     try:
-        return load(where).warnings
+        stack = load(where)
     except InfctlError as failure:
         return failure.diagnostics
+    return (*stack.warnings, *check_models(stack))

@@ -35,6 +35,18 @@ def test_every_problem_is_told_at_once(shell: Shell) -> None:
     assert done.err.endswith("2 errors found.\n")
 
 
+@pytest.mark.parametrize("uri", ["file:m.gguf", "file:nowhere.gguf"])
+def test_what_an_engine_does_not_take_is_told_with_its_line_even_without_the_model_file(shell: Shell, uri: str) -> None:
+    shell.write(f"chat: {{uri: '{uri}', engine_args: {{thread: 1, batch_size: lots}}, task: embed}}")
+    for done in (shell("validate"), shell("plan")):
+        assert done.code == 1
+        assert "inference.yaml:5:" in done.err
+        assert 'did you mean "threads"?' in done.err
+        assert "models.chat.engine_args.batch_size" in done.err
+        assert "must be a whole number" in done.err
+    assert shell("validate").err.endswith("2 errors found.\n")
+
+
 def test_programs_get_terraforms_shape(shell: Shell) -> None:
     shell.write("chat: {uri: 'file:m.gguf', replica: 2}")
     done = shell("validate", "-json")
