@@ -163,6 +163,7 @@ class ModelChange:
     memory_free: int = 0
     why_rollout: str = ""
     memory: Values = field(default_factory=dict)  # the parts of one replica's, where they are known
+    served_names: tuple[str, ...] = ()  # what clients send as "model", the first one first
 
 
 @dataclass(frozen=True, slots=True)

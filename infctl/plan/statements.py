@@ -87,6 +87,7 @@ def model_change(part: ModelVerdicts, course: Course, question: Question) -> Mod
         downtime=course.downtime,
         memory_needed=course.needed,
         memory_free=course.free,
+        served_names=wish.served_names if wish and not removed else (),
         why_rollout=course.why,
     )
 

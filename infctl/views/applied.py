@@ -65,7 +65,7 @@ def _answers(plan: Plan, outcome: Outcome) -> list[str]:
     if first is None:
         return lines
     path, fields = _ASK[first.template["task"]]
-    body = json.dumps({"model": first.template["probe"]["model"] or first.name, **fields}, separators=(",", ":"))
+    body = json.dumps({"model": next(iter(first.served_names), first.name), **fields}, separators=(",", ":"))
     return [
         *lines,
         "",
