@@ -47,10 +47,11 @@ class Done:
 
 @dataclass(frozen=True)
 class Stack:
-    """`env` is added to the environment of every command."""
+    """`env` is added to the environment of every command; `started` are the runs that a test began and may leave."""
 
     folder: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def write(self, text: str = ONE_MODEL, **changes: str) -> None:
         """Write the stack's file: `text`, in which each old word is replaced by a new one."""
@@ -65,10 +66,12 @@ class Stack:
         (self.folder / "inference.yaml").write_text(text.replace(old, new))
 
     def start(self, *argv: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        running = subprocess.Popen(
             [INFCTL, *argv], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+        self.started.append(running)
+        return running
 
     def run(self, *argv: str) -> Done:
         with self.start(*argv) as running:
@@ -120,6 +123,9 @@ def stack_in(folder: Path, env: Mapping[str, str] | None = None) -> Iterator[Sta
     try:
         yield stack
     finally:
+        for running in stack.started:
+            with running:
+                running.kill()
         ended = stack.run("destroy", "-auto-approve")
         left = stack.processes()
         for process in left:
