@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from infctl.diagnostics import Diagnostic, InfctlError
 from infctl.desired.decide import check_models
+from infctl.diagnostics import Diagnostic, InfctlError
 from infctl.ops.session import load
 from infctl.ops.where import Where
 
