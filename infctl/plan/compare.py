@@ -131,9 +131,7 @@ def judge(want: Desired, world: World, replaced: frozenset[Address]) -> Verdict:
     if why:
         new = _made_anew(base, Action.REPLACE_BESIDE, why, world)
         clash = bool(values.get(kind.exclusive)) and values[kind.exclusive] == live.values.get(kind.exclusive)
-        if kind.role is not Role.REPLICA or clash:
-            return replace(new, action=Action.REPLACE)
-        return replace(new, name=f"{new.name}-{new.id[:4]}") if new.name in world.names else new
+        return replace(new, action=Action.REPLACE) if kind.role is not Role.REPLICA or clash else new
     restart = not live.running or (kind.gated and not have.ready) or bool(have.pending)
     if fields or restart:
         begun = "begun by an earlier run" if have.pending else "not known to be ready"
@@ -147,8 +145,11 @@ def _made_anew(base: Verdict, action: Action, reason: str, world: World) -> Verd
     want, state = base.want, world.question.state
     assert want is not None  # noqa: S101  # nothing else is made
     seed = [state.lineage, str(want.address), state.serial, base.have.id if base.have else ""]
+    ident = digest(seed)[:12]
     name = native_name(want, base.kind, state.stack, state.workspace)
-    return replace(base, action=action, reason=reason, id=digest(seed)[:12], name=name, inputs=world.inputs(want))
+    if name in world.names:  # of the same revision: its predecessor's
+        name = native_name(want, base.kind, state.stack, state.workspace, ident[:4])
+    return replace(base, action=action, reason=reason, id=ident, name=name, inputs=world.inputs(want))
 
 
 def _changes(kind: KindSpec, have: Resource, live: Observed, values: Values, world: World) -> tuple[FieldChange, ...]:
@@ -177,13 +178,14 @@ def _in_words(change: FieldChange) -> str:
     return change.path[0].replace("_", " ")
 
 
-def native_name(want: Desired, kind: KindSpec, stack: str, workspace: str) -> str:
-    """Return `<stack>[-<workspace>]-<model>-r<rev>-<slot>`, shortened with a hash to the platform's limit."""
+def native_name(want: Desired, kind: KindSpec, stack: str, workspace: str, more: str = "") -> str:
+    """Return `<stack>[-<workspace>]-<model>-r<rev>-<slot>[-<more>]`, shortened with a hash to the platform's limit."""
     parts = [stack] if workspace == "default" else [stack, workspace]
     if kind.role is Role.REPLICA:
         parts += [want.model, f"r{want.revision}", str(want.address.slot)]
     else:
         parts += [want.address.kind, want.address.name, *([want.address.key] if want.address.key else [])]
+    parts += [more] if more else []
     name = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower())
     return name if len(name) <= kind.name_limit else f"{name[: kind.name_limit - 9]}-{digest(name)[:8]}"
 

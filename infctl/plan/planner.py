@@ -81,6 +81,7 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
     write_waits(moving, courses, book)
     _link(verdicts, book)
     changed = tuple(resource_change(_as_done(v, courses), question) for v in verdicts if v.action is not Action.NOOP)
+    gone = tuple(v.have.id for v in verdicts if v.have and not v.live and not v.unknown and v.action is not Action.NOOP)
     states, forgotten = model_states(question, models or {}, verdicts)
     return Plan(
         lineage=question.state.lineage,
@@ -95,10 +96,8 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
         models=tuple(model_change(part, courses[part.name], question) for part in moving if moves(part)),
         model_states=states,
         forgotten_models=forgotten,
-        forget=tuple(
-            v.have.id for v in verdicts if v.have and not v.live and not v.unknown and v.action is not Action.NOOP
-        ),
-        refreshed=reinstated,
+        forget=gone,
+        refreshed=tuple(thing for thing in reinstated if thing.id not in gone),
         moved=question.moved,
         drift=drifted(question.state, world),
         assumptions=assumptions(question, moving, courses),

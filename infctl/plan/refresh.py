@@ -28,7 +28,7 @@ def reinstate(question: Question) -> tuple[Question, tuple[Resource, ...]]:
     """Return the question with predecessors back in place, and the resources that state must say differently.
 
     A replacement that was cut short may leave the old object beside the new one; when the wish has gone back to
-    what the old one runs, it is current again, and the half-made one is what is left over.
+    what the old one runs, or the new one never came to be, it is current again, and the other is what is left over.
     """
     deposed = [thing for thing in question.state.resources.values() if thing.deposed]
     if not deposed:
@@ -39,7 +39,7 @@ def reinstate(question: Question) -> tuple[Question, tuple[Resource, ...]]:
     back = [
         thing
         for thing in {t.address: t for t in deposed if t.id in live and wanted.get(t.address) == t.spec_hash}.values()
-        if thing.address not in current or current[thing.address].spec_hash != thing.spec_hash
+        if (now := current.get(thing.address)) is None or now.spec_hash != thing.spec_hash or now.id not in live
     ]
     changed = [replace(thing, deposed=False) for thing in back]
     changed += (replace(current[thing.address], deposed=True) for thing in back if thing.address in current)

@@ -97,3 +97,26 @@ def test_a_restart_under_a_newer_lowering_is_switched_to() -> None:
     (engine,) = (seen for seen in toy.live.values() if seen.address.kind == "toy_engine")
     assert route.values["backends"][0]["url"] == engine.outputs["url"]
     assert toy.plan(wish()).is_empty
+
+
+def test_what_was_to_be_replaced_stays_where_its_successor_never_came() -> None:
+    toy = applied(wish())
+    (old,) = (seen for seen in toy.live.values() if seen.address.kind == "toy_engine")
+    known = toy.state.resources[old.id]
+    begun = replace(known, id="begun", name="begun", pending="create", ready=False)
+    toy.state = toy.state.put(replace(known, deposed=True)).put(begun)
+    plan = toy.plan(wish())
+    assert ([step.do for step in plan.steps], plan.forget) == ([], ("begun",))
+    toy.carry_out(plan)
+    assert toy.plan(wish()).is_empty
+
+
+def test_names_stay_within_the_limit_when_a_revision_stands_twice() -> None:
+    model = "m" * 40
+    toy = applied(wish(model))
+    toy.state = replace(toy.state, stack="s" * 40)
+    toy.carry_out(toy.plan(wish(model), request=Request(replace=(parse_address(f"model.{model}"),))))
+    plan = toy.plan(wish(model), request=Request(replace=(parse_address(f"model.{model}"),)))
+    names = [step.name for step in plan.steps if step.do is Do.CREATE]
+    assert names
+    assert all(len(name) <= 63 for name in names)
