@@ -16,14 +16,13 @@ from infctl.apply.outcome import Outcome
 from infctl.apply.pin import stale
 from infctl.diagnostics import Diagnostic, InfctlError
 from infctl.ops.pins import CACHE, Report
-from infctl.ops.plan import Planned, plan_stack
+from infctl.ops.plan import Planned, needed_secrets, plan_stack
 from infctl.ops.reading import Hear, Readings
 from infctl.ops.session import Session
 from infctl.plan.model import Plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Request
-from infctl.provider.values import leaves
-from infctl.secrets import Secret, SecretRef
+from infctl.secrets import Secret
 from infctl.state.disk import make_folder
 from infctl.state.model import State
 from infctl.state.store import Lease, Waiting
@@ -119,10 +118,9 @@ def _fetched(plan: Plan, read: Callable[[str], Secret]) -> Callable[[str], Secre
 
     Raises InfctlError for every one that cannot be had: found in mid-rollout, it would be found too late.
     """
-    needed = {leaf.name: None for step in plan.steps for leaf in leaves(step.set or {}) if isinstance(leaf, SecretRef)}
     known: dict[str, Secret] = {}
     problems: list[Diagnostic] = []
-    for name in needed:
+    for name in needed_secrets(plan):
         try:
             known[name] = read(name)
         except InfctlError as problem:

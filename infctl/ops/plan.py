@@ -5,12 +5,12 @@ Knows no flag: a Request says what is asked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from infctl import __version__
-from infctl.diagnostics import Diagnostic, InfctlError, Span
+from infctl.diagnostics import Diagnostic, InfctlError, Severity, Span
 from infctl.ops.pins import Report, settle_pins
 from infctl.ops.reading import Hear, Readings
 from infctl.ops.session import Session, source_values
@@ -49,6 +49,18 @@ class Wishes:
     warnings: tuple[Diagnostic, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What is known of the secrets that wishes use: the keyed digest of each that can be read now, why of the others.
+
+    No value is in it.
+    """
+
+    used: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    unreadable: Mapping[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
+
+
 def plan_stack(
     session: Session,
     request: Request,
@@ -69,11 +81,16 @@ def plan_stack(
         wishes = settle_wishes(session.stack, state, request, report)
     views = readings.finish()
     assigned = assign(tuple((w.target, w.deployment) for w in wishes.wanted), state, request)
-    question = _question(session, state, views, assigned, wishes, request=request, moved=moved)
+    used = {leaf.name for w in assigned.deployments for leaf in leaves(w.template.env) if isinstance(leaf, SecretRef)}
+    secrets = read_secrets(session, used)
+    question = _question(session, state, views, assigned, wishes, secrets=secrets, request=request, moved=moved)
     plan = make_plan(question, assigned.models)
     _refuse_what_cannot_start(plan, wishes.wanted)
     before = {name: value for name, value in state.outputs.items() if name in plan.outputs or plan.models}
-    return Planned(replace(_with_memory(plan, wishes.wanted), outputs_before=before), state, wishes.pinned, views)
+    warnings = (*plan.warnings, *(said for name in needed_secrets(plan) for said in secrets.unreadable.get(name, ())))
+    plan = replace(_with_memory(plan, wishes.wanted), outputs_before=before, warnings=warnings)
+    plan = replace(plan, notes=(*plan.notes, *_failed_before(plan, state, assigned)))
+    return Planned(plan, state, wishes.pinned, views)
 
 
 def settle_wishes(stack: Stack, state: State, request: Request, report: Report) -> Wishes:
@@ -106,6 +123,16 @@ def _renamed(session: Session, state: State) -> tuple[State, tuple[tuple[str, st
     return state, tuple(made)
 
 
+def _failed_before(plan: Plan, state: State, assigned: Assigned) -> Iterator[str]:
+    """Yield a sentence for each new revision whose spec failed its gate before."""
+    for name in (model.name for model in plan.models if model.revision_after != model.revision_before):
+        after, failure = assigned.models.get(name), state.models[name].failure if name in state.models else None
+        specs = {entry.number: entry.spec_hash for entry in after.revisions} if after is not None else {}
+        if after is not None and failure is not None and specs.get(after.revision) == failure.spec_hash:
+            was = f"r{failure.revision} had the same spec, and failed at {failure.at}: {failure.reason}"
+            yield f"{name} r{after.revision} may fail again: {was}"
+
+
 def _where_now(state: State) -> Mapping[str, Mapping[str, tuple[int, ...]]]:
     """Return model -> target -> slots, of everything that has a slot."""
     found: dict[str, dict[str, tuple[int, ...]]] = {}
@@ -123,12 +150,12 @@ def _question(
     assigned: Assigned,
     wishes: Wishes,
     *,
+    secrets: Secrets,
     request: Request,
     moved: tuple[tuple[str, str], ...],
 ) -> Question:
     stack = session.stack
     declared = stack.secrets if stack is not None else ()  # all: an undo may need what no wish uses any more
-    used = {leaf.name for w in assigned.deployments for leaf in leaves(w.template.env) if isinstance(leaf, SecretRef)}
     return Question(
         refresh(state, views),
         views,
@@ -137,8 +164,8 @@ def _question(
         _lower(session, views, assigned),
         request,
         _protected(stack) if stack is not None else {},
-        {name: source_values(session.secret_source(name)) for name in sorted({*used, *declared})},
-        digests_of(session, used),
+        {name: source_values(session.secret_source(name)) for name in sorted({*secrets.used, *declared})},
+        secrets.digests,
         moved,
         assigned.holds,
         wishes.warnings,
@@ -161,18 +188,33 @@ def _protected(stack: Stack) -> dict[str, Span | None]:
     return {name: stack.locate(f"models.{name}.protect") for name, model in stack.models.items() if model.protect}
 
 
-def digests_of(session: Session, names: set[str]) -> dict[str, str]:
-    """Return the keyed digest of each secret that can be read now; the others are compared when they are used."""
+def read_secrets(session: Session, names: set[str]) -> Secrets:
+    """Return what is known of each secret now; one that cannot be read is compared when it is used."""
     if not names:
-        return {}
+        return Secrets()
     read, key = session.secret_reader(), session.store.digest_key()
-    found = {}
+    digests: dict[str, str] = {}
+    unreadable: dict[str, tuple[Diagnostic, ...]] = {}
     for name in sorted(names):
         try:
-            found[name] = read(name).digest(key)
-        except InfctlError:
-            continue
-    return found
+            digests[name] = read(name).digest(key)
+        except InfctlError as problem:
+            unreadable[name] = tuple(_as_warning(session, each) for each in problem.diagnostics)
+    return Secrets(tuple(sorted(names)), digests, unreadable)
+
+
+def _as_warning(session: Session, problem: Diagnostic) -> Diagnostic:
+    """Return why a secret cannot be read as what it is to a plan: apply, perhaps elsewhere, may be able to."""
+    span = session.stack.locate(problem.path) if session.stack is not None and problem.path else None
+    hint = f"{problem.hint}; until then apply refuses to start" if problem.hint else "until then apply refuses to start"
+    summary = problem.summary.replace("cannot be had", "cannot be had now")
+    return replace(problem, severity=Severity.WARNING, summary=summary, hint=hint).at(span)
+
+
+def needed_secrets(plan: Plan) -> tuple[str, ...]:
+    """Return the names of the secrets that the plan's steps deliver, each once."""
+    found = (leaf for step in plan.steps for leaf in leaves(step.set or {}))
+    return tuple(dict.fromkeys(leaf.name for leaf in found if isinstance(leaf, SecretRef)))
 
 
 def _refuse_what_cannot_start(plan: Plan, wanted: tuple[Wanted, ...]) -> None:

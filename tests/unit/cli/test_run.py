@@ -62,6 +62,15 @@ def test_a_revision_that_failed_is_not_tried_again_where_nobody_is_there(shell: 
     assert "error[revision-failed]" not in shell("apply", "-auto-approve", "-retry=chat").err
 
 
+def test_a_plan_says_that_the_same_spec_failed_before(shell: Shell) -> None:
+    shell.write(CHAT % "5s", DIES)
+    shell("apply", "-auto-approve")
+    said = " ".join(shell("plan").out.split())
+    assert re.search(r"chat r2 may fail again: r1 had the same spec, and failed at 20\S+: r1 ended before", said)
+    shell.write((CHAT % "5s").replace("timeouts", "env: {A: b}, timeouts"), DIES)
+    assert "may fail again" not in shell("plan").out
+
+
 def test_every_line_of_json_is_an_object_in_terraforms_shape(shell: Shell) -> None:
     planned = lines(shell("plan", "-json").out)
     assert planned[0]["type"] == "version"

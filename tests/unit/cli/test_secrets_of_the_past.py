@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from infctl.plan.file import read_plan
 from tests.shell import HEAD, Shell
 
@@ -37,3 +39,32 @@ def test_a_secret_that_cannot_be_had_stops_a_run_before_its_first_step(shell: Sh
     done = shell("apply", "-auto-approve")
     assert (done.code, "error[secret-unavailable]" in done.err) == (1, True)
     assert "error[no-state]" in shell("state", "list").err
+
+
+@pytest.mark.parametrize(
+    ("source", "says", "hint"),
+    [
+        ("{env: HF}", "the environment variable HF is not set", "export HF=…"),
+        ("{file: no/such}", "no/such: No such file or directory", "write the file"),
+        ("{command: ['false']}", "false ended with 1", "run it by hand"),
+    ],
+)
+def test_a_plan_warns_of_a_secret_that_apply_would_miss(shell: Shell, source: str, says: str, hint: str) -> None:
+    head = SECRET.replace("{env: HF}", source)
+    shell.write(WITH_SECRET, head)
+    done = shell("plan")
+    assert done.code == 0
+    assert "warning[secret-unavailable]: The secret hf cannot be had now" in done.out
+    assert says in done.out
+    assert hint in done.out
+    assert "until then apply refuses to start" in " ".join(done.out.split())
+
+
+def test_a_plan_says_nothing_of_secrets_that_nothing_changed_needs(shell: Shell) -> None:
+    shell.env["HF"] = "hunter2-hunter2"
+    shell.write(WITH_SECRET, SECRET)
+    first = shell("apply", "-auto-approve")
+    assert "warning" not in first.out
+    assert "hunter2" not in first.out
+    del shell.env["HF"]
+    assert "warning" not in shell("plan").out
