@@ -207,11 +207,9 @@ def _selected(question: Question, verdicts: list[Verdict]) -> frozenset[Address]
     if not request.targets and not request.excludes:
         return None
     chosen = select(_candidates(question), request)
-    if request.mode is not Mode.DESTROY:
-        return chosen
-    shared = {v.address for v in verdicts if v.kind.role is Role.SUPPORT and not v.model}
+    shared = {v.address for v in verdicts if v.want is None and v.kind.role is Role.SUPPORT and not v.model}
     users = {a for v in verdicts if v.address not in chosen and v.have for a in referred(v.have.values)}
-    return chosen - (shared & users)  # what others still stand on outlives a partial destroy
+    return chosen - (shared & users)  # what others still stand on outlives a partial removal
 
 
 def _untouched(verdict: Verdict) -> Verdict:
@@ -277,11 +275,16 @@ def _link(verdicts: list[Verdict], book: Book) -> None:
     made = book.keys_of(Do.CREATE, Do.UPDATE)
     standing = book.keys_of(Do.CREATE, Do.UPDATE, Do.SWITCH)
     leaving = book.keys_of(Do.DELETE)
+    support = {verdict.address for verdict in verdicts if verdict.kind.role is Role.SUPPORT}
     for verdict in verdicts:
         if verdict.want is not None and verdict.id in standing:
-            last = standing[verdict.id][-1]  # switches on the way there wait for their own wave only
+            *on_the_way, last = standing[verdict.id]
             for address in referred(verdict.values):
-                book.needs[last].update(k for k in made.get(book.ids.get(str(address), ""), []) if k != last)
+                needed = set(made.get(book.ids.get(str(address), ""), ())) - {last}
+                book.needs[last] |= needed
+                if address in support:  # of replicas they wait for their own wave only
+                    for key in on_the_way:
+                        book.needs[key] |= needed
         if verdict.want is None and verdict.have is not None and verdict.have.id in leaving:
             for key in (key for ref in refs(verdict.have.values) for key in leaving.get(ref.id, [])):
                 book.needs[key].update(leaving[verdict.have.id])

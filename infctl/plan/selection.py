@@ -1,7 +1,7 @@
 """Owns which addresses a plan touches: `-target`, `-exclude`, `-replace`, and what they bring along.
 
-A selected object brings what it refers to; a selected replica brings the routers that send it traffic, for a
-replica replaced behind an unchanged router would serve nobody.
+A selected object brings what it refers to; a selected replica brings the routers that send it traffic, and a router
+left out leaves its replicas out: a replica replaced behind an unchanged router would serve nobody.
 """
 
 from __future__ import annotations
@@ -76,6 +76,10 @@ def _with_company(every: Mapping[Address, Candidate], chosen: set[Address]) -> s
 
 
 def _with_dependents(every: Mapping[Address, Candidate], dropped: set[Address]) -> set[Address]:
+    routers = [
+        c for a, c in every.items() if c.routes and a in dropped
+    ]  # these stay as they are, and so whom they serve
+    dropped |= {a for c in routers for a in (*c.refers_to, *c.referred_to) if a in every and every[a].replica}
     growing = True
     while growing:
         more = {

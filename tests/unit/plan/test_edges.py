@@ -120,3 +120,28 @@ def test_names_stay_within_the_limit_when_a_revision_stands_twice() -> None:
     names = [step.name for step in plan.steps if step.do is Do.CREATE]
     assert names
     assert all(len(name) <= 63 for name in names)
+
+
+@pytest.mark.parametrize("asked", [only('toy_engine.a["here/0"]'), Request(excludes=(parse_address("model.b"),))])
+def test_what_others_stand_on_outlives_a_partial_removal(asked: Request) -> None:
+    toy = applied(wish("a"), wish("b"))
+    assert "toy_relay" not in {step.address.kind for step in toy.plan(request=asked).steps}
+
+
+def test_a_switch_on_the_way_waits_for_what_the_router_stands_on() -> None:
+    toy = applied(wish(replicas=3))
+    relay = next(seen for seen in toy.live.values() if seen.address.kind == "toy_relay")
+    del toy.live[relay.id]
+    toy.free = 10
+    steps = toy.plan(wish(replicas=3, x=1)).steps
+    (made,) = (step.id for step in steps if step.address.kind == "toy_relay")
+    switches = [step for step in steps if step.do is Do.SWITCH]
+    assert len(switches) > 1
+    assert all(made in step.needs for step in switches)
+
+
+def test_a_router_left_out_leaves_its_replicas_as_they_are() -> None:
+    toy = applied(wish())
+    asked = Request(excludes=(parse_address('toy_route.chat["here"]'),))
+    assert toy.plan(wish(x=1), request=asked).steps == ()
+    assert toy.plan(request=asked).steps == ()
