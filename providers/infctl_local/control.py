@@ -34,7 +34,7 @@ async def open_control(relay: Commands, path: Path) -> web.AppRunner:
         try:
             await relay.put(route)
         except OSError as error:
-            return web.json_response({"error": str(error)}, status=409)
+            return web.json_response({"error": error.strerror or str(error), "errno": error.errno}, status=409)
         return web.json_response(relay.status())
 
     async def delete(request: web.Request) -> web.Response:

@@ -38,8 +38,9 @@ def in_words(change: Change) -> Iterator[None]:
         passing = failure.errno in RETRYABLE
         raise ProviderError(doing, say(failure), hint=hint(failure), address=address, retryable=passing) from failure
     except RelayError as failure:
-        again = "the next `infctl apply` starts the relay again where it is gone"
-        raise ProviderError(doing, str(failure), hint=again, address=address, retryable=True) from failure
+        way_on = HINTS.get(failure.errno, "the next `infctl apply` starts the relay again where it is gone")
+        passing = failure.errno not in HINTS or failure.errno in RETRYABLE
+        raise ProviderError(doing, str(failure), hint=way_on, address=address, retryable=passing) from failure
     except (SpawnError, ValueError) as failure:
         raise ProviderError(doing, str(failure), address=address) from failure
 

@@ -21,7 +21,11 @@ POLL_S = 0.05
 
 
 class RelayError(Exception):
-    """The relay cannot be reached, or refused a command; the text says why."""
+    """The relay cannot be reached, or refused a command; the text says why. `errno`: the system's reason, else 0."""
+
+    def __init__(self, text: str, errno: int = 0) -> None:
+        super().__init__(text)
+        self.errno = errno
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class RelayClient:
         finally:
             connection.close()
         if response.status != http.client.OK:
-            raise RelayError(answer["error"])
+            raise RelayError(answer["error"], answer.get("errno") or 0)
         return dict(answer)
 
 
