@@ -15,6 +15,8 @@ from infctl.cli.terminal import Terminal
 @click.pass_obj
 def command(terminal: Terminal, json: bool) -> int:
     """Show each model: its revision, how many replicas answer, where, and what needs attention."""
+    from datetime import UTC, datetime
+
     from infctl.cli.voices import signs_of_life
     from infctl.ops.session import Session
     from infctl.ops.status import status_of
@@ -30,5 +32,5 @@ def command(terminal: Terminal, json: bool) -> int:
 
         terminal.say(dumps(view, ensure_ascii=False))
     else:
-        terminal.say_lines(show_status(view, Style(terminal.width, terminal.color)))
+        terminal.say_lines(show_status(view, Style(terminal.width, terminal.color), datetime.now(UTC)))
     return 0

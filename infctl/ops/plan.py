@@ -108,7 +108,7 @@ def settle_wishes(stack: Stack, state: State, request: Request, report: Report) 
         if request.unattended:
             refuse(settled)
         write_lock(pins.path, settled.pins)
-    wanted = build(stack, pins.decisions, settled.pins, _where_now(state))
+    wanted = build(stack, pins.decisions, settled.pins, where_now(state))
     warnings = (*stack.warnings, *engine_warnings(wanted))
     return Wishes(wanted, settled.changes, warnings)
 
@@ -133,7 +133,7 @@ def _failed_before(plan: Plan, state: State, assigned: Assigned) -> Iterator[str
             yield f"{name} r{after.revision} may fail again: {was}"
 
 
-def _where_now(state: State) -> Mapping[str, Mapping[str, tuple[int, ...]]]:
+def where_now(state: State) -> Mapping[str, Mapping[str, tuple[int, ...]]]:
     """Return model -> target -> slots, of everything that has a slot."""
     found: dict[str, dict[str, tuple[int, ...]]] = {}
     for thing in state.resources.values():

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from infctl.diagnostics import InfctlError
 from infctl.ops.reading import Hear, Readings
 from infctl.provider.errors import ProviderError
 from infctl.provider.kinds import Role
@@ -45,7 +46,7 @@ class ModelStatus:
     engine: str = ""
     owner: str = ""
     hold: Hold | None = None
-    failure: Failure | None = None
+    failure: Failure | None = None  # the last, while it is about what is asked for now
 
     @property
     def ready(self) -> int:
@@ -79,14 +80,39 @@ def status_of(session: Session, hear: Hear = lambda _event: None) -> Status:
     for thing in things:
         desired[thing.model] = desired.get(thing.model, 0) + (not thing.deposed)
         replicas.setdefault(thing.model, []).append(_replica(thing, live.get(thing.id), healths, dark))
+    failures = _failures(session, state)
     models = tuple(
-        _model(name, state, replicas.get(name, []), desired.get(name, 0), session) for name in sorted(state.models)
+        _model(name, state, replicas.get(name, []), desired.get(name, 0), session, failure=failures.get(name))
+        for name in sorted(state.models)
     )
     unreadable = tuple(place for view in views.values() for place in view.unreadable)
     return Status(state.stack, state.workspace, state.serial, models, unreadable)
 
 
-def _model(name: str, state: State, replicas: list[Replica], desired: int, session: Session) -> ModelStatus:
+def _failures(session: Session, state: State) -> dict[str, Failure]:
+    """Return the last failure of each model, as long as what failed is asked for, or nothing else serves.
+
+    Where the file cannot be read nobody knows what it asks for: then all are told.
+    """
+    failures = {name: model.failure for name, model in state.models.items() if model.failure is not None}
+    if not failures or session.stack is None:
+        return failures
+    from infctl.ops.asked import asked_specs
+
+    try:
+        asked = asked_specs(session.stack, state)
+    except InfctlError:
+        return failures
+    return {
+        name: failure
+        for name, failure in failures.items()
+        if not state.models[name].revision or asked.get(name) == failure.spec_hash
+    }
+
+
+def _model(
+    name: str, state: State, replicas: list[Replica], desired: int, session: Session, *, failure: Failure | None
+) -> ModelStatus:
     known = state.models[name]
     file = session.stack.models.get(name) if session.stack is not None else None
     return ModelStatus(
@@ -98,7 +124,7 @@ def _model(name: str, state: State, replicas: list[Replica], desired: int, sessi
         str(state.outputs.get(f"{name}.engine", "")),
         (file.owner or "") if file is not None else "",
         known.hold,
-        known.failure,
+        failure,
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from infctl.ops.status import ModelStatus, Status
-from infctl.views.style import Style, columns
+from infctl.views.style import Style, ago, columns
 
 FORMAT_VERSION = "1.0"
 _HEAD = ("MODEL", "REV", "READY", "WHERE", "ENGINE", "URL")
@@ -52,8 +53,8 @@ def _model_json(model: ModelStatus) -> dict[str, Any]:
     }
 
 
-def show_status(view: dict[str, Any], style: Style) -> list[str]:
-    """Return the table; a model that is not whole says below what is the matter."""
+def show_status(view: dict[str, Any], style: Style, now: datetime) -> list[str]:
+    """Return the table; a model that is not whole says below what is the matter, and how long before `now`."""
     models = view["models"]
     if not models:
         return ["No models are applied here."]
@@ -63,7 +64,7 @@ def show_status(view: dict[str, Any], style: Style) -> list[str]:
     for model, line in zip(models, lines, strict=True):
         whole = model["ready"] >= model["desired"]
         told.append(style.cut(line) if whole else style.paint(style.cut(line), "red"))
-    notes = [line for model in models for line in _notes(model)]
+    notes = [line for model in models for line in _notes(model, now)]
     notes += [f"{place['place']} cannot be read: {place['reason']}" for place in view["infctl"]["unreachable"]]
     return told + (["", *(line for note in notes for line in style.wrap(note, hanging="  "))] if notes else [])
 
@@ -77,7 +78,7 @@ def _row(model: dict[str, Any]) -> tuple[str, ...]:
     return model["name"], revision, f"{model['ready']}/{model['desired']}", places or "-", model["engine"], model["url"]
 
 
-def _notes(model: dict[str, Any]) -> list[str]:
+def _notes(model: dict[str, Any], now: datetime) -> list[str]:
     name = model["name"]
     notes = [
         f"{replica['address']} r{replica['revision']} is {replica['state']}"
@@ -87,7 +88,7 @@ def _notes(model: dict[str, Any]) -> list[str]:
     ]
     hold, failure = model["hold"], model["last_failure"]
     if hold:
-        notes.append(f"{name} is held at r{hold['revision']} by {hold['by']} since {hold['at']}")
+        notes.append(f"{name} is held at r{hold['revision']} ({hold['by']}, {ago(hold['at'], now)})")
     if failure:
-        notes.append(f"{name} r{failure['revision']} failed at {failure['at']}: {failure['reason']}")
+        notes.append(f"{name} r{failure['revision']} failed {ago(failure['at'], now)}: {failure['reason']}")
     return notes

@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 _CODES: Final = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -93,6 +94,17 @@ def seconds_text(seconds: float) -> str:
         return f"{rest}s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"
+
+
+def ago(at: str, now: datetime) -> str:
+    """Return how long before `now` an ISO time was, as people say it: `just now`, `12 min ago`, `3 days ago`."""
+    minutes = int((now - datetime.fromisoformat(at)).total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 120:  # noqa: PLR2004  # two hours
+        return f"{minutes} min ago"
+    hours = minutes // 60
+    return f"{hours} hours ago" if hours < 48 else f"{hours // 24} days ago"  # noqa: PLR2004  # two days
 
 
 def count(number: int, noun: str) -> str:

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from infctl.views.style import ago
 from tests.shell import FAKES, Shell
 
 NEVER = "apiVersion: infctl/v1\nname: acme\ntargets: {here: {type: memory, answers: never}}\nmodels:\n"
@@ -69,6 +71,35 @@ def test_a_plan_says_that_the_same_spec_failed_before(shell: Shell) -> None:
     assert re.search(r"chat r2 may fail again: r1 had the same spec, and failed at 20\S+: r1 ended before", said)
     shell.write((CHAT % "5s").replace("timeouts", "env: {A: b}, timeouts"), DIES)
     assert "may fail again" not in shell("plan").out
+
+
+def test_status_tells_a_failure_only_as_long_as_what_failed_is_asked_for(shell: Shell) -> None:
+    shell.write(CHAT % "5s", NEVER.replace("never", "1"))
+    assert shell("apply", "-auto-approve").code == 0
+    broken = (CHAT % "1s").replace("timeouts", "env: {A: b}, timeouts")
+    shell.write(broken, NEVER.replace("never", "1000"))
+    assert shell("apply", "-auto-approve").code == 1
+    assert "chat r2 failed just now: r2 was not ready" in shell("status").out
+    failure = json.loads(shell("status", "-json").out)["models"][0]["last_failure"]
+    assert failure["at"].startswith("20")
+    shell.write("chat: {uri: 'file:nowhere.gguf'}")
+    assert "chat r2 failed" in shell("status").out
+    shell.write(CHAT % "5s", NEVER.replace("never", "1"))
+    assert "failed" not in shell("status").out
+    assert json.loads(shell("status", "-json").out)["models"][0]["last_failure"] is None
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        ("2026-01-02T11:59:30+00:00", "just now"),
+        ("2026-01-02T11:48:00+00:00", "12 min ago"),
+        ("2026-01-02T08:30:00+00:00", "3 hours ago"),
+        ("2025-12-30T12:00:00+00:00", "3 days ago"),
+    ],
+)
+def test_times_are_told_as_people_tell_them(at: str, said: str) -> None:
+    assert ago(at, datetime(2026, 1, 2, 12, tzinfo=UTC)) == said
 
 
 def test_every_line_of_json_is_an_object_in_terraforms_shape(shell: Shell) -> None:
