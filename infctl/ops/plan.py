@@ -229,7 +229,7 @@ def _refuse_what_cannot_start(plan: Plan, wanted: tuple[Wanted, ...]) -> None:
 
 def _starts(step: Step) -> bool:
     """Return whether a step starts an engine: a new one, or one that was stopped, which is why it has a reason."""
-    return step.do is Do.CREATE or (step.do is Do.UPDATE and bool(step.reason))
+    return step.gate is not None and (step.do is Do.CREATE or (step.do is Do.UPDATE and bool(step.reason)))
 
 
 def _with_memory(plan: Plan, wanted: tuple[Wanted, ...]) -> Plan:

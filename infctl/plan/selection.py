@@ -48,11 +48,17 @@ def select(candidates: Iterable[Candidate], request: Request) -> frozenset[Addre
 def to_replace(candidates: Iterable[Candidate], request: Request) -> frozenset[Address]:
     """Return the addresses that `-replace` selects, and the replicas of the models that a restart names.
 
+    To replace a model or what is on a target means the replicas: an address that clients use is not taken away.
     Raises InfctlError (unmatched-target) with every selector that matches nothing.
     """
     every = {candidate.address: candidate for candidate in candidates}
     _refuse_unmatched(every, request)
-    asked = {a for selector in request.replace for a in _matching(every, selector)}
+    asked = {
+        address
+        for selector in request.replace
+        for address in _matching(every, selector)
+        if every[address].replica or selector.kind not in {"model", "target"}
+    }
     return frozenset(asked | {a for a, c in every.items() if c.replica and c.model in request.restart})
 
 

@@ -52,4 +52,3 @@ def _passer() -> Callable[[str], None]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return pass_point
-

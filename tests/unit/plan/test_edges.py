@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from infctl.address import parse_address
+from infctl.address import Address, parse_address
 from infctl.apply.pin import stale
 from infctl.diagnostics import InfctlError
 from infctl.plan.request import Request
@@ -145,3 +145,10 @@ def test_a_router_left_out_leaves_its_replicas_as_they_are() -> None:
     asked = Request(excludes=(parse_address('toy_route.chat["here"]'),))
     assert toy.plan(wish(x=1), request=asked).steps == ()
     assert toy.plan(request=asked).steps == ()
+
+
+def test_replacing_a_model_leaves_its_address_alone() -> None:
+    toy = Toy()
+    toy.carry_out(toy.plan(wish()))
+    plan = toy.plan(wish(), request=Request(replace=(Address("model", "chat"),)))
+    assert [str(step.do) for step in plan.steps if step.address.kind == "toy_route"] == ["switch"]
