@@ -5,7 +5,8 @@ Knows nothing of how failures are noticed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from infctl.diagnostics import Code, Diagnostic, error
 from infctl.plan.model import Step
@@ -32,6 +33,9 @@ UNRESOLVED = Code(
     "A step needs a value of another object, and that object did not give it.",
     "Run `infctl apply` again; if it stays, the provider of the other object gives too few outputs.",
 )
+_SAYS_WHY = re.compile(
+    r"^\s*(\w+: )?(\w+\.)*(\w*Error|\w*Exception|error|fatal|panic)\b: |out of memory|panicked at", re.IGNORECASE
+)
 LOG_LINES = 20  # of a failed gate in a diagnostic; the whole log is one command away
 
 
@@ -41,7 +45,7 @@ def gate_failed(step: Step, health: Health, timeout: float, waited: float) -> Di
     ended = "ended before it was ready" if health.dead else f"was not ready after {waited:.0f}s (limit {timeout:.0f}s)"
     detail = f"{what} {ended} at {step.address}" + (f": {health.detail}" if health.detail else "")
     if health.log:
-        detail += "\nlast lines of its log:\n" + "\n".join(f"  {line}" for line in health.log[-LOG_LINES:])
+        detail += "\n" + "\n".join(_last_words(health.log[-LOG_LINES:]))
     return error(
         GATE_FAILED,
         f"Rollout of model.{step.model} stopped at a gate" if step.model else f"{step.address} never became ready",
@@ -49,6 +53,17 @@ def gate_failed(step: Step, health: Health, timeout: float, waited: float) -> Di
         hint=f"`infctl logs {step.model} -revision {step.revision}` shows the whole log" if step.model else "",
         address=str(step.address),
     )
+
+
+def _last_words(log: Sequence[str]) -> Iterator[str]:
+    """Yield the line of a log that says why, where there is one that says so, then the others."""
+    why = next((index for index in reversed(range(len(log))) if _SAYS_WHY.search(log[index])), None)
+    if why is not None:
+        yield f"its log says: {log[why]}"
+    others = [line for index, line in enumerate(log) if index != why]
+    if others:
+        yield "last lines of its log:"
+        yield from (f"  {line}" for line in others)
 
 
 def crashed(step: Step, failure: BaseException) -> Diagnostic:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from infctl.ops.reading import Hear, ReadingDone, ReadingStarted
     from infctl.state.store import LockInfo
     from infctl.views.live import LiveRun
+    from infctl.views.waits import Waits
 
 FIRST_SIGN = 0.8  # seconds until a long phase says that it goes on
 NEXT_SIGN = 10.0
@@ -53,6 +54,7 @@ class Human:
         self._waited = -NEXT_SIGN
         self._answered: set[str] = set()
         self._live: LiveRun | None = None
+        self._waits: Waits | None = None
 
     def hear(self, event: ReadingStarted | ReadingDone) -> None:
         from infctl.ops.reading import ReadingStarted
@@ -109,9 +111,20 @@ class Human:
         return not self._concise and self._sign is not None
 
     def emit(self, event: Event) -> None:
-        from infctl.apply.events import GateFailed, GatePassed, RunFinished, RunStarted, StepDone, StepEvent, StepFailed
+        from infctl.apply.events import (
+            GateFailed,
+            GatePassed,
+            GateWaiting,
+            RunFinished,
+            RunStarted,
+            StepDone,
+            StepEvent,
+            StepFailed,
+            StillRunning,
+        )
         from infctl.views.live import LiveRun
         from infctl.views.progress import show_event
+        from infctl.views.waits import Waits
 
         if isinstance(event, RunFinished):
             self._stop_live()
@@ -121,6 +134,12 @@ class Human:
         told = isinstance(event, (StepDone, StepFailed)) and event.step in self._answered
         if isinstance(event, (GatePassed, GateFailed)):
             self._answered.add(event.step)
+        waits = self._waits = self._waits or Waits()
+        if self._live is None and (
+            isinstance(event, GateWaiting) or (isinstance(event, StillRunning) and event.phase == "gate")
+        ):
+            self._terminal.say_lines(waits.show(event, self.style))
+            return
         lines = [] if told else show_event(event, self.style)
         if self._live is None:
             self._terminal.say_lines(lines)

@@ -29,13 +29,14 @@ def show_applied(applied: Applied, again: str, style: Style) -> list[str]:
         return ["", *_headline(f"{word} complete!", "0 added, 0 changed, 0 destroyed.", style, "green")]
     done = (
         f"{outcome.added:,} added, {outcome.changed:,} changed, {outcome.destroyed:,} destroyed. "
-        f"{seconds_text(outcome.elapsed)}. State serial {outcome.state.serial}."
+        f"{seconds_text(outcome.elapsed)}."
     )
+    serial = f"State serial {outcome.state.serial}."
     if outcome.interrupted:
-        return [*_stopped(outcome, done, style), "To continue, run:", f"    {again}"]
+        return [*_stopped(outcome, done, style), serial, "To continue, run:", f"    {again}"]
     if not outcome.ok:
-        return ["", *_headline("Apply stopped.", done, style, "red")]
-    return ["", *_headline(f"{word} complete!", done, style, "green"), *_answers(applied.plan, outcome)]
+        return ["", *_headline("Apply stopped.", done, style, "red"), serial]
+    return ["", *_headline(f"{word} complete!", done, style, "green"), serial, *_answers(applied.plan, outcome)]
 
 
 def _headline(words: str, done: str, style: Style, color: str) -> list[str]:

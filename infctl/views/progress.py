@@ -33,7 +33,7 @@ _DONE: Final = {
     "create": "created", "update": "updated", "switch": "switched over", "drain": "drained", "stop": "stopped",
     "delete": "removed",
 }  # fmt: skip
-_LOG_LINES: Final = 20  # of a failed object's last words
+_REMOVALS: Final = frozenset({"drain", "stop", "delete"})
 _WHO, _PLACE = 12, 14  # columns; longer names push the rest
 
 
@@ -61,18 +61,19 @@ def show_event(event: Event, style: Style) -> list[str]:
 
 
 def _show_step(event: StepEvent, style: Style) -> list[str]:
+    if isinstance(event, StepSkipped) and event.do in _REMOVALS:
+        return []  # what was to go stands as before, as the model's last line says
     words = said(event)
-    if not words:
-        return []
+    return show_words(event, words, style) if words else []
+
+
+def show_words(event: StepEvent, words: str, style: Style) -> list[str]:
+    """Return `words` as the line of an event: whose step it is before them, how long it has run behind."""
     time = f"  {style.paint(seconds_text(event.seconds), 'dim')}" if event.seconds >= 1 else ""
     text = style.cut(f"{label(event)}{words}", 8)
     if isinstance(event, (StepFailed, GateFailed)):
         text = style.paint(text, "red")
-    lines = [f"{text}{time}"]
-    if isinstance(event, GateFailed) and event.log:
-        lines.append("      its last lines:")
-        lines += (f"        {style.cut(line, 8)}" for line in event.log[-_LOG_LINES:])
-    return lines
+    return [f"{text}{time}"]
 
 
 def label(event: StepEvent) -> str:
@@ -108,7 +109,8 @@ def said(event: StepEvent) -> str:  # noqa: C901, PLR0911  # one sentence per ki
     if isinstance(event, StillRunning):
         return "still waiting for an answer" if event.phase == "gate" else f"still {_begun(event)}"
     if isinstance(event, StepSkipped):
-        return "not started"
+        begins = event.do == "create" and "/" in event.address.key
+        return "not started" if begins else f"not {_DONE.get(event.do, event.do)}"
     return "not waited for" if isinstance(event, StepLeft) else ""
 
 

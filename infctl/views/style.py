@@ -30,15 +30,16 @@ class Style:
         return f"\x1b[{';'.join(_CODES[name] for name in names)}m{text}\x1b[0m"
 
     def wrap(self, text: str, indent: str = "", hanging: str | None = None) -> list[str]:
-        """Return `text` as lines of prose no wider than the terminal; its own line breaks are kept."""
+        """Return `text` as lines of prose no wider than the terminal; its own line breaks and indents are kept."""
         width = max(MIN_WIDTH, min(self.width, PROSE_WIDTH))
         lines: list[str] = []
         for part in text.splitlines() or [""]:
+            own = part[: len(part) - len(part.lstrip())] + "    " if part[:1] == " " else ""
             lines += textwrap.wrap(
                 part,
                 width,
                 initial_indent=indent if not lines else (indent if hanging is None else hanging),
-                subsequent_indent=indent if hanging is None else hanging,
+                subsequent_indent=(indent if hanging is None else hanging) + own,
                 break_on_hyphens=False,
                 break_long_words=False,
             ) or [""]

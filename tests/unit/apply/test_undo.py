@@ -86,9 +86,9 @@ def test_the_failure_says_what_the_log_says_and_what_serves_now() -> None:
     assert failure.summary == "Rollout of model.chat stopped at a gate"
     assert failure.detail.splitlines() == [
         'r2 ended before it was ready at fake_process.chat["here/0"]: it ended',
+        "its log says: out of memory",
         "last lines of its log:",
         "  loading",
-        "  out of memory",
         "Taken back: r1 serves as before.",
     ]
     assert "infctl logs chat -revision 2" in failure.hint

@@ -48,7 +48,8 @@ def test_a_failed_gate_shows_the_lines_that_say_why_and_exits_1(shell: Shell) ->
     shell.write(CHAT % "5s", DIES)
     done = shell("apply", "-auto-approve")
     assert done.code == 1
-    assert "out of memory" in done.out
+    assert (done.out + done.err).count("out of memory") == 1
+    assert "its log says: out of memory" in done.err
     assert "going back to nothing" in done.out
     assert "Apply stopped." in done.out
     assert "error[" in done.err

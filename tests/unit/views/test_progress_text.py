@@ -1,0 +1,59 @@
+"""A run as lines of text: what is said of a wait, of what was not done, and of the log of what failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infctl.address import Address
+from infctl.apply.events import GateFailed, GateWaiting, StepSkipped, StillRunning
+from infctl.views.progress import said, show_event
+from infctl.views.style import Style
+from infctl.views.waits import Waits
+
+STYLE = Style(80)
+
+
+def about(elapsed: float = 0.0, do: str = "create", step: str = "s1") -> dict[str, Any]:
+    address = Address("toy_engine", "chat", "here/0")
+    return {
+        "elapsed": elapsed, "step": step, "address": address, "model": "chat", "target": "here", "revision": 2,
+        "do": do, "object": "id", "seconds": elapsed,
+    }  # fmt: skip
+
+
+def waiting(elapsed: float, detail: str, step: str = "s1") -> GateWaiting:
+    return GateWaiting(**about(elapsed, step=step), timeout=60, detail=detail)
+
+
+def test_a_wait_is_told_once_and_then_every_ten_seconds_with_what_it_waits_for() -> None:
+    waits = Waits()
+    words = ["", "starting", "nothing listens there yet", "loading"]
+    told = [line for n, detail in enumerate(words) for line in waits.show(waiting(n, detail), STYLE)]
+    assert [line.split("here/0")[1].strip() for line in told] == ["waiting for an answer"]
+    still = StillRunning(**about(13), phase="gate")
+    (line,) = waits.show(still, STYLE)
+    assert "still waiting for an answer: loading  13s" in line
+    assert waits.show(waiting(14, "warming up"), STYLE) == []
+    assert "still waiting for an answer: busy" in waits.show(waiting(23, "busy"), STYLE)[0]
+    assert len(waits.show(waiting(24, "", step="s2"), STYLE)) == 1
+
+
+def test_what_was_to_go_and_stays_is_not_called_not_started() -> None:
+    skipped = {do: StepSkipped(**about(do=do)) for do in ("create", "switch", "drain", "delete")}
+    assert {do: said(event) for do, event in skipped.items()} == {
+        "create": "not started", "switch": "not switched over", "drain": "not drained", "delete": "not removed",
+    }  # fmt: skip
+    assert [do for do, event in skipped.items() if show_event(event, STYLE)] == ["create", "switch"]
+
+
+def test_the_log_of_what_failed_is_left_to_the_error() -> None:
+    failed = GateFailed(**about(), detail="it ended", log=("out of memory",))
+    assert [line.split("here/0")[1].strip() for line in show_event(failed, STYLE)] == ["never answered: it ended"]
+
+
+def test_a_line_that_is_indented_stays_so_where_it_goes_on() -> None:
+    assert Style(40).wrap("the log:\n  one two three four five six seven eight nine", "  ") == [
+        "  the log:",
+        "    one two three four five six seven",
+        "        eight nine",
+    ]
