@@ -113,6 +113,14 @@ def set_up(model: Model, file: ModelFile) -> Setup:
     return Setup(args, metrics_path=METRICS_PATH, problems=problems)
 
 
+def in_own_words(args: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `args` with what stems from a field of the model under that field's name: the reverse of `set_up`."""
+    size, slots = args.get("ctx_size"), args.get("parallel")
+    if not isinstance(size, int) or not isinstance(slots, int) or slots < 1 or size % slots:
+        return args
+    return {"max_model_len": size // slots, **{name: value for name, value in args.items() if name != "ctx_size"}}
+
+
 def check(model: Model) -> Iterator[Problem]:
     """Yield what llama.cpp cannot follow in `model`, whatever its file holds. Pure; places begin at the model."""
     yield from check_args(model.engine_args, ARGS, NAME)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infctl.engines import custom, llama_cpp
 from infctl.engines.model_file import ModelFile
@@ -59,6 +59,11 @@ def set_up(model: Model, file: ModelFile | None) -> Setup:
 def check(model: Model) -> tuple[Problem, ...]:
     """Return what the engine of `model` cannot follow, as far as that shows without the model file."""
     return custom.set_up(model).problems if engine_of(model) == custom.NAME else tuple(llama_cpp.check(model))
+
+
+def in_own_words(engine: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the arguments of a template of `engine` as the user's own fields say them, where there are such."""
+    return llama_cpp.in_own_words(args) if engine == llama_cpp.NAME else args
 
 
 def asking(model: Model) -> tuple[object, ...]:

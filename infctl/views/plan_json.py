@@ -9,6 +9,7 @@ from infctl.plan.model import ACTIONS, Action, Effect, FieldChange, ModelChange,
 from infctl.provider.values import Ref, leaves
 from infctl.secrets import Unknown
 from infctl.views.diagnostics import diagnostic_json
+from infctl.views.settings import said_fields, settings
 from infctl.views.values import plain, sensitive, unknown
 
 FORMAT_VERSION = "1.2"  # Terraform's, of `show -json`
@@ -201,15 +202,21 @@ def _ours(plan: Plan) -> dict[str, Any]:
 
 
 def model_json(model: ModelChange) -> dict[str, Any]:
-    """Return what happens to one model. Memory in bytes."""
+    """Return what happens to one model. Memory in bytes.
+
+    `said` and `settings` are `fields` and the template's arguments in the words of the user's own fields.
+    """
+    fields, template = fields_json(model.fields), plain(model.template)
     return {
         "action": model.action.value,
         "revision_before": model.revision_before,
         "revision_after": model.revision_after,
         "replicas_before": model.replicas_before,
         "replicas_after": model.replicas_after,
-        "fields": fields_json(model.fields),
-        "template": plain(model.template),
+        "fields": fields,
+        "template": template,
+        "settings": dict(settings(template)) if template else {},
+        "said": said_fields(template, fields) if template else fields,
         "where": dict(model.where),
         "rollout": model.rollout.value,
         "downtime": model.downtime,

@@ -20,7 +20,7 @@ def show_model(name: str, model: View, changes: list[View], style: Style) -> lis
     """Return the block of `name`; `changes` are its objects', which know why a field forces a replacement."""
     lines = [style.paint(f"  # model.{name} {_headline(model)}", "bold")]
     if model["template"]:
-        lines += style.fill(_identity(model["template"]), " · ", "    ")
+        lines += style.fill(_identity(model["template"], model["settings"]), " · ", "    ")
     lines += _fields(model, changes, style)
     if model["replicas_after"]:
         lines += _label("memory", _memory(model), style)
@@ -44,14 +44,19 @@ def _headline(model: View) -> str:
     return f"will {'go back' if after < before else 'be updated'}: r{before} → r{after}, {replicas}"
 
 
-def _identity(template: View) -> list[str]:
+def _identity(template: View, settings: View) -> list[str]:
     """Return what runs, part by part: model, engine and its version, arguments, command."""
     checksum = template.get("model_sha256", "")
     model = template["model_uri"] + (f" @ {checksum[:_HASH]}" if checksum else "")
     engine = f"{template['engine']} {template['engine_version']}".strip()
-    arguments = [f"{key} {word(value)}" for key, value in sorted(template["args"].items())]
+    arguments = [f"{key} {word(value)}" for key, value in _fields_first(settings, template["args"])]
     command = shlex.join(template.get("command", ()))
     return [part for part in (model, template.get("image", ""), engine, command, *arguments) if part]
+
+
+def _fields_first(settings: View, args: View) -> list[tuple[str, Any]]:
+    """Return the settings by name, those that are fields of the model before those of its engine."""
+    return sorted(settings.items(), key=lambda entry: (entry[0] in args, entry[0]))
 
 
 def _fields(model: View, changes: list[View], style: Style) -> list[str]:
@@ -59,9 +64,9 @@ def _fields(model: View, changes: list[View], style: Style) -> list[str]:
     reasons = {
         tuple(field["path"]): field["why"] for change in changes for field in change["infctl"]["fields"] if field["why"]
     }
-    fields = [field for field in model["fields"] if field["path"][-1] not in _NEVER_SHOWN]
-    if len(fields) < len(model["fields"]):
-        fields = [*fields, *(field for field in model["fields"] if field["path"][-1] in _NEVER_SHOWN)]
+    fields = [field for field in model["said"] if field["path"][-1] not in _NEVER_SHOWN]
+    if len(fields) < len(model["said"]):
+        fields = [*fields, *(field for field in model["said"] if field["path"][-1] in _NEVER_SHOWN)]
     rows = [(".".join(f["path"]), _arrow(f), _reason(f, reasons)) for f in fields]
     wide = columns(rows)
     if all(len(line) + 6 <= style.width for line in wide):
@@ -76,7 +81,7 @@ def _fields(model: View, changes: list[View], style: Style) -> list[str]:
 
 
 def _reason(field: View, reasons: dict[tuple[str, ...], str]) -> str:
-    path = tuple(field["path"])
+    path: tuple[str, ...] = tuple(field.get("from") or field["path"])
     return (
         field["why"] or reasons.get(path, "") or reasons.get(("model", *path[1:]) if path[0] == "model_uri" else (), "")
     )
