@@ -15,7 +15,7 @@ from infctl.diagnostics import Code, Diagnostic, error, warning
 from infctl.engines.pin import Key, Pin
 from infctl.engines.resolve import DISTRIBUTIONS, resolve
 from infctl.placement.place import place
-from infctl.provider.values import Deployment
+from infctl.provider.values import Deployment, Template
 
 if TYPE_CHECKING:
     from infctl.spec.stack import Stack
@@ -43,17 +43,20 @@ def build(
     (`infctl lock` of others only) are left out.
     """
     wanted = []
+    alike: dict[tuple[object, ...], Template] = {}
     for name, model in stack.models.items():
         setup, need = decisions.setups[name], decisions.needs[name]
         for placed in place(order_of(stack, model), model.replicas[0], where_now.get(name, _NOWHERE)):
             pin = pins.get((name, placed.target))
             if pin is None:
                 continue
-            template = resolve(model, pin, setup, need.total if need else 0)
+            asked = (id(pin), id(setup), model.task, model.image, model.health, model.warmup, *model.env.items())
+            if (template := alike.get(asked)) is None:
+                template = alike[asked] = resolve(model, pin, setup, need.total if need else 0)
             deployment = Deployment(
                 model=name,
                 revision=0,
-                template=template,
+                template=template.named(name),
                 slots=placed.slots,
                 served_names=model.served_names,
                 bind=model.expose.bind,

@@ -36,8 +36,9 @@ def place(order: tuple[str, ...], replicas: int, now: Mapping[str, Collection[in
     for target in order:
         kept[target] = tuple(sorted(now.get(target, ())))[:left]
         left -= len(kept[target])
-    kept[first] = (*kept[first], *islice(_free(kept[first]), left))
-    return tuple(Placed(t, tuple(sorted(s))) for t, s in kept.items() if s) or (Placed(first, ()),)
+    if left:
+        kept[first] = tuple(sorted((*kept[first], *islice(_free(kept[first]), left))))
+    return tuple(Placed(target, slots) for target, slots in kept.items() if slots) or (Placed(first, ()),)
 
 
 def _free(taken: Collection[int]) -> Iterable[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -60,7 +61,7 @@ _CONTAINERS = frozenset({dict, list})  # asked inline: leaves outnumber containe
 
 
 def decode(value: Any) -> Any:
-    """Return what `encode` was given; lists become tuples."""
+    """Return what `encode` was given; lists become tuples. `value` is used up: mappings in it are filled in place."""
     if isinstance(value, dict):
         if len(value) == 1:
             if "$ref" in value:
@@ -70,9 +71,11 @@ def decode(value: Any) -> Any:
                 return SecretRef(*value["$secret"])
             if "$unknown" in value:
                 return UNKNOWN
-        return {key: decode(item) if type(item) in _CONTAINERS else item for key, item in value.items()}
-    if isinstance(value, list):
-        return tuple(decode(item) if type(item) in _CONTAINERS else item for item in value)
+        for key, item in value.items():
+            if type(item) in _CONTAINERS:
+                value[key] = decode(item)
+    elif isinstance(value, list):
+        return tuple([decode(item) if type(item) in _CONTAINERS else item for item in value])
     return value
 
 
@@ -270,6 +273,15 @@ class Template:
         plain = template_values(self)
         del plain["memory"], plain["probe"]["model"]
         return digest(plain)
+
+    def named(self, model: str) -> Template:
+        """Return the same for another model: its probe asks for that name, and the identity need not be made again."""
+        if self.probe.model in {"", model}:
+            return self
+        probe = Probe(self.probe.kind, self.probe.path, model, self.probe.requests)
+        twin = copy(self)
+        vars(twin).update(probe=probe, identity=self.identity)
+        return twin
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,25 @@ def test_ready_is_what_the_task_is_for(tmp_path: Path, model: str, probe: Probe)
     assert wish(tmp_path, f"m: {model}").deployment.template.probe == probe
 
 
+def test_models_that_ask_the_same_are_one_revision_each_asked_by_its_own_name(tmp_path: Path) -> None:
+    first, second, hot = (
+        found.deployment
+        for found in wishes(
+            stack_of(
+                tmp_path,
+                """
+                first: {uri: 'file:m.gguf'}
+                second: {uri: 'file:m.gguf'}
+                hot: {uri: 'file:m.gguf', env: {HOT: yes}}
+                """,
+            )
+        )
+    )
+    assert (first.template.probe.model, second.template.probe.model) == ("first", "second")
+    assert first.spec_hash == second.spec_hash != hot.spec_hash
+    assert second.spec_hash == template_hash(replace(second.template))
+
+
 def test_a_custom_engine_is_its_command(tmp_path: Path) -> None:
     found = wish(tmp_path, "own: {command: [python, serve.py, '{port}'], port: 9000}")
     template = found.deployment.template
