@@ -92,7 +92,7 @@ def test_from_a_plan_to_tokens_to_a_change_and_back_to_nothing(stack: Stack) -> 
     stack.change("max_model_len: 2048", "max_model_len: 1024")
     changed = stack.infctl("plan", "-detailed-exitcode", "-out=change.plan", code=2)
     assert "model.hello will be updated: r1 → r2" in changed
-    assert "args.ctx_size" in changed
+    assert "max_model_len  2048 → 1024" in changed
     assert "the engine reads it once, at its start" in changed
     assert "no downtime" in changed
     shown = json.loads(stack.infctl("show", "-json", "change.plan"))
