@@ -36,7 +36,8 @@ class Secret:
         self._value = value
         self.ref = ref
         if len(value) >= _SHORTEST:
-            _seen.update({value, value.strip()} - {""})
+            parts = (value, value.strip(), *value.splitlines())  # who prints one may break or indent its lines
+            _seen.update(part for part in parts if len(part.strip()) >= _SHORTEST)
 
     def reveal(self) -> str:
         return self._value

@@ -33,10 +33,14 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # POSIX.1-2017, 3.235 Name
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An object's environment: `plain` may be on disk, `secret` goes to the process only."""
+    """An object's environment: `plain` may be on disk, `secret` goes to the process only.
+
+    `hidden` are the values of secrets that went as files.
+    """
 
     plain: Mapping[str, str]
     secret: Mapping[str, str]
+    hidden: tuple[str, ...] = ()
 
 
 def deliver(run_dir: Path, env: Values) -> Delivery:
@@ -46,6 +50,7 @@ def deliver(run_dir: Path, env: Values) -> Delivery:
     """
     plain: dict[str, str] = {}
     secret: dict[str, str] = {}
+    hidden: list[str] = []
     folder = run_dir / SECRETS
     for name, value in env.items():
         if not VARIABLE.fullmatch(name):
@@ -58,7 +63,8 @@ def deliver(run_dir: Path, env: Values) -> Delivery:
             folder.mkdir(mode=0o700, exist_ok=True)
             write_private(folder / name, value.reveal())
             plain[f"{name}_FILE"] = str(folder / name)
-    return Delivery(plain, secret)
+            hidden.append(value.reveal())
+    return Delivery(plain, secret, tuple(hidden))
 
 
 def withdraw(run_dir: Path) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from infctl_local.identity import Identity, alive, boot_id, end, identify, send, wait_gone
 from infctl_local.logs import follow, tail
@@ -90,12 +91,14 @@ class Run:
         return not self.running and self.status is not None and self.status.state in UP
 
 
-def spawn(run_dir: Path, spec: Spec, secrets: Mapping[str, str] | None = None) -> Identity:
+def spawn(
+    run_dir: Path, spec: Spec, secrets: Mapping[str, str] | None = None, hidden: tuple[str, ...] = ()
+) -> Identity:
     """Start a supervisor for `spec` and return who it is, once its status is on disk.
 
     A directory whose supervisor lives keeps it, whatever `spec` says: run it twice, or twice at once, and
-    one process results. `secrets` are environment variables that are never written to disk. Raises
-    SpawnError, OSError.
+    one process results. `secrets` are environment variables that are never written to disk; what
+    the child prints of them, and of the values in `hidden`, is left out of its log. Raises SpawnError, OSError.
     """
     run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     deadline = time.monotonic() + SPAWN_TIMEOUT_S
@@ -105,7 +108,7 @@ def spawn(run_dir: Path, spec: Spec, secrets: Mapping[str, str] | None = None) -
             return status.supervisor
         if not _is_locked(run_dir):
             write_spec(run_dir, spec)
-            _start_supervisor(run_dir, secrets or {})
+            _start_supervisor(run_dir, {"secrets": dict(secrets or {}), "hidden": hidden})
         else:
             time.sleep(POLL_S)  # another one is just starting here, or on its way out
     raise SpawnError(f"{run_dir} is held by a supervisor that neither runs nor ends")
@@ -157,7 +160,7 @@ def free_port(bind: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def _start_supervisor(run_dir: Path, secrets: Mapping[str, str]) -> None:
+def _start_supervisor(run_dir: Path, given: Mapping[str, Any]) -> None:
     argv = (sys.executable, "-P", "-m", "infctl_local.supervisor", str(run_dir))
     env = {name: os.environ[name] for name in os.environ if name in INHERITED or name.startswith("LC_")}
     process = subprocess.Popen(
@@ -170,7 +173,7 @@ def _start_supervisor(run_dir: Path, secrets: Mapping[str, str]) -> None:
         text=True,
         start_new_session=True,
     )
-    said, complained = process.communicate(json.dumps(dict(secrets)))
+    said, complained = process.communicate(json.dumps(given))
     if said not in {READY, TAKEN}:
         reason = complained.strip().splitlines() or [f"exit code {process.returncode}"]
         raise SpawnError(f"the supervisor of {run_dir} did not start: {reason[-1]}")

@@ -29,7 +29,7 @@ def run_replica(objects: Objects, ports: Range, root: Path, change: Change, afte
         port = _port(objects, ports, change, after, found)
         found = objects.write(describe(change, after, {"url": f"http://{HOST}:{port}", "port": port}, found))
     delivery = deliver(found.path, after["env"])
-    process.spawn(found.path, engine_spec(found, root, delivery), delivery.secret)
+    process.spawn(found.path, engine_spec(found, root, delivery), delivery.secret, delivery.hidden)
     return found
 
 

@@ -1,8 +1,8 @@
 """Owns one child: starts it, starts it again, keeps its log and says how it goes; run as a process.
 
 `python -m infctl_local.supervisor RUN_DIR` reads secrets from stdin and detaches: it outlives the command
-line. One thread and one select; it looks up from it only to see whether its run directory is still there.
-Knows nothing of engines, models or relays.
+line. What the child prints of them is not written down. One thread and one select; it looks up from it only to
+see whether its run directory is still there. Knows nothing of engines, models or relays.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from infctl_local.censor import Censor
 from infctl_local.identity import alive, end, identify
 from infctl_local.logs import RotatingLog
 from infctl_local.record import (
@@ -46,12 +47,13 @@ LOOK_UP_S = 5.0  # how often it sees whether its run directory was removed: then
 class Supervisor:
     """Keeps one child running until it is told to stop or gives up."""
 
-    def __init__(self, run_dir: Path, lock: int, spec: Spec, secrets: Mapping[str, str]) -> None:
+    def __init__(self, run_dir: Path, lock: int, spec: Spec, secrets: Mapping[str, str], hidden: Iterable[str]) -> None:
         self._run_dir = run_dir
         self._lock = lock
         self._spec = spec
         self._env = {**os.environ, **spec.env, **secrets}
         self._log = RotatingLog(run_dir / LOG, spec.log_bytes, spec.log_files)
+        self._censor = Censor((*secrets.values(), *hidden))
         self._stops = 0  # SIGTERMs received: the first is polite, the second is not
         self._unsaved = False
         me = identify(os.getpid())
@@ -118,6 +120,7 @@ class Supervisor:
                 output = None
         while output and select.select([output], [], [], 0)[0] and self._copy(output):
             pass
+        self._log.write(self._censor.rest())
         if child.stdout:
             child.stdout.close()
         self._status = replace(self._status, child=None)
@@ -140,7 +143,7 @@ class Supervisor:
     def _copy(self, output: IO[bytes]) -> bool:
         data = os.read(output.fileno(), 65_536)
         if data:
-            self._log.write(data)
+            self._log.write(self._censor.read(data))
         return bool(data)
 
     def _report(self, state: State, exit_code: int | None, restarts: int | None = None) -> None:
@@ -180,7 +183,7 @@ def _in_words(code: int) -> str:
 def main() -> None:
     """Detach, take the run directory's lock for life, tell the parent how that went, supervise."""
     run_dir = Path(sys.argv[1]).resolve()
-    secrets = json.loads(sys.stdin.read())  # a caller killed half way leaves half an object: an error here
+    given = json.loads(sys.stdin.read())  # a caller killed half way leaves half an object: an error here
     if os.fork():
         os._exit(0)
     os.umask(0o077)
@@ -194,7 +197,7 @@ def main() -> None:
     spec = read_spec(run_dir)
     if before and before.child and alive(before.child):
         end(before.child, spec.grace_s)  # its supervisor was killed, and it is none of those that notice
-    supervisor = Supervisor(run_dir, lock, spec, secrets)
+    supervisor = Supervisor(run_dir, lock, spec, given["secrets"], given["hidden"])
     sys.stdout.write(READY)
     _detach(run_dir)
     supervisor.run()
