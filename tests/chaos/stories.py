@@ -87,8 +87,9 @@ def points_of(story: Story, folder: Path, forks: Forks, kind: str) -> tuple[str,
 
 
 def kill_at_random(folder: Path, forks: Forks, kind: str, *, kills: int, seed: int) -> Iterator[Verdict]:
-    """Go from one stack to another, `kills` of the runs killed at an instant that `seed` decides; now and then the
-    run after a killed one is killed too. Yield what came of each streak.
+    """Go from one stack to another and kill at instants that `seed` decides; yield what came of each of `kills`.
+
+    Now and then the run after a killed one is killed too: such a streak counts once.
     """
     dice = random.Random(seed)
     stack = Stack(folder, forks, kind)
@@ -97,8 +98,7 @@ def kill_at_random(folder: Path, forks: Forks, kind: str, *, kills: int, seed: i
         while kills:
             wishes = dice.choice([choice for choice in CHOICES if choice != stack.wishes])
             died = stack.run(wishes, kill_after=dice.uniform(0, longest))
-            while died.killed and kills > 1 and dice.random() < 0.25:
-                kills -= 1
+            while died.killed and dice.random() < 0.25:
                 died = stack.run(dice.choice(CHOICES), kill_after=dice.uniform(0, longest))
             if died.killed:
                 kills -= 1
