@@ -61,7 +61,7 @@ _CONTAINERS = frozenset({dict, list})  # asked inline: leaves outnumber containe
 
 
 def decode(value: Any) -> Any:
-    """Return what `encode` was given; lists become tuples. `value` is used up: mappings in it are filled in place."""
+    """Return what `encode` was given; lists become tuples."""
     if isinstance(value, dict):
         if len(value) == 1:
             if "$ref" in value:
@@ -71,10 +71,8 @@ def decode(value: Any) -> Any:
                 return SecretRef(*value["$secret"])
             if "$unknown" in value:
                 return UNKNOWN
-        for key, item in value.items():
-            if type(item) in _CONTAINERS:
-                value[key] = decode(item)
-    elif isinstance(value, list):
+        return {key: decode(item) if type(item) in _CONTAINERS else item for key, item in value.items()}
+    if isinstance(value, list):
         return tuple([decode(item) if type(item) in _CONTAINERS else item for item in value])
     return value
 
