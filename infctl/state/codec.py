@@ -6,10 +6,8 @@ thousands of resources: one C-level comparison checks a whole object; only a wro
 
 from __future__ import annotations
 
-import gc
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 
@@ -106,24 +104,12 @@ def dump(plain: Any) -> str:
     return _ENCODER.encode(plain)
 
 
-def decode(plain: Any, path: str) -> Any:
+def decode(plain: Any, *path: str) -> Any:
     """Return `infctl.provider.values.decode` of it. Raises MalformedError for a $ref or $secret that is not one."""
     try:
         return values.decode(plain)
     except (TypeError, ValueError, RecursionError, InfctlError) as failure:
-        raise MalformedError(path, "holds a $ref or $secret that is not one") from failure
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from walking a growing state again and again: half of the time at 10,000."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
+        raise MalformedError(".".join(path), "holds a $ref or $secret that is not one") from failure
 
 
 def resource_to_plain(resource: Resource) -> Plain:
@@ -141,7 +127,7 @@ def resource_from(plain: Any, path: str) -> Resource:
         address = parse_address(row[0])
     except InfctlError as failure:
         raise MalformedError(f"{path}.address", failure.diagnostics[0].summary) from failure
-    decoded = (decode(part, f"{path}.{name}") for name, part in zip(_VALUES, row[7:10], strict=True))
+    decoded = (decode(part, path, name) for name, part in zip(_VALUES, row[7:10], strict=True))
     return Resource(address, *row[1:7], *decoded, *row[10:])
 
 
@@ -175,7 +161,7 @@ def model_from(name: str, plain: Any, path: str) -> ModelState:
 
 def _revision_from(plain: Any, path: str) -> Revision:
     number, spec_hash, template, at = REVISION.read(plain, path)
-    return Revision(number, spec_hash, decode(template, f"{path}.template"), at)
+    return Revision(number, spec_hash, decode(template, path, "template"), at)
 
 
 def _plain(shape: Shape, value: object) -> Mapping[str, Any]:

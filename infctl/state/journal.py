@@ -18,7 +18,6 @@ from infctl.state.codec import (
     MalformedError,
     Plain,
     Shape,
-    collector_paused,
     dump,
     model_from,
     model_to_plain,
@@ -126,11 +125,6 @@ def decode(text: bytes, file: str) -> Journal:
 
 def read(text: bytes, file: str) -> tuple[Journal, InfctlError | None]:
     """Return what a journal says up to its first wrong line, and what is wrong there."""
-    with collector_paused():
-        return _read(text, file)
-
-
-def _read(text: bytes, file: str) -> tuple[Journal, InfctlError | None]:
     journal = Journal()
     records: list[Record] = []
     fence = length = 0

@@ -18,7 +18,6 @@ from infctl.state.codec import (
     MalformedError,
     Plain,
     Shape,
-    collector_paused,
     dump,
     model_from,
     model_to_plain,
@@ -97,11 +96,6 @@ def decode(text: bytes, file: str, *, edited: bool = False, upgrades: Mapping[in
 
     Raises InfctlError (state-too-new, state-damaged) that names `file`.
     """
-    with collector_paused():
-        return _decode(text, file, edited=edited, upgrades=upgrades)
-
-
-def _decode(text: bytes, file: str, *, edited: bool, upgrades: Mapping[int, Upgrade]) -> Snapshot:
     document = _parse(text, file)
     if "format_version" not in document:
         raise damaged(file, "it has no format_version: infctl did not write it")
@@ -197,7 +191,7 @@ def _read(document: Plain) -> tuple[State, int]:
             infctl_version,
             by_id,
             {name: model_from(name, plain, f"models.{name}") for name, plain in models.items()},
-            {name: codec.decode(value, f"outputs.{name}") for name, value in outputs.items()},
+            {name: codec.decode(value, "outputs", name) for name, value in outputs.items()},
             tuple(released),
         ),
         fence,
