@@ -44,7 +44,7 @@ def settle_pins(stack: Stack, report: Report, *, only: Collection[str] | None = 
 
     path = stack.root / LOCK_FILE
     decisions = decide(stack, gather(stack, stack.root / FOLDER / CACHE, report))
-    locked = read_lock(path, decisions.pins)
+    locked = read_lock(path)
     renamed = {move.to: move.from_ for move in stack.moved}
     settled = settle(locked, decisions.pins, renamed=renamed, only=only, upgrade=upgrade)
     return Pins(path, locked, decisions, settled)
