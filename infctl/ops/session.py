@@ -171,7 +171,10 @@ class Session:
             )  # fmt: skip
         made = registry.load(reach.type)
         data = self.data(name)
-        context = Context(name, state.stack, state.workspace, state.lineage, self.root, data)
+        context = Context(
+            name, state.stack, state.workspace, state.lineage, self.root, data,
+            secret=self.secret_reader(), key=self.store.digest_key,
+        )  # fmt: skip
         self.providers[name] = made(config if config is not None else made.config.model_validate(reach.config), context)
         self.reaches[name] = reach
 

@@ -42,6 +42,8 @@ class KindSpec:
     `gated` says that a created object must pass `probe` before others may need it. `name_limit` is the
     platform's limit on native names, in characters.
     `exclusive` is a field whose value (unless 0) no two objects at a place may have, as a fixed port.
+    `place` is the field that says at which place an object is, `devices` the one with its shares of devices, as
+    pairs (uuid, bytes; 0 is the whole): both from its `Spot`. A kind of replica without `place` is put by its target.
     """
 
     role: Role
@@ -52,4 +54,6 @@ class KindSpec:
     url_fields: tuple[str, ...] = ()
     gated: bool = False
     exclusive: str = ""
+    place: str = ""
+    devices: str = ""
     name_limit: int = 63

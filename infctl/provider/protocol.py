@@ -6,11 +6,12 @@ A provider is a class registered under the entry-point group `infctl.providers`;
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
+from infctl.provider.errors import ProviderError
 from infctl.provider.kinds import KindSpec
 from infctl.provider.values import (
     Change,
@@ -23,15 +24,26 @@ from infctl.provider.values import (
     Scope,
     TargetWant,
 )
+from infctl.secrets import Secret
 
 if TYPE_CHECKING:  # pydantic costs more to import than a no-op plan of a small stack
     from pydantic import BaseModel
+
+
+def no_secret(name: str) -> Secret:
+    raise ProviderError(f"The secret {name} cannot be had here", "nobody reads secrets in this context")
+
+
+def no_key() -> bytes:
+    raise ProviderError("There is no key to derive from here", "nobody keeps one in this context")
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """Whose work a provider does. `root` is the stack's folder (relative `file:` uris start there);
     `data` is a private 0700 folder of this stack and workspace where a provider may keep what it runs.
+    `secret` reads a secret that the target's config refers to; `key` is the lineage's random key, from which a
+    provider may derive (HMAC) what its objects need to trust each other. Both are asked only when they are needed.
     """
 
     target: str
@@ -40,6 +52,8 @@ class Context:
     lineage: str
     root: Path
     data: Path
+    secret: Callable[[str], Secret] = no_secret
+    key: Callable[[], bytes] = no_key
 
 
 class Provider(Protocol):
@@ -69,6 +83,15 @@ class SupportsLogs(Protocol):
 
     def logs(self, what: Observed, *, tail: int, follow: bool) -> Iterator[str]:
         """Yield lines, oldest first; with `follow`, go on as new ones come."""
+        ...
+
+
+@runtime_checkable
+class SupportsImages(Protocol):
+    """The ability of a target whose replicas are containers to say what an image's tag stands for."""
+
+    def resolve_image(self, image: str) -> str:
+        """Return `image` with the digest that its tag has now: NAME@sha256:… Raises ProviderError."""
         ...
 
 

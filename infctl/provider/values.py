@@ -12,7 +12,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from infctl.address import Address, parse_address
 from infctl.secrets import UNKNOWN, SecretRef, Unknown
@@ -126,13 +126,21 @@ class Reading(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An accelerator. Memory in bytes; `used_by_others` is what is not ours."""
+    """An accelerator, or a slice of one (`parent` is then the uuid of the whole). Memory in bytes.
+
+    `memory_free` is what can still be promised: without what others use, what is reserved, and what our own replicas
+    were promised, whether they use it yet or not. `taken` is whether anybody at all has a part of it, so that it can
+    no longer be promised whole. `compute` is the compute capability ("9.0"), "" where there is no such thing.
+    """
 
     index: int
     uuid: str
     product: str
     memory_total: int
     memory_free: int
+    taken: bool = False
+    parent: str = ""
+    compute: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,13 +251,30 @@ class Probe:
     requests: int = 1
 
 
+class Share(NamedTuple):
+    """What a replica is promised of one device, by uuid. `memory` in bytes; 0 is the whole device."""
+
+    device: str
+    memory: int = 0
+
+
+class Spot(NamedTuple):
+    """Where one replica runs: a place by its name, and what it has of the devices there."""
+
+    place: str = ""
+    devices: tuple[Share, ...] = ()
+
+
 @dataclass(frozen=True)  # without slots: `identity` is kept, for a plan asks it of every replica
 class Template:
     """What a replica runs, fully resolved by `infctl.engines`: the part of a model whose change is a new revision.
 
-    `command` is argv for a custom engine, empty where the provider embeds the engine. `args` are typed engine
-    arguments under the engine's own names. `env` values are str or SecretRef. `memory` is the bytes one
-    replica needs. `port` is the engine's own port, or 0 where the provider chooses.
+    `command` is argv, empty where the provider embeds the engine; in it `{port}`, `{model}` and `{gpu_share}` stand
+    for the port to listen on, where the provider put the model's files, and the part (0 to 1) of each device that is
+    the replica's. `args` are typed engine arguments under the engine's own names. `env` values are str or SecretRef.
+    `memory` is the bytes one replica needs. `port` is the engine's own port, or 0 where the provider chooses.
+    `gpus` devices are needed; of each of them `gpu_memory` bytes, else the part `gpu_fraction`, else the whole.
+    `container` is what else a container of the engine's image needs: see `infctl.engines.container`.
     """
 
     engine: str
@@ -265,6 +290,10 @@ class Template:
     probe: Probe = Probe("http", "/health")
     metrics_path: str = ""
     memory: int = 0
+    gpus: int = 0
+    gpu_memory: int = 0
+    gpu_fraction: float = 0.0
+    container: Values = field(default_factory=dict)
 
     @cached_property
     def identity(self) -> str:
@@ -284,7 +313,8 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One model on one target. `slots` are the stable replica numbers that live here.
+    """One model on one target. `slots` are the stable replica numbers that live here; `spots` says where each of
+    them runs, in the same order, and is empty on targets that have one place or choose it themselves.
 
     `port` 0 means "choose one and keep it": the router's output says which, and `Change.before` keeps it.
     Timeouts in seconds. `tags` are informative labels.
@@ -300,6 +330,7 @@ class Deployment:
     ready_timeout: float = 600.0
     drain_timeout: float = 120.0
     tags: Values = field(default_factory=dict)
+    spots: tuple[Spot, ...] = ()
 
     @property
     def spec_hash(self) -> str:
@@ -315,9 +346,15 @@ def template_hash(template: Template) -> str:
     return template.identity
 
 
+_LATER = ("gpus", "gpu_memory", "gpu_fraction", "container")  # not written where unused: older templates stay equal
+
+
 def template_values(template: Template) -> dict[str, Any]:
     """Return a template as plain values, for state, plan and diff; `template_from` is its inverse."""
     plain = {name: getattr(template, name) for name in Template.__dataclass_fields__}
+    for name in _LATER:
+        if not plain[name]:
+            del plain[name]
     plain["probe"] = {name: getattr(template.probe, name) for name in Probe.__dataclass_fields__}
     return plain
 
