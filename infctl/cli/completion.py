@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from infctl.cli.command import Command
+from infctl.cli.tab import ASKED
 from infctl.cli.terminal import Terminal
 
 SHELLS = ("bash", "zsh", "fish")
@@ -28,5 +29,5 @@ def command(terminal: Terminal, shell: str) -> int:
     if made is None:
         message = f"there is no completion for {shell}"
         raise click.UsageError(message)
-    terminal.write(made(root, {}, "infctl", "_INFCTL_COMPLETE").source())
+    terminal.write(made(root, {}, "infctl", ASKED).source())
     return 0

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from infctl.cli import tab
 from infctl.cli.command import Command, Flag, option
 from infctl.cli.options import model_name
 from infctl.cli.rollback import RevisionNumber
@@ -13,7 +14,7 @@ from infctl.cli.terminal import Terminal
 
 
 @click.command("logs", cls=Command)
-@click.argument("model")
+@click.argument("model", shell_complete=tab.models)
 @click.option("--follow/--no-follow", "-f", cls=Flag, default=False, help="Go on as new lines come; also -f.")
 @option("revision", "REV", "Those of this revision; without it the one that serves.", type=RevisionNumber(), default=0)
 @option("tail", "N", "The last N lines of each replica (100).", type=click.IntRange(0), default=100)

@@ -15,6 +15,7 @@ import click
 
 from infctl.cli.argv import Call, normalise
 from infctl.cli.command import Flag, LazyGroup, option
+from infctl.cli.tab import ASKED, normalise_question
 from infctl.cli.terminal import Terminal
 
 # In the order of use; a command that is not built is not here.
@@ -83,6 +84,8 @@ def main() -> NoReturn:
     Without the cycle collector: a plan is one burst of values that live to its end, and looking through them again
     and again takes a third of its time (10,000 models). Whoever runs long turns it on (`cli.running`).
     """
+    if ASKED in os.environ:
+        normalise_question()
     gc.disable()
     gc.set_threshold(1_000_000)  # what a plan makes lives until its end: looking for cycles in it finds none
     code = run(sys.argv[1:], os.environ)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from infctl.cli import tab
 from infctl.cli.command import flag, option
 from infctl.cli.locking import Seconds, lock_timeout
 
@@ -51,17 +52,44 @@ working = stacked(
     flag("json", "Print one JSON object a line."),
     option("json-into", "FILE", "Also write the JSON lines to FILE.", default=""),
 )
+selecting = stacked(
+    flag("refresh", "Take the world to be as state remembers it.", default=True),
+    option(
+        "target",
+        "ADDRESS",
+        "Only this address and what it needs; repeatable.",
+        multiple=True,
+        shell_complete=tab.selectors,
+    ),
+    option(
+        "exclude",
+        "ADDRESS",
+        "Not this address nor what needs it; repeatable.",
+        multiple=True,
+        shell_complete=tab.selectors,
+    ),
+    option("target-file", "FILE", "Read addresses for -target from FILE, one a line.", multiple=True),
+    option("exclude-file", "FILE", "Read addresses for -exclude from FILE, one a line.", multiple=True),
+)
 planning = stacked(
     flag("destroy", "Plan to remove everything."),
     flag("refresh-only", "Plan to change nothing but state, so that it says what the world is."),
-    flag("refresh", "Take the world to be as state remembers it.", default=True),
-    option("target", "ADDRESS", "Only this address and what it needs; repeatable.", multiple=True),
-    option("exclude", "ADDRESS", "Not this address nor what needs it; repeatable.", multiple=True),
-    option("target-file", "FILE", "Read addresses for -target from FILE, one a line.", multiple=True),
-    option("exclude-file", "FILE", "Read addresses for -exclude from FILE, one a line.", multiple=True),
-    option("replace", "ADDRESS", "Make this object anew though nothing asks for it; repeatable.", multiple=True),
-    option("release", "MODEL", "Let go of a rollback's hold; repeatable.", multiple=True),
-    option("retry", "MODEL", "Try a revision again that failed its gate; repeatable.", multiple=True),
+    selecting,
+    option(
+        "replace",
+        "ADDRESS",
+        "Make this object anew though nothing asks for it; repeatable.",
+        multiple=True,
+        shell_complete=tab.selectors,
+    ),
+    option("release", "MODEL", "Let go of a rollback's hold; repeatable.", multiple=True, shell_complete=tab.models),
+    option(
+        "retry",
+        "MODEL",
+        "Try a revision again that failed its gate; repeatable.",
+        multiple=True,
+        shell_complete=tab.models,
+    ),
     flag("upgrade", "Take the newest rendering of what does not change otherwise."),
     working,
 )
@@ -117,8 +145,8 @@ def request_of(given: Given, **more: Any) -> Request:
     )
 
 
-def request_about(given: Given, **more: Any) -> Request:
-    """Return the request of a command about one model, which has fewer flags."""
+def request_with(given: Given, **more: Any) -> Request:
+    """Return the request of a command that has only some of the flags."""
     plain: dict[str, Any] = {"destroy": False, "refresh_only": False, "refresh": True, "upgrade": False}
     none: dict[str, Any] = dict.fromkeys(
         ("target", "exclude", "target_file", "exclude_file", "replace", "release", "retry"), ()

@@ -28,6 +28,9 @@ def command(terminal: Terminal, name: str | None, raw: bool, json: bool) -> int:
     with Session.open(Where(), read=False) as session:
         state = session.known_state()
     if name is None:
+        if not state.outputs and not json:
+            terminal.say("No outputs: nothing runs that has any.")
+            return 0
         terminal.say_lines([dumps(view.outputs_json(state.outputs))] if json else view.show_outputs(state.outputs))
         return 0
     value = output_of(state, name)

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
+from infctl.cli import tab
 from infctl.cli.command import Command, option
-from infctl.cli.options import approving, model_name, request_about, working
+from infctl.cli.options import approving, model_name, request_with, working
 from infctl.cli.running import run_request
 from infctl.cli.terminal import Terminal
 
@@ -27,7 +28,7 @@ class RevisionNumber(click.ParamType[int]):
 
 
 @click.command("rollback", cls=Command)
-@click.argument("model")
+@click.argument("model", shell_complete=tab.models)
 @option("to", "REV", "Go to this revision instead of the one before.", type=RevisionNumber(), default=0)
 @approving
 @working
@@ -38,4 +39,4 @@ def command(terminal: Terminal, /, model: str, to: int, **given: Any) -> int:
     The hold stays until the model's spec in the file changes, or until `infctl apply -release=MODEL`.
     """
     rollback = {model_name(model): to}
-    return run_request(terminal, given, lambda: request_about(given, rollback=rollback))
+    return run_request(terminal, given, lambda: request_with(given, rollback=rollback))

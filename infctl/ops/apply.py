@@ -64,6 +64,8 @@ def apply_stack(
 ) -> Applied:
     """Plan what `request` asks and make it true, under one lease. Raises InfctlError for what stops it before."""
     operation = "destroy" if request.mode.value == "destroy" else "apply"
+    if session.stack is None:
+        session.known_state()  # neither a file nor a state: a wrong folder, which must not look like an emptied one
     with session.lock(operation, timeout=way.lock_timeout, waiting=way.waiting) as lease:
         planned = plan_stack(session, request, look=look, hear=way.hear, report=way.report)
         agreed = agree(planned)

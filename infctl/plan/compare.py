@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from infctl.address import Address
 from infctl.plan.diff import diff, pin_refs, resolve, with_digests
-from infctl.plan.model import Action, Drift, Effect, FieldChange
+from infctl.plan.model import REPLACE_ASKED_FOR, Action, Drift, Effect, FieldChange
 from infctl.plan.request import Question, TargetView
 from infctl.provider.kinds import KindSpec, Role
 from infctl.provider.values import Deployment, Desired, Observed, Values, digest, leaves, refs
@@ -166,7 +166,7 @@ def _changes(kind: KindSpec, have: Resource, live: Observed, values: Values, wor
 
 def _why_replace(fields: tuple[FieldChange, ...], asked: bool) -> str:
     if asked:
-        return "asked for"
+        return REPLACE_ASKED_FOR
     forced = {_in_words(change) for change in fields if change.effect is Effect.REPLACE}
     return ", ".join(sorted(forced))
 

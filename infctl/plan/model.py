@@ -45,6 +45,9 @@ ACTIONS: Mapping[Action, tuple[str, ...]] = {
 }
 
 
+REPLACE_ASKED_FOR = "asked for"  # the reason of a change that -replace or a restart asks for
+
+
 class Effect(StrEnum):
     IN_PLACE = "in-place"
     REPLACE = "replace"

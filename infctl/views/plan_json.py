@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from infctl.plan.model import ACTIONS, Action, Effect, FieldChange, ModelChange, Plan, ResourceChange, Step
+from infctl.plan.model import (
+    ACTIONS,
+    REPLACE_ASKED_FOR,
+    Action,
+    Effect,
+    FieldChange,
+    ModelChange,
+    Plan,
+    ResourceChange,
+    Step,
+)
 from infctl.provider.values import Ref, leaves
 from infctl.secrets import Unknown
 from infctl.views.diagnostics import diagnostic_json
@@ -14,6 +24,14 @@ from infctl.views.values import plain, sensitive, unknown
 
 FORMAT_VERSION = "1.2"  # Terraform's, of `show -json`
 _ADDS = frozenset({Action.CREATE, Action.REPLACE, Action.REPLACE_BESIDE})
+# Terraform's words (its json-format document, `action_reason`), by action and whether -replace asked for it.
+_REASONS = {
+    (Action.REPLACE, False): "replace_because_cannot_update",
+    (Action.REPLACE_BESIDE, False): "replace_because_cannot_update",
+    (Action.REPLACE, True): "replace_by_request",
+    (Action.REPLACE_BESIDE, True): "replace_by_request",
+    (Action.DELETE, False): "delete_because_no_resource_config",
+}
 _REMOVES = frozenset({Action.DELETE, Action.REPLACE, Action.REPLACE_BESIDE})
 
 
@@ -55,8 +73,10 @@ def summary(plan: Plan) -> dict[str, Any]:
 
 def change_json(change: ResourceChange) -> dict[str, Any]:
     """Return one element of `resource_changes`."""
+    why = _REASONS.get((change.action, change.reason == REPLACE_ASKED_FOR))
     return {
         **resource_names(change),
+        **({"action_reason": why} if why else {}),
         "change": {
             "actions": list(ACTIONS[change.action]),
             "before": plain(change.before),

@@ -26,7 +26,7 @@ from infctl_local.routes import SOCKET, SOCKET_PATH_LIMIT
 CGROUP = Path("/sys/fs/cgroup")
 LITTLE_DISK = 1_000_000_000  # bytes: logs of a few replicas (30 MB each at most) and a small model
 LITTLE_MEMORY = 1_000_000_000
-GB = 1_000_000_000
+GIB = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def check_machine(data: Path, ports: Range, memory_free: int) -> tuple[Finding, 
         Finding(
             "memory",
             memory_free >= LITTLE_MEMORY,
-            f"{memory_free / GB:.1f} GB free",
+            f"{memory_free / GIB:.1f} GiB free",
             "" if memory_free >= LITTLE_MEMORY else "end something large, or serve smaller models",
         ),
         _check_disk(data),
@@ -128,7 +128,7 @@ def _check_engine() -> Finding:
 def _check_disk(data: Path) -> Finding:
     free = shutil.disk_usage(_existing(data)).free
     ok = free >= LITTLE_DISK
-    return Finding("disk", ok, f"{free / GB:.1f} GB free", "" if ok else "free some space: logs and state need it")
+    return Finding("disk", ok, f"{free / GIB:.1f} GiB free", "" if ok else "free some space: logs and state need it")
 
 
 def _check_ports(ports: Range) -> Finding:

@@ -94,3 +94,21 @@ def test_tab_completes_flags_as_they_are_typed(shell: Shell, words: str, found: 
         [sys.executable, "-c", call], env=env, cwd=shell.folder, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [f"plain,{word}" for word in found]
+
+
+def test_destroy_in_a_wrong_folder_is_no_success_and_leaves_nothing(tmp_path: Path) -> None:
+    done = Shell(tmp_path)("destroy", "-auto-approve")
+    assert (done.code, "error[no-state]" in done.err) == (1, True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_destroyed_already_is_destroyed_again_without_complaint(shell: Shell) -> None:
+    shell("apply", "-auto-approve")
+    assert shell("destroy", "-auto-approve").code == 0
+    (shell.folder / "inference.yaml").unlink()
+    assert shell("destroy", "-auto-approve").code == 0
+    assert shell("output").out == "No outputs: nothing runs that has any.\n"
+
+
+def test_destroy_knows_no_flag_that_would_mean_nothing(shell: Shell) -> None:
+    assert "infctl destroy has no flag -upgrade" in shell("destroy", "-upgrade").err

@@ -115,3 +115,9 @@ def test_no_marker_of_the_plan_file_leaks_into_the_document() -> None:
     assert any(isinstance(value, Ref) for value in plan.outputs.values())
     assert "$ref" in str(encode(dict(plan.outputs)))
     assert "$ref" not in str(plan_json(plan))
+
+
+def test_a_change_says_why_in_terraforms_words() -> None:
+    reasons = {change["address"]: change.get("action_reason") for change in plan_json(surge())["resource_changes"]}
+    assert reasons['toy_engine.chat["here/0"]'] == "replace_because_cannot_update"
+    assert reasons['toy_engine.chat["here/2"]'] is None
