@@ -1,0 +1,1 @@
+"""Facts that ship with infctl, as data with their sources: GPUs, model architectures, instance types and prices."""
