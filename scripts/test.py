@@ -18,6 +18,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENV = ROOT / ".cache" / "test-env"
 TOX = "tox==4.67.13"
+sys.path.insert(0, str(ROOT))
+
+from tests.testbed import packages  # noqa: E402  # the standard library's only
+
 SYSTEM = {"tmux": "tmux", "curl": "curl", "git": "git"}  # command the tests call: Debian package that has it
 
 
@@ -36,12 +40,13 @@ def main() -> int:
 
 
 def install_system_packages() -> None:
-    missing = [package for command, package in SYSTEM.items() if not shutil.which(command)]
-    if not missing or os.geteuid() != 0 or not shutil.which("apt-get"):
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
         return
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-qq"], check=True, env=quiet)
-    subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], check=True, env=quiet)
+    missing = [package for command, package in SYSTEM.items() if not shutil.which(command)]
+    missing += packages.missing_here()
+    if missing:
+        packages.install(missing)
+    packages.fetch_newer()
 
 
 if __name__ == "__main__":

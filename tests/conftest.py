@@ -1,0 +1,3 @@
+"""Plugins that every folder of tests may use."""
+
+pytest_plugins = ("tests.testbed.plugin",)

@@ -1,0 +1,1 @@
+"""Real Docker hosts on one Linux machine, for tests: see README.md."""

@@ -1,0 +1,61 @@
+"""The bed's fixtures for pytest: `hosts` hands out real Docker hosts; everything ends with the run, killed or not.
+
+Tests that use them carry `pytest.mark.xdist_group("docker")`, so that one worker runs them all and its hosts are
+started once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.needs import need, need_root
+from tests.testbed import packages
+from tests.testbed.bed import Bed
+from tests.testbed.hosts import DockerHost, Make
+from tests.testbed.pool import Pool
+
+HostsOf = Callable[..., tuple[DockerHost, ...]]
+
+
+def need_testbed() -> None:
+    """Skip the test where this machine cannot have hosts: they need root, Debian's packages, and namespaces."""
+    need_root()
+    lacking = packages.missing_here()
+    need(not lacking, f"Debian's packages {', '.join(lacking)} (scripts/test.py as root installs them)")
+    unfetched = [part for part in packages.NEWER if not packages.unpacked(part)]
+    need(not unfetched, f".cache/testbed/ with {', '.join(unfetched)} (scripts/test.py as root fetches them)")
+
+
+def pytest_report_header() -> str:
+    versions = {part: packages.version_of(part) for part in packages.NEWER}
+    return "testbed: " + ", ".join(f"{part} {version or 'not fetched'}" for part, version in versions.items())
+
+
+@pytest.fixture(scope="session")
+def bed() -> Iterator[Bed]:
+    """One test bed for this worker: network, SSH home (`bed.home` is what HOME is set to), registry's address."""
+    need_testbed()
+    made = Bed()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def pool(bed: Bed) -> Pool:
+    return Pool(bed)
+
+
+@pytest.fixture
+def hosts(bed: Bed, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> HostsOf:
+    """Return `take(*makes, loaded=("busybox:1",))`: clean hosts, one for each make; HOME is the bed's from then on.
+
+    A make is a `Make`, or "current" or "old" for short.
+    """
+    monkeypatch.setenv("HOME", str(bed.home))
+
+    def take(*makes: Make | str, loaded: tuple[str, ...] = ("busybox:1",)) -> tuple[DockerHost, ...]:
+        return pool.take([Make(make) if isinstance(make, str) else make for make in makes], loaded)
+
+    return take

@@ -1,0 +1,66 @@
+"""Owns the hosts of one bed that tests share: a host is started once and handed to one test after the other, clean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.testbed import images
+from tests.testbed.bed import Bed
+from tests.testbed.hosts import DockerHost, Make
+
+MOST_HOSTS = 6  # alive at once: each is about 130 MB
+FIRST_ADDRESS = 11
+
+
+class Pool:
+    def __init__(self, bed: Bed) -> None:
+        self.bed = bed
+        self._hosts: list[DockerHost] = []
+        bed.closing.append(self.close)
+
+    def take(self, makes: Sequence[Make], loaded: Sequence[str] = ()) -> tuple[DockerHost, ...]:
+        """Return one host for each make, on, whole, holding nothing but the images named in `loaded` and older ones."""
+        taken: list[DockerHost] = []
+        for make in makes:
+            equal = [host for host in self._hosts if host.make == make and host not in taken]
+            taken.append(equal[0] if equal else self._new(make, kept=taken))
+        self._write_ssh()
+        with ThreadPoolExecutor(len(taken)) as each:
+            list(each.map(lambda host: _ready(host, loaded), taken))
+        return tuple(taken)
+
+    def _new(self, make: Make, kept: Sequence[DockerHost]) -> DockerHost:
+        idle = [host for host in self._hosts if host not in kept]
+        if len(self._hosts) >= MOST_HOSTS and idle:
+            self.drop(idle[0])
+        used = {host.index for host in self._hosts}
+        index = next(number for number in range(FIRST_ADDRESS, 250) if number not in used)
+        host = DockerHost(self.bed, index, f"h{index - FIRST_ADDRESS + 1}", make)
+        self._hosts.append(host)
+        return host
+
+    def drop(self, host: DockerHost) -> None:
+        """Switch a host off for good: for one that a test left in a state that cleaning does not undo."""
+        self._hosts.remove(host)
+        host.remove()
+
+    def _write_ssh(self) -> None:
+        keys = {host.name: (host.address, host.public_key) for host in self._hosts}
+        self.bed.write_ssh(keys)
+
+    def close(self) -> None:
+        for host in self._hosts:
+            host.remove()
+        self._hosts.clear()
+
+
+def _ready(host: DockerHost, loaded: Sequence[str]) -> None:
+    if not host.on:
+        host.up()
+    host.heal()
+    host.clean()
+    for name in loaded:
+        if host.sh("docker", "image", "inspect", "-f", "{{.Id}}", name, check=False).startswith("sha256:"):
+            continue
+        host.load(images.archive(name))
