@@ -42,8 +42,10 @@ NEWER = {
     ),
     "haproxy": (
         ("trixie",),
-        "haproxy libc6 libcrypt1 libgcc-s1 libjemalloc2 liblua5.4-0 libopentracing-c-wrapper0t64 "
-        + "libopentracing1 libpcre2-8-0 libssl3t64 libstdc++6 libzstd1 zlib1g",
+        (
+            "haproxy libc6 libcrypt1 libgcc-s1 libjemalloc2 liblua5.4-0 libopentracing-c-wrapper0t64 libopentracing1"
+            " libpcre2-8-0 libssl3t64 libstdc++6 libzstd1 zlib1g"
+        ),
     ),
 }
 BINARIES = {
