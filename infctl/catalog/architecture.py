@@ -17,8 +17,9 @@ class Architecture:
     `experts` 0 is a dense model; of a mixture the first `dense_layers` layers are dense, `shared` experts always run
     and `active` of the others. `kv_rank` > 0 is multi-head latent attention (DeepSeek-V2, arXiv:2405.04434), whose
     cache is one latent and one rotary key per token. Of the layers, one in every `window_period` sees everything and
-    the others only `window` tokens (0: all see everything). `gated` is whether the MLP has a gate (SwiGLU). `encoder`
-    models answer in one pass and keep no cache. `native` is the format of the published checkpoint.
+    the others only `window` tokens (0: all see everything). `padded_mlp` is the width that the publisher's int4
+    checkpoints have instead (0: the same), so that groups of 128 divide. `gated` MLPs have a gate (SwiGLU).
+    `encoder` models answer in one pass and keep no cache. `native` is the format of the published checkpoint.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Architecture:
     vocab: int
     tied: bool = False
     gated: bool = True
+    padded_mlp: int = 0
     expert_mlp: int = 0
     experts: int = 0
     active: int = 0

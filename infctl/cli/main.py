@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "restart": ("infctl.cli.restart", "Start a model's replicas anew."),
     "drift": ("infctl.cli.drift", "Show what changed behind infctl's back."),
     "graph": ("infctl.cli.graph", "Draw what stands on what."),
+    "size": ("infctl.cli.size", "Ask what a model would do on given GPUs."),
     "state": ("infctl.cli.state", "Look at state, and mend it by hand."),
     "force-unlock": ("infctl.cli.force_unlock", "Take the lock of state from its holder."),
     "workspace": ("infctl.cli.workspace", "Keep several states of one stack."),

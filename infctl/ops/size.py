@@ -1,0 +1,211 @@
+"""Owns asking what a model would do on given GPUs: names become a case, a table of questions a table of answers.
+
+Needs no stack, no target and no network. Knows no flag and no terminal.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infctl.catalog.gpus import gpus
+from infctl.catalog.models import models
+from infctl.diagnostics import Code, Diagnostic, InfctlError, did_you_mean, error
+from infctl.sizing.budget import GIB
+from infctl.sizing.case import Case, Load
+from infctl.sizing.precision import KV_BYTES, PRECISIONS, find_precision
+from infctl.sizing.predict import Prediction, Verdict, predict
+
+CANNOT_SIZE = Code(
+    "cannot-size",
+    "A name or a number given to `size` means nothing that the catalogue knows.",
+    "`infctl size -help` shows what each flag takes; models and GPUs go by the names of their makers.",
+)
+ENGINES = {
+    "vllm": "vllm", "sglang": "sglang", "tgi": "tgi", "llama.cpp": "llama.cpp", "llamacpp": "llama.cpp",
+    "trtllm": "tensorrt-llm", "tensorrt-llm": "tensorrt-llm", "nim-trtllm": "tensorrt-llm", "nim": "tensorrt-llm",
+    "onnxruntime": "onnxruntime", "exllamav2": "exllamav2",
+}  # fmt: skip
+# The figures of a table of measurements that are answered, in its order.
+METRICS = (
+    "ttft_mean_ms", "ttft_p50_ms", "ttft_p90_ms", "ttft_p95_ms", "ttft_p99_ms", "tpot_mean_ms", "tpot_p50_ms",
+    "tpot_p95_ms", "tpot_p99_ms", "itl_mean_ms", "itl_p99_ms", "out_tok_s", "out_tok_s_per_gpu", "total_tok_s",
+    "decode_tok_s_single", "prefill_tok_s", "req_s", "e2e_latency_s",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as people write it: names, and numbers where they are given. `load` "" is a closed loop."""
+
+    model: str
+    gpu: str
+    gpus: int = 1
+    tensor: int = 0
+    pipeline: int = 1
+    engine: str = "vllm"
+    engine_version: str = ""
+    precision: str = "bf16"
+    kv_dtype: str = "auto"
+    isl: float | None = None
+    osl: float | None = None
+    load: Load = Load.CONCURRENCY
+    concurrency: int = 1
+    rate: float = 0.0
+    prompts: int = 0
+    utilization: float | None = None
+    max_model_len: int | None = None
+    max_num_seqs: int | None = None
+    max_num_batched_tokens: int | None = None
+    varied: bool = False
+
+
+def case_of(asked: Asked, own: str = "") -> Case:
+    """Return the case that `asked` means; `own` is a user's catalogue file.
+
+    Raises InfctlError with all that is wrong.
+    """
+    problems: list[Diagnostic] = []
+    shape = models(own).find(asked.model)
+    if shape is None:
+        known = models(own).rows
+        problems.append(_unknown("model", asked.model, known, "use a catalogue file of your own for other models"))
+    cards = gpus(own).find(asked.gpu)
+    if not cards:
+        problems.append(_unknown("GPU", asked.gpu, gpus(own).rows, "`infctl catalog list gpus` shows them all"))
+    precision = find_precision(asked.precision)
+    if precision is None:
+        problems.append(_unknown("precision", asked.precision, PRECISIONS, f"known: {', '.join(PRECISIONS)}"))
+    if asked.kv_dtype not in KV_BYTES:
+        problems.append(_unknown("KV cache type", asked.kv_dtype, KV_BYTES, f"known: {', '.join(KV_BYTES)}"))
+    engine = ENGINES.get(asked.engine.lower())
+    if engine is None:
+        problems.append(_unknown("engine", asked.engine, ENGINES, f"known: {', '.join(sorted(set(ENGINES.values())))}"))
+    tensor = asked.tensor or max(1, asked.gpus // asked.pipeline)
+    if tensor * asked.pipeline != asked.gpus:
+        detail = f"{tensor} for tensor parallel x {asked.pipeline} for pipeline parallel"
+        problems.append(
+            error(CANNOT_SIZE, f"{asked.gpus} GPUs are not what their split uses", detail, hint="leave -tp out")
+        )
+    if problems or shape is None or precision is None or engine is None:
+        raise InfctlError(*problems)
+    kv = (
+        "fp8"
+        if asked.kv_dtype == "auto" and engine == "tensorrt-llm" and precision.compute != "fp16"
+        else asked.kv_dtype
+    )
+    return Case(
+        shape, cards, precision, engine, asked.engine_version, tensor, asked.pipeline, kv,
+        1024.0 if asked.isl is None else asked.isl, 256.0 if asked.osl is None else asked.osl, asked.varied,
+        asked.load, asked.concurrency, asked.rate, asked.prompts, asked.utilization, asked.max_model_len,
+        asked.max_num_seqs, asked.max_num_batched_tokens,
+    )  # fmt: skip
+
+
+def _unknown(what: str, name: str, known: Iterable[str], otherwise: str) -> Diagnostic:
+    return error(
+        CANNOT_SIZE, f"There is no {what} {name!r} in the catalogue", hint=did_you_mean(name, known) or otherwise
+    )
+
+
+# ---------------------------------------------------------------- tables
+
+
+def size_table(rows: Iterable[Mapping[str, str]], own: str = "") -> list[dict[str, str]]:
+    """Return an answer for each row of a table of measurements; what was measured is not looked at."""
+    return [_answer(row, own) for row in rows]
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file. Raises InfctlError (cannot-size)."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            found = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error) as failure:
+        detail = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
+        raise InfctlError(error(CANNOT_SIZE, f"{path} cannot be read", detail, hint="name a CSV file")) from failure
+    missing = {"id", "model", "gpu"} - set(found[0] if found else ("id", "model", "gpu"))
+    if missing:
+        raise InfctlError(
+            error(
+                CANNOT_SIZE, f"{path} has no column {', '.join(sorted(missing))}", hint="its first line names columns"
+            )
+        )
+    return found
+
+
+def columns() -> tuple[str, ...]:
+    """Return the columns of the table of answers."""
+    figures = (f"{name}{end}" for name in METRICS for end in ("", "_low", "_high"))
+    memory = ("weights_gib_per_gpu", "kv_gib_per_gpu", "kv_tokens", "fits")
+    return ("id", "verdict", "reason", *figures, "basis", *memory)
+
+
+def _answer(row: Mapping[str, str], own: str) -> dict[str, str]:
+    answer = dict.fromkeys(columns(), "")
+    answer["id"] = row.get("id", "")
+    try:
+        found = predict(case_of(_asked(row), own))
+    except InfctlError as failure:
+        told = failure.diagnostics[0]
+        return answer | {"verdict": Verdict.UNKNOWN.value, "reason": told.summary}
+    except ValueError as failure:
+        return answer | {"verdict": Verdict.UNKNOWN.value, "reason": str(failure)}
+    return answer | _written(found)
+
+
+def _written(found: Prediction) -> dict[str, str]:
+    written = {"verdict": found.verdict.value, "reason": found.reason, "basis": found.basis}
+    for name, estimate in found.metrics.items():
+        for end, value in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high)):
+            written[name + end] = f"{value:.6g}"
+    if (memory := found.memory) is not None:
+        written |= {
+            "weights_gib_per_gpu": f"{memory.weights / GIB:.4f}",
+            "kv_gib_per_gpu": f"{max(0.0, memory.kv) / GIB:.4f}",
+            "kv_tokens": str(memory.kv_tokens),
+            "fits": "true" if memory.fits else "false",
+        }
+    return written
+
+
+def _asked(row: Mapping[str, str]) -> Asked:
+    """Return the question of a row. Raises ValueError for a number that is none."""
+    load = row.get("load_type") or ("rate_poisson" if row.get("request_rate_rps") else "concurrency")
+    if load not in {each.value for each in Load}:
+        raise ValueError(f"no load_type {load!r}")
+    prompts = _whole(row, "num_prompts")
+    batch = _whole(row, "batch_size") or _whole(row, "concurrency") or prompts or 1
+    varied = row.get("workload", "") not in {"", "fixed"} and not row.get("isl")
+    return Asked(
+        model=row["model"],
+        gpu=row["gpu"],
+        gpus=_whole(row, "gpu_count") or _whole(row, "tp") or 1,
+        tensor=_whole(row, "tp"),
+        pipeline=_whole(row, "pp") or 1,
+        engine=row.get("engine") or "vllm",
+        engine_version=row.get("engine_version") or "",
+        precision=row.get("precision") or "bf16",
+        kv_dtype=row.get("kv_dtype") or "auto",
+        isl=_number(row, "isl"),
+        osl=_number(row, "osl"),
+        load=Load(load),
+        concurrency=batch,
+        rate=_number(row, "request_rate_rps") or 0.0,
+        prompts=prompts,
+        varied=varied,
+    )
+
+
+def _number(row: Mapping[str, str], name: str) -> float | None:
+    text = (row.get(name) or "").strip()
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise ValueError(f"{name} is no number: {text!r}") from None
+
+
+def _whole(row: Mapping[str, str], name: str) -> int:
+    return int(_number(row, name) or 0)
