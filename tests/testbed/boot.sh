@@ -36,6 +36,7 @@ mkdir -p "$root/opt/newer"
 [ ! -d "$folder/newer" ] || mount --rbind "$folder/newer" "$root/opt/newer"
 cp -rT "$folder/etc" "$root/etc"
 cp -rT "$folder/bin" "$root/usr/local/sbin"
+[ ! -d "$folder/lib" ] || cp -rT "$folder/lib" "$root/usr/local/lib"
 cd "$root"
 pivot_root . .old
 umount -l /.old

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import shutil
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.testbed import packages
+from tests.testbed import gpus, packages
 from tests.testbed.bed import Bed, make_key
 from tests.testbed.leash import Leashed
 
@@ -33,6 +34,7 @@ class Make:
     """What a host is made of; hosts of equal make can stand in for each other."""
 
     docker: str = "current"  # "current" (28 or 26) or "old" (20.10)
+    gpus: str = ""  # GPUs that are not there: "h100x8" (gpus.PRODUCTS)
     max_sessions: int = 10  # sshd's own default
     disk_mb: int = 0  # size of the disk below /var/lib/docker; 0: as much as the machine has
 
@@ -73,7 +75,19 @@ class DockerHost:
                 (tools / Path(binary).name).symlink_to(f"/opt/newer/{binary}")
         else:
             (tools / "docker").symlink_to("/usr/bin/docker")
+        if self.make.gpus:
+            self._put_gpus(etc, tools)
         self._write_daemons()
+
+    def _put_gpus(self, etc: Path, tools: Path) -> None:
+        uuids = gpus.write_gpus(self.make.gpus, etc)
+        gpus.write_tools(tools)
+        gpus.write_cdi(uuids, etc)
+        (self.folder / "lib").mkdir()
+        shutil.copy(gpus.nvml() / "libnvidia-ml.so.1", self.folder / "lib")
+        if self.make.docker != "old":
+            (etc / "docker").mkdir()
+            (etc / "docker" / "daemon.json").write_text(json.dumps({"features": {"cdi": True}}))
 
     def _write_daemons(self) -> None:
         sshd = (

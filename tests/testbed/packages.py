@@ -30,7 +30,7 @@ SYSTEM = {
     "mkfs.ext4": "e2fsprogs",
     "faketime": "faketime",
 }
-HEADERS = {"/usr/include/stdio.h": "libc6-dev"}
+FILES = {"/usr/include/stdio.h": "libc6-dev", "/usr/bin/python3": "python3"}
 
 # What is unpacked from a newer suite, apart from this machine's packages. First the wished suite, then the fallback.
 # containerd and shim go with the daemon; runc stays this machine's.
@@ -59,7 +59,7 @@ def missing_here() -> tuple[str, ...]:
     """Return the Debian packages that this machine lacks."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # a user's PATH may lack the places of daemons
     commands = [package for command, package in SYSTEM.items() if not shutil.which(command, path=path)]
-    return tuple(sorted({*commands, *(package for file, package in HEADERS.items() if not Path(file).exists())}))
+    return tuple(sorted({*commands, *(package for file, package in FILES.items() if not Path(file).exists())}))
 
 
 def install(packages: list[str]) -> None:

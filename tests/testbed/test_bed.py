@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.testbed.bed import Bed
-from tests.testbed.plugin import HostsOf
+from tests.testbed.gpus import nvml, uuid_of, write_gpus
+from tests.testbed.hosts import Make
+from tests.testbed.plugin import HostsOf, need_testbed
 
 pytestmark = pytest.mark.xdist_group("docker")
 
@@ -34,3 +38,40 @@ def test_a_power_cut_keeps_the_disk_and_the_address(bed: Bed, hosts: HostsOf) ->
         over_ssh(bed, host.address, "true")
     host.up()
     assert over_ssh(bed, host.address, "docker", "ps", "--format", "{{.Names}}").split() == ["again"]
+
+
+def test_gpus_are_given_and_refused_with_the_words_of_the_real_parts(hosts: HostsOf) -> None:
+    old, new, bare = hosts(Make("old", gpus="h100x8"), Make("current", gpus="h100x8"), "old")
+    for host in (old, new):
+        listed = host.docker("run", "--rm", "--gpus", '"device=1,3"', "busybox:1", "nvidia-smi", "-L")
+        assert [line.split()[-1] for line in listed.splitlines()] == [f"{uuid_of(n)})" for n in (1, 3)]
+        assert "unknown device" in host.docker("run", "--rm", "--gpus", "device=9", "busybox:1", "true", check=False)
+    asked = bare.docker("run", "--rm", "--gpus", "all", "busybox:1", "true", check=False)
+    assert 'could not select device driver "" with capabilities: [[gpu]]' in asked
+    listed = new.docker("run", "--rm", "--device", "nvidia.com/gpu=3", "busybox:1", "nvidia-smi", "-L")
+    assert uuid_of(3) in listed
+    asked = new.docker("run", "--rm", "--device", "nvidia.com/gpu=9", "busybox:1", "true", check=False)
+    assert "unresolvable CDI devices nvidia.com/gpu=9" in asked
+
+
+def test_nvidia_smi_answers_a_query(hosts: HostsOf) -> None:
+    (host,) = hosts(Make("old", gpus="h100x8"))
+    asked = host.sh("nvidia-smi", "--query-gpu=index,uuid,memory.total,memory.free,compute_cap", "--format=csv")
+    first, *rows = asked.splitlines()
+    assert first == "index, uuid, memory.total [MiB], memory.free [MiB], compute_cap"
+    assert rows[7] == f"7, {uuid_of(7)}, 81559 MiB, 81559 MiB, 9.0"
+    assert "not a valid field" in host.sh("nvidia-smi", "--query-gpu=index,colour", "--format=csv", check=False)
+
+
+def test_pynvml_finds_the_gpus(tmp_path: Path) -> None:
+    need_testbed()
+    write_gpus("h200x1+l4x1", tmp_path)
+    script = (
+        "import pynvml as n; n.nvmlInit()\n"
+        "for i in range(n.nvmlDeviceGetCount()):\n"
+        "    h = n.nvmlDeviceGetHandleByIndex(i)\n"
+        "    print(n.nvmlDeviceGetName(h), n.nvmlDeviceGetMemoryInfo(h).total >> 20, n.nvmlDeviceGetUUID(h))"
+    )
+    env = {"LD_LIBRARY_PATH": str(nvml()), "TESTBED_GPUS": str(tmp_path / "testbed/gpus.d")}
+    said = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == [f"NVIDIA H200 143771 {uuid_of(0)}", f"NVIDIA L4 23034 {uuid_of(1)}"]
