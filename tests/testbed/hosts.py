@@ -21,6 +21,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 START_SECONDS = 30.0
 NEWER_BINARIES = (
     "usr/sbin/dockerd",
+    "usr/sbin/docker-proxy",
     "usr/bin/docker",
     "usr/bin/containerd",
     "usr/bin/containerd-shim-runc-v2",

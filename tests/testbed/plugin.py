@@ -15,6 +15,7 @@ from tests.testbed import packages
 from tests.testbed.bed import Bed
 from tests.testbed.hosts import DockerHost, Make
 from tests.testbed.pool import Pool
+from tests.testbed.registry import Registry
 
 HostsOf = Callable[..., tuple[DockerHost, ...]]
 
@@ -45,6 +46,18 @@ def bed() -> Iterator[Bed]:
 @pytest.fixture(scope="session")
 def pool(bed: Bed) -> Pool:
     return Pool(bed)
+
+
+@pytest.fixture(scope="session")
+def registry(bed: Bed) -> Registry:
+    """A registry at `bed.address`:5000 that every host of the bed trusts; `push` fills it."""
+    return Registry(bed)
+
+
+@pytest.fixture(scope="session")
+def private_registry(bed: Bed) -> Registry:
+    """The same at port 5001, for those who log in as reader with "open sesame"."""
+    return Registry(bed, 5001, ("reader", "open sesame"))
 
 
 @pytest.fixture

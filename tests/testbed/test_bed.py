@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,9 @@ from tests.testbed.bed import Bed
 from tests.testbed.gpus import nvml, uuid_of, write_gpus
 from tests.testbed.hosts import Make
 from tests.testbed.plugin import HostsOf, need_testbed
+from tests.testbed.registry import Registry
 
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.xdist_group("docker")
 
 
@@ -21,6 +26,18 @@ def over_ssh(bed: Bed, address: str, *command: str) -> str:
     return subprocess.run(
         ["ssh", "-F", config, address, *command], capture_output=True, text=True, check=True, timeout=20
     ).stdout
+
+
+def opened(asked: urllib.request.Request, seconds: float = 20) -> bytes:
+    """Return the body of the first good answer."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(asked, timeout=5) as answer:
+                return bytes(answer.read())
+        except OSError:
+            assert time.monotonic() < until
+            time.sleep(0.05)
 
 
 def test_two_versions_of_docker_answer_side_by_side(bed: Bed, hosts: HostsOf) -> None:
@@ -75,3 +92,31 @@ def test_pynvml_finds_the_gpus(tmp_path: Path) -> None:
     env = {"LD_LIBRARY_PATH": str(nvml()), "TESTBED_GPUS": str(tmp_path / "testbed/gpus.d")}
     said = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True).stdout
     assert said.splitlines() == [f"NVIDIA H200 143771 {uuid_of(0)}", f"NVIDIA L4 23034 {uuid_of(1)}"]
+
+
+def test_a_registry_is_pulled_from_by_digest(hosts: HostsOf, registry: Registry) -> None:
+    named = registry.push("busybox:1", "tools/box:7")
+    for host in hosts("old", "current"):
+        host.docker("pull", "-q", named)
+        host.docker("run", "--rm", named, "true")
+        assert "manifest unknown" in host.docker("pull", f"{named[:-4]}0000", check=False)
+
+
+def test_a_private_registry_asks_for_a_login(hosts: HostsOf, private_registry: Registry) -> None:
+    (host,) = hosts("old")
+    named = private_registry.push("busybox:1")
+    assert "no basic auth credentials" in host.docker("pull", named, check=False)
+    host.docker("login", "-u", "reader", "--password-stdin", private_registry.address, given=b"open sesame")
+    host.docker("pull", "-q", named)
+    host.docker("logout", private_registry.address)
+
+
+def test_llama_cpp_completes_a_text_in_a_container(hosts: HostsOf) -> None:
+    (host,) = hosts("current", loaded=("llama:1",))
+    models = ROOT / "stacks" / "hello" / "models"
+    host.sh("mkdir", "-p", "/srv/models")
+    host.sh("tee", "/srv/models/hello.gguf", given=(models / "hello.gguf").read_bytes())
+    host.docker("run", "-d", "-p", "8000:8080", "-v", "/srv/models:/models:ro", "llama:1", "-m", "/models/hello.gguf")
+    body = json.dumps({"prompt": "Once", "max_tokens": 4}).encode()
+    asked = urllib.request.Request(f"http://{host.address}:8000/v1/completions", body)
+    assert json.loads(opened(asked))["choices"][0]["text"]
