@@ -14,7 +14,7 @@ from pydantic_core import PydanticKnownError
 
 from infctl.secrets import SecretRef
 from infctl.spec.later import Later
-from infctl.spec.parts import Count, Flag, Part, Port, Seconds, Share, Text, Through, Whole
+from infctl.spec.parts import Bytes, Count, Flag, Part, Port, Seconds, Share, Text, Through, Whole
 
 SECRET = "secret://"  # noqa: S105  -- how a reference begins
 _QUANTIZATION = r"^(auto|none|fp8|int8|awq|gptq|nf4|gguf:[A-Za-z0-9_]+)$"
@@ -123,6 +123,18 @@ class Timeouts(Part):
     drain: Annotated[Seconds, Field(gt=0)] | None = Field(None, description="letting answers end before a stop")
 
 
+class Gpu(Part):
+    """What one replica needs. `memory` in bytes and `fraction` are of each device; neither means the whole."""
+
+    noun: ClassVar[str] = "gpu"
+    count: Annotated[Count, Field(le=1_024)] = Field(1, description="devices of one replica")
+    fraction: Annotated[Share, Field(gt=0)] | None = Field(
+        None, description="MIG slice, time slice or memory share, as 0.25"
+    )
+    memory: Annotated[Bytes, Field(gt=0)] | None = Field(None, description="memory of each device, as 16GB")
+    product: Text | None = Field(None, description="the device's name, as L40S")
+
+
 class Model(Part):
     """One model. `name` is its key in the file; `served_names` is never empty. Durations in seconds."""
 
@@ -140,6 +152,9 @@ class Model(Part):
     )
     engine_args: dict[str, Any] = Field(
         default_factory=dict, description="arguments under the engine's own names, with underscores"
+    )
+    engine_args_unchecked: Flag = Field(
+        False, description="let arguments through that infctl does not know of this engine's version"
     )
     quantization: str = Field(
         "auto",
@@ -183,4 +198,4 @@ class Model(Part):
     command: tuple[Text, ...] = Field((), description="argv of a custom engine; {port} is the port to listen on")
     port: Port | None = Field(None, description="where a custom engine listens; left out, it is told")
     health: str | None = Field(None, pattern="^/", description="path that answers 200 when it is ready, as /healthz")
-    gpu: Annotated[Any, Later("Gpu")] = Field(None, description="what it needs of a device")
+    gpu: Gpu | None = Field(None, description="what a replica needs of GPUs; left out, the engine says")

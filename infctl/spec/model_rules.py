@@ -139,4 +139,12 @@ def _bind(loc: Loc, model: Model) -> Iterator[Problem]:
         )
 
 
-_RULES: tuple[Callable[[Loc, Model], Iterable[Problem]], ...] = (_uri, _engine, _replicas, _lists, _env, _bind)
+def _gpu(loc: Loc, model: Model) -> Iterator[Problem]:
+    if model.gpu is not None and model.gpu.memory is not None and model.gpu.fraction is not None:
+        detail, hint = "fraction says the same in other words", "keep one of the two"
+        yield problem(
+            BAD_VALUE, "A part of a device is said twice", detail, loc=(*loc, "gpu", "memory"), hint=hint, at_key=True
+        )
+
+
+_RULES: tuple[Callable[[Loc, Model], Iterable[Problem]], ...] = (_uri, _engine, _replicas, _lists, _env, _bind, _gpu)

@@ -43,7 +43,17 @@ def _is_custom(model: Mapping[str, Any]) -> bool:
 
 _WHOLLY = frozenset(
     {
-        *("like", "engine_args", "max_model_len", "kv_cache_dtype", "env", "warmup", "timeouts", "protect"),
+        *(
+            "like",
+            "engine_args",
+            "engine_args_unchecked",
+            "max_model_len",
+            "kv_cache_dtype",
+            "env",
+            "warmup",
+            "timeouts",
+            "protect",
+        ),
         *("owner", "runbook", "command", "port", "health"),
     }
 )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from infctl.spec import units
-from infctl.spec.parts import Bytes, Count, Flag, Number, Part, Port, Rate, Seconds, Share, Text, Whole
+from infctl.spec.parts import Count, Flag, Number, Part, Port, Rate, Seconds, Share, Text, Whole
 
 Auto = Literal["auto"]
 Devices = Annotated[Count | Auto, Field(union_mode="left_to_right")]
@@ -129,14 +129,6 @@ class Lora(Part):
 
 
 Loras = tuple[Lora, ...]
-
-
-class Gpu(Part):
-    noun: ClassVar[str] = "gpu"
-    count: Count | None = Field(None, description="devices of one replica")
-    fraction: Share | None = Field(None, description="MIG slice, time slice or memory share")
-    memory: Bytes | None = Field(None, description="memory that one device must have")
-    product: Text | None = Field(None, description="the device's name, as L40S")
 
 
 class Tls(Part):
