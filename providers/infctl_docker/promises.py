@@ -76,7 +76,7 @@ def read_promises(listed: Iterable[Mapping[str, Any]], clock: float) -> tuple[Pr
     `clock` is the daemon's own, in seconds since 1970: a reservation that has expired by it holds nothing.
     """
     ours = (one for one in listed if is_ours(one) and one.get("State") not in RELEASED)
-    return tuple(promise for promise in map(_promise, ours) if not promise.expired(clock))
+    return tuple(promise for promise in map(read_promise, ours) if not promise.expired(clock))
 
 
 def is_ours(listed: Mapping[str, Any]) -> bool:
@@ -90,7 +90,8 @@ def promised(promises: Iterable[Promise], device: str, whole: int) -> int:
     return sum(share.memory or whole for one in promises for share in one.shares if share.device == device)
 
 
-def _promise(listed: Mapping[str, Any]) -> Promise:
+def read_promise(listed: Mapping[str, Any]) -> Promise:
+    """Return what one container of GET /containers/json holds."""
     labels = listed.get("Labels") or {}
     name = (listed.get("Names") or [""])[0].removeprefix("/")
     shares, memory = read_shares(labels), _memory(labels)

@@ -1,0 +1,165 @@
+"""That a device is never promised twice on a real daemon: not by many at once, not when locks are broken under them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+import docker
+import pytest
+from docker.errors import APIError
+
+from infctl.provider.errors import ProviderError
+from infctl.provider.values import Share
+from infctl_docker.promises import DEVICES, FENCE, FOR, ID, LEASE, LINEAGE, write_shares
+from infctl_docker.reserve import reserved, sweep
+from tests.contract.docker.race_worker import IMAGE, ROOM, Daemon
+from tests.testbed.plugin import HostsOf
+
+pytestmark = pytest.mark.xdist_group("docker")
+
+GPU = "GPU-race-0"
+MINE = {ID: "0123456789ab", LINEAGE: "mine", FENCE: "3"}
+
+
+@pytest.fixture(params=["old", "current"])
+def daemon(hosts: HostsOf, request: pytest.FixtureRequest) -> Iterator[Daemon]:
+    (host,) = hosts(request.param)
+    yield Daemon(host.name, api := docker.APIClient(base_url=f"unix://{host.socket}"))
+    api.close()
+
+
+def names(daemon: Daemon) -> list[str]:
+    return sorted(name for one in daemon.api.containers(all=True) for name in one["Names"])
+
+
+def leave(daemon: Daemon, name: str, labels: dict[str, str]) -> str:
+    """Leave a container as a run that was killed does."""
+    return str(daemon.api.create_container(IMAGE, command=["true"], name=name, labels=labels)["Id"])
+
+
+def race(daemon: Daemon, socket: str, tries: int) -> list[str]:
+    argv = [sys.executable, "-m", "tests.contract.docker.race_worker", socket]
+    runs = [
+        subprocess.Popen([*argv, lineage, str(tries)], stdout=subprocess.PIPE, text=True)
+        for lineage in ("a1", "b2", "c3")
+    ]
+    lines = [line for run in runs for line in run.communicate()[0].splitlines()]
+    assert [run.returncode for run in runs] == [0, 0, 0]
+    assert len(lines) == tries * len(runs)
+    return lines
+
+
+def test_of_many_at_once_no_two_are_promised_the_same(hosts: HostsOf) -> None:
+    (host,) = hosts("current")
+    daemon = Daemon(host.name, docker.APIClient(base_url=f"unix://{host.socket}"))
+    lines = race(daemon, str(host.socket), 5)
+    counts = [int(line.split()[1]) for line in lines if line.startswith("had")]
+    assert counts
+    assert max(counts) <= max(ROOM.values())
+    assert names(daemon) == []
+    daemon.api.close()
+
+
+def test_a_lock_broken_by_others_costs_no_second_promise(hosts: HostsOf) -> None:
+    (host,) = hosts("current")
+    daemon = Daemon(host.name, docker.APIClient(base_url=f"unix://{host.socket}"))
+    over = threading.Event()
+
+    def break_locks() -> None:
+        while not over.wait(0.005):
+            for one in daemon.api.containers(all=True, filters={"name": "lock$"}):
+                with suppress(APIError):
+                    daemon.api.remove_container(one["Id"], force=True)
+
+    vandal = threading.Thread(target=break_locks)
+    vandal.start()
+    try:
+        lines = race(daemon, str(host.socket), 5)
+    finally:
+        over.set()
+        vandal.join()
+    counts = [int(line.split()[1]) for line in lines if line.startswith("had")]
+    assert counts
+    assert max(counts) <= max(ROOM.values())
+    daemon.api.close()
+
+
+def test_a_share_is_held_while_the_block_runs_and_no_longer(daemon: Daemon) -> None:
+    with reserved(daemon, [Share(GPU, 6)], MINE, image=IMAGE, room=ROOM):
+        assert names(daemon) == ["/infctl-gpu-GPU-race-0-0"]
+        with (
+            pytest.raises(ProviderError, match="was promised to others") as refused,
+            reserved(daemon, [Share(GPU, 5)], {**MINE, ID: "other", LINEAGE: "theirs"}, image=IMAGE, room=ROOM),
+        ):
+            pass
+        assert "0123456789ab" in refused.value.diagnostics[0].detail
+        beside = {**MINE, ID: "beside", LINEAGE: "theirs"}
+        with reserved(daemon, [Share(GPU, 4)], beside, image=IMAGE, room=ROOM):
+            assert names(daemon) == ["/infctl-gpu-GPU-race-0-0", "/infctl-gpu-GPU-race-0-1"]
+    assert names(daemon) == []
+
+
+def test_a_whole_device_is_nobody_elses(daemon: Daemon) -> None:
+    leave(daemon, "theirs", {ID: "other", LINEAGE: "theirs", DEVICES: write_shares([Share(GPU, 1)])})
+    with (
+        pytest.raises(ProviderError, match="was promised to others"),
+        reserved(daemon, [Share(GPU)], MINE, image=IMAGE, room=ROOM),
+    ):
+        pass
+
+
+def test_of_several_devices_none_is_kept_when_one_is_taken(daemon: Daemon) -> None:
+    slice_of = "MIG-GPU-race-1/3/0"
+    leave(daemon, "theirs", {ID: "other", LINEAGE: "theirs", DEVICES: write_shares([Share(slice_of)])})
+    with (
+        pytest.raises(ProviderError, match="was promised to others"),
+        reserved(daemon, [Share(slice_of), Share(GPU)], MINE, image=IMAGE, room=ROOM),
+    ):
+        pass
+    assert names(daemon) == ["/theirs"]
+
+
+def test_a_device_that_is_not_to_be_had_is_said(daemon: Daemon) -> None:
+    with (
+        pytest.raises(ProviderError, match="has no device GPU-gone to give"),
+        reserved(daemon, [Share("GPU-gone")], MINE, image=IMAGE, room=ROOM),
+    ):
+        pass
+
+
+def test_what_a_killed_run_left_is_taken_over(daemon: Daemon) -> None:
+    mine = {LINEAGE: "mine", FENCE: "2", LEASE: "900", FOR: "earlier"}
+    theirs = {LINEAGE: "theirs", FENCE: "9", LEASE: "0", FOR: "elsewhere"}
+    whole = {DEVICES: write_shares([Share(GPU)])}
+    leave(daemon, "infctl-gpu-GPU-race-0-lock", mine)
+    leave(daemon, "infctl-gpu-GPU-race-0-0", {**mine, **whole})
+    leave(daemon, "infctl-gpu-GPU-race-0-1", {**theirs, **whole})  # expired: its lease is over at once
+    with reserved(daemon, [Share(GPU)], MINE, image=IMAGE, room=ROOM):
+        assert "/infctl-gpu-GPU-race-0-2" in names(daemon)
+    sweep(daemon, "mine", 3)
+    assert names(daemon) == ["/infctl-gpu-GPU-race-0-1"]
+
+
+def test_an_expired_lock_of_others_is_broken(daemon: Daemon) -> None:
+    leave(daemon, "infctl-gpu-GPU-race-0-lock", {LINEAGE: "theirs", FENCE: "9", LEASE: "1", FOR: "elsewhere"})
+    with reserved(daemon, [Share(GPU)], MINE, image=IMAGE, room=ROOM):
+        assert names(daemon) == ["/infctl-gpu-GPU-race-0-0"]
+
+
+def test_a_run_that_lost_its_state_lock_reserves_nothing(daemon: Daemon) -> None:
+    leave(daemon, "infctl-gpu-GPU-race-0-lock", {LINEAGE: "mine", FENCE: "4", LEASE: "30", FOR: "later"})
+    with (
+        pytest.raises(ProviderError, match="A later run of this stack is at work"),
+        reserved(daemon, [Share(GPU)], MINE, image=IMAGE, room=ROOM),
+    ):
+        pass
+
+
+def test_the_same_object_made_again_is_not_in_its_own_way(daemon: Daemon) -> None:
+    leave(daemon, "replica", {**MINE, DEVICES: write_shares([Share(GPU)])})
+    with reserved(daemon, [Share(GPU)], MINE, image=IMAGE, room=ROOM):
+        assert "/infctl-gpu-GPU-race-0-0" in names(daemon)
