@@ -57,12 +57,13 @@ _INSIDE_SINCE = (0, 21)  # vLLM: graphs are part of what is asked for, and the d
 
 def habits_of(engine: str, version: str) -> Habits:
     """Return an engine's habits; of one that is not known, those of vLLM."""
-    if engine == "vllm" and _before(version, _INSIDE_SINCE):
+    if engine == "vllm" and before(version, _INSIDE_SINCE):
         return _VLLM_OLD
     return _HABITS.get(engine, VLLM)
 
 
-def _before(version: str, since: tuple[int, int]) -> bool:
+def before(version: str, since: tuple[int, int]) -> bool:
+    """Return whether a version is known to be older; one that does not say its number is not."""
     parts = version.split(" ", maxsplit=1)[0].split(".")
     return len(parts) > 1 and parts[0].isdigit() and parts[1].isdigit() and (int(parts[0]), int(parts[1])) < since
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from math import exp
 
-from infctl.sizing.budget import Memory, budget
+from infctl.sizing.budget import Memory, before, budget
+from infctl.sizing.calibration import constants
 from infctl.sizing.case import Case
+from infctl.sizing.precision import KV_BYTES
+from infctl.sizing.serving import figures
+from infctl.sizing.speed import Machine
 
+_80_PERCENT = 1.2816  # standard deviations on either side of the middle that hold 80 % of a normal distribution
+_VAGUE = 1.5  # how much wider a range is where the GPU's name does not say which variant
 _TIGHT = 0.97  # of the memory: what is left is what the driver and a second context take
 _FEW = 64  # sequences at a time
 _SMALL_PASS = 2048  # tokens of one pass
@@ -55,7 +62,26 @@ def predict(case: Case) -> Prediction:
             return Prediction(Verdict.INFEASIBLE, refused.reason, refused)
         note = f"fits only with gpu_memory_utilization {tight.utilization:g} and max_num_seqs {tight.max_num_seqs}"
         case = tight
-    return Prediction(Verdict.OK, note, memory)
+    family = family_of(case.engine, case.engine_version)
+    measured = constants(family)
+    if measured is None or case.varied:
+        return Prediction(Verdict.OK, note, memory, basis="memory only: nothing was measured that speed could rest on")
+    machine = Machine(
+        case.shape, case.precision, case.gpu, measured, case.tensor, case.pipeline, KV_BYTES[case.kv_dtype], case.kept
+    )
+    spread = measured.spread * (_VAGUE if len(case.gpus) > 1 else 1.0)
+    found = {name: estimate(value, spread) for name, value in figures(machine, case, memory).items()}
+    return Prediction(Verdict.OK, note, memory, found, f"model of {family}, ±{100 * spread:.0f} %")
+
+
+def estimate(value: float, spread: float) -> Estimate:
+    """Return `value` with the range that holds 80 % where ln(measured / predicted) has this standard deviation."""
+    return Estimate(value, value * exp(-_80_PERCENT * spread), value * exp(_80_PERCENT * spread))
+
+
+def family_of(engine: str, version: str) -> str:
+    """Return the engine family whose constants hold: vLLM before its V1 engine (0.8) is one of its own."""
+    return "vllm-v0" if engine == "vllm" and before(version, (0, 8)) else engine
 
 
 def squeezed(case: Case) -> Case:

@@ -1,0 +1,51 @@
+"""Owns what was measured, not derived: how much of their hardware's figures engines reach, and what they waste.
+
+The figures are in `calibration.yaml` beside this file, made by `scripts/calibrate_sizing.py`, which says from which
+measurements; a user's own measurements take their place (`catalog`). Knows no formula (see `speed`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE = Path(__file__).parent / "calibration.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """One engine's constants. `weights`, `cache`: part of the memory bandwidth reached while reading them; `compute`,
+    `attention`: part of the FLOPS; `moe_…` the same for mixtures of experts. Seconds: `layer` and `moe_layer` for each
+    layer and pass, `each_pass` for each pass, `reduce` for one all-reduce, `request` for taking in a request.
+    `spread` is the standard deviation of ln(measured / predicted) of a token's time, `basis` what it was fitted on.
+    """
+
+    weights: float
+    cache: float
+    compute: float
+    attention: float
+    layer: float
+    each_pass: float
+    reduce: float
+    moe_weights: float
+    moe_compute: float
+    moe_layer: float
+    request: float = 0.0
+    spread: float = 0.25
+    basis: str = ""
+
+
+@cache
+def constants(engine: str) -> Constants | None:
+    """Return the constants of an engine family ("vllm", "vllm-v0", "llama.cpp"), None where nothing was measured."""
+    row: Any = _file()["engines"].get(engine)
+    return Constants(**{each.name: row[each.name] for each in fields(Constants) if each.name in row}) if row else None
+
+
+@cache
+def _file() -> Any:
+    return yaml.load(FILE.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # both are safe

@@ -1,0 +1,108 @@
+"""Owns how long one pass of a model takes on given GPUs: reading weights and cache, multiplying, talking. Pure.
+
+A pass carries `decoding` sequences that each get one token and `prefilling` tokens of new prompts. Its time is
+
+    lin   = (weights / (BW eff_w))^3 + (2 P tokens / (F eff_c))^3)^(1/3)        the roofline, its corner rounded
+    kv    = decoding * cache(context) / (BW eff_kv)
+    score = 4 L heads dim * (tokens of a prompt)^2 / 2 / (F16 eff_a)             attention over the prompt itself
+    pass  = lin + kv + score + L t_layer + t_pass + comm
+    comm  = 2 L (t_reduce + 2 (tp-1)/tp * tokens * hidden * 2 bytes / link)      two all-reduces a layer, as a ring
+
+with everything that tensor parallel divides divided (Williams et al., "Roofline", CACM 2009; Pope et al., "Efficiently
+Scaling Transformer Inference", arXiv:2211.05102). Of a mixture's experts a pass of n tokens touches 1 - (1 - k/E)^n.
+The constants come from `calibration`; knows neither loads nor queues.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infctl.catalog.architecture import Architecture
+from infctl.catalog.gpus import Gpu
+from infctl.sizing.calibration import Constants
+from infctl.sizing.precision import Precision
+from infctl.sizing.weights import KEPT_BYTES, kv_bytes
+
+TERA, GIGA = 1e12, 1e9
+_CORNER = 3.0  # how sharply the roofline bends where both limits bind; fitted once, with the constants
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A model on its GPUs. `tensor` GPUs share each layer, `pipeline` stages share the layers. `kv_each` is the bytes
+    of one number of the cache, `kept` the part of the linear layers that stays in 16 bits.
+    """
+
+    shape: Architecture
+    precision: Precision
+    gpu: Gpu
+    constants: Constants
+    tensor: int = 1
+    pipeline: int = 1
+    kv_each: float = 2.0
+    kept: float = 0.0
+
+    @property
+    def flops(self) -> float:
+        """Dense FLOPS of one GPU in the format that this precision computes in on it."""
+        native = {"fp8": self.gpu.fp8, "int8": self.gpu.int8, "fp4": self.gpu.fp4}.get(self.precision.compute, 0.0)
+        return (native or self.gpu.fp16) * TERA
+
+    def touched(self, tokens: float) -> float:
+        """Return the bytes of weights on one GPU that a pass of so many tokens reads; of the embeddings only the
+        output matrix is read whole.
+        """
+        shape, each = self.shape, (1 - self.kept) * self.precision.bits / 8 + self.kept * KEPT_BYTES
+        read = (shape.linear - shape.routed) * each
+        if shape.experts:
+            read += shape.routed * each * (1 - (1 - shape.active / shape.experts) ** tokens)
+        if not shape.encoder:
+            read += shape.vocab * shape.hidden * (self.precision.bits / 8 if self.precision.whole else KEPT_BYTES)
+        return read / self.tensor
+
+
+def pass_seconds(
+    machine: Machine, decoding: float, context: float, prefilling: float = 0.0, prompt: float = 0.0
+) -> float:
+    """Return the seconds of one pass over all layers.
+
+    `decoding` sequences of `context` tokens each get one token; `prefilling` tokens belong to prompts that are
+    `prompt` tokens long, or to chunks that end there.
+    """
+    shape, gpu, c = machine.shape, machine.gpu, machine.constants
+    tokens = decoding + prefilling
+    mixture = bool(shape.experts)
+    reading = machine.touched(tokens) / (gpu.bandwidth * GIGA * (c.moe_weights if mixture else c.weights))
+    answers = decoding + (prefilling / prompt if prompt else 0.0)
+    products = 2 * (shape.active_linear * tokens + shape.vocab * shape.hidden * answers) / machine.tensor
+    computing = products / (machine.flops * (c.moe_compute if mixture else c.compute))
+    linear: float = (reading**_CORNER + computing**_CORNER) ** (1 / _CORNER)
+    cache = decoding * kv_bytes(shape, context, machine.kv_each, machine.tensor) / (gpu.bandwidth * GIGA * c.cache)
+    width = shape.heads * ((shape.nope_dim + shape.rope_dim + shape.v_dim) / 2 if shape.latent else shape.head_dim)
+    scores = 4 * shape.full_layers * width * prefilling * prompt / 2 / machine.tensor / (gpu.fp16 * TERA * c.attention)
+    fixed = shape.layers * (c.moe_layer if mixture else c.layer) + c.each_pass
+    return linear + cache + scores + fixed + _talking(machine, tokens)
+
+
+def _talking(machine: Machine, tokens: float) -> float:
+    shape, ranks, rate = machine.shape, machine.tensor, machine.gpu.link_rate * GIGA
+    between = (machine.pipeline - 1) * tokens * shape.hidden * KEPT_BYTES / rate
+    if ranks == 1:
+        return between
+    ring = 2 * (ranks - 1) / ranks * tokens * shape.hidden * KEPT_BYTES / rate
+    return between + 2 * shape.layers * (machine.constants.reduce + ring)
+
+
+def prefill_seconds(machine: Machine, prompt: float, prompts: float = 1.0, chunk: float = 0.0) -> float:
+    """Return the seconds until `prompts` prompts of `prompt` tokens, started together, have their first tokens.
+
+    `chunk` is the most tokens of one pass (0: no limit); attention over earlier chunks is counted.
+    """
+    tokens = prompt * prompts
+    passes = max(1.0, tokens / chunk) if chunk else 1.0
+    return passes * pass_seconds(machine, 0.0, 0.0, tokens / passes, prompt)
+
+
+def decode_seconds(machine: Machine, sequences: float, context: float) -> float:
+    """Return the seconds in which each of `sequences` gets its next token."""
+    return pass_seconds(machine, sequences, context)

@@ -1,0 +1,69 @@
+"""How long a pass takes, against examples worked by hand, and what must hold whatever the constants are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from infctl.catalog.gpus import gpus
+from infctl.catalog.models import models
+from infctl.sizing.calibration import Constants
+from infctl.sizing.precision import PRECISIONS
+from infctl.sizing.serving import token_seconds
+from infctl.sizing.speed import Machine, decode_seconds, pass_seconds, prefill_seconds
+
+IDEAL = Constants(1, 1, 1, 1, 0, 0, 0, 1, 1, 0)
+_LLAMA = models().find("meta-llama/Llama-3.1-8B")
+assert _LLAMA is not None
+MACHINE = Machine(_LLAMA, PRECISIONS["bf16"], gpus().find("H100-SXM-80GB")[0], IDEAL)
+
+
+def test_one_stream_reads_the_weights_and_its_cache_for_each_token() -> None:
+    """8.03e9 parameters less the table of 128256 x 4096 that is only looked up, 2 bytes each, at 3350 GB/s; and 1000
+    tokens of 131072 bytes."""
+    read = (8.03e9 - 128256 * 4096) * 2 / 3350e9
+    assert decode_seconds(MACHINE, 1, 1000) == pytest.approx(read + 1000 * 131072 / 3350e9, rel=0.001)
+
+
+def test_a_long_prompt_is_bound_by_its_products() -> None:
+    """2 x 6.98e9 x 4096 products at 989 TFLOPS, and 32 layers of attention among 4096 tokens."""
+    linear = 2 * 6.98e9 * 4096 / 989e12
+    scores = 4 * 32 * 4096 * 4096**2 / 2 / 989e12
+    assert prefill_seconds(MACHINE, 4096) == pytest.approx(linear + scores, rel=0.03)
+
+
+def test_fp8_halves_what_is_read_and_doubles_what_is_computed_only_where_the_hardware_has_it() -> None:
+    hopper = replace(MACHINE, precision=PRECISIONS["fp8"])
+    ampere = replace(hopper, gpu=gpus().find("A100-SXM-80GB")[0])
+    assert hopper.flops == pytest.approx(2 * MACHINE.flops, rel=0.01)
+    assert ampere.flops == pytest.approx(312e12)
+    assert hopper.touched(1) < 0.6 * MACHINE.touched(1)
+
+
+def test_tensor_parallel_divides_the_work_and_pays_for_talking() -> None:
+    free = replace(MACHINE, tensor=2)
+    paid = replace(free, constants=replace(IDEAL, reduce=1e-5))
+    assert decode_seconds(free, 1, 100) < 0.51 * decode_seconds(MACHINE, 1, 100) + 1e-4
+    assert decode_seconds(paid, 1, 100) - decode_seconds(free, 1, 100) == pytest.approx(2 * 32 * 1e-5)
+
+
+def test_a_mixture_reads_more_of_its_experts_the_more_tokens_there_are() -> None:
+    mixture = models().find("Qwen/Qwen3-30B-A3B")
+    assert mixture is not None
+    machine = replace(MACHINE, shape=mixture)
+    one, many = machine.touched(1), machine.touched(512)
+    assert one == pytest.approx((mixture.active_linear - mixture.router + mixture.vocab * mixture.hidden) * 2, rel=0.01)
+    assert many == pytest.approx((mixture.linear + mixture.vocab * mixture.hidden) * 2, rel=0.01)
+
+
+def test_more_in_flight_is_slower_for_each_and_faster_for_all() -> None:
+    each = [token_seconds(MACHINE, many, 1000, 200) for many in (1, 8, 64, 256)]
+    assert each == sorted(each)
+    through = [many / seconds for many, seconds in zip((1, 8, 64, 256), each, strict=True)]
+    assert through == sorted(through)
+
+
+def test_a_pass_of_nothing_costs_only_what_is_fixed() -> None:
+    fixed = replace(MACHINE, constants=replace(IDEAL, layer=1e-5, each_pass=1e-3))
+    assert pass_seconds(fixed, 1, 10) - pass_seconds(MACHINE, 1, 10) == pytest.approx(1e-3 + 32e-5)
