@@ -1,0 +1,241 @@
+"""Owns logging in: from a route to an SSH connection whose host key is checked, within a number of seconds.
+
+Every part is bounded by one clock: name resolution, TCP, banner, key exchange, each key. Asks nobody for anything.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infctl_docker import errors
+from infctl_docker.errors import HostDown
+from infctl_docker.known_hosts import Verdict, find_keys, fingerprint, judge
+from infctl_docker.ssh_config import Route
+
+if TYPE_CHECKING:
+    import paramiko
+
+# A link that lost the other end is given up by the kernel after DEAD seconds without an answer to what we sent.
+IDLE, PROBE, DEAD = 10, 5, 25
+
+
+def connect(place: str, route: Route, seconds: float) -> paramiko.Transport:
+    """Return a connection that is logged in, through all jumps of the route. Raises HostDown within `seconds`."""
+    attempt = Attempt(place, route, seconds)
+    thread = threading.Thread(target=attempt.run, daemon=True, name=f"ssh {place}")
+    thread.start()
+    thread.join(seconds)
+    return attempt.result()
+
+
+class Attempt:
+    """One login in a thread of its own, since name resolution and agents know no timeout."""
+
+    def __init__(self, place: str, route: Route, seconds: float) -> None:
+        self._place = place
+        self._route = route
+        self._seconds = seconds
+        self._until = time.monotonic() + seconds
+        self._stage = route.at
+        self._open: list[Any] = []  # what to close when this is given up, in the order it was opened
+        self._lock = threading.Lock()
+        self._made: paramiko.Transport | None = None
+        self._failure: BaseException | None = None
+        self._over = False
+
+    def run(self) -> None:
+        try:
+            self._made = self._reach()
+        except BaseException as failure:  # noqa: BLE001  # raised again in the thread that asked
+            self._failure = failure
+        if self._over or self._failure:
+            self._close()
+
+    def result(self) -> paramiko.Transport:
+        with self._lock:
+            self._over = True
+        if self._made:
+            return self._made
+        if self._failure:
+            raise self._failure
+        self._close()
+        raise errors.silent(self._place, self._stage, self._seconds)
+
+    def _close(self) -> None:
+        for each in reversed(self._open):
+            with suppress(Exception):  # nothing is left to be said about what is given up
+                each.close()
+
+    def _left(self) -> float:
+        return max(0.1, self._until - time.monotonic())
+
+    def _reach(self) -> paramiko.Transport:
+        transport: paramiko.Transport | None = None
+        for route in (*self._route.jumps, self._route):
+            self._stage = route.at
+            carrier = self._channel(transport, route) if transport else self._carrier(route)
+            transport = self._login(route, carrier)
+        assert transport is not None  # noqa: S101  # the route itself is always there
+        return transport
+
+    def _carrier(self, route: Route) -> Any:
+        if route.command:
+            from paramiko import ProxyCommand  # noqa: PLC0415  # loaded when an ssh host is used
+
+            try:
+                made: Any = ProxyCommand(route.command)
+            except OSError as failure:
+                raise HostDown(
+                    self._place, f"ProxyCommand failed: {failure}", "run it by hand to see what it says"
+                ) from failure
+        else:
+            made = open_tcp(self._place, route.host, route.port, self._left())
+        self._open.append(made)
+        return made
+
+    def _channel(self, jump: paramiko.Transport, route: Route) -> Any:
+        from paramiko import ChannelException  # noqa: PLC0415  # loaded when an ssh host is used
+
+        try:
+            channel = jump.open_channel(
+                "direct-tcpip", (route.host, route.port), ("127.0.0.1", 0), timeout=self._left()
+            )
+        except ChannelException as refused:
+            raise HostDown(
+                self._place,
+                f"the jump host cannot reach {route.at} ({refused.text})",
+                "check ProxyJump in ~/.ssh/config, and AllowTcpForwarding on the jump host",
+            ) from refused
+        self._open.append(channel)
+        return channel
+
+    def _login(self, route: Route, carrier: Any) -> paramiko.Transport:
+        from paramiko import SSHException, Transport  # noqa: PLC0415  # loaded when an ssh host is used
+
+        known = find_keys(route.known_as, route.known_hosts)
+        try:
+            transport = Transport(carrier)
+            self._open.append(transport)
+            transport.banner_timeout = transport.auth_timeout = transport.handshake_timeout = self._left()
+            options = transport.get_security_options()
+            kinds = {line.kind for line in known if not line.revoked}
+            first = tuple(kind for kind in options.key_types if _kind(kind) in kinds)
+            options.key_types = (*first, *(kind for kind in options.key_types if kind not in first))
+            transport.start_client(timeout=self._left())
+            self._check_key(route, transport.get_remote_server_key())
+            self._authenticate(route, transport)
+        except (SSHException, OSError, EOFError) as failure:
+            raise self._said(route, failure) from failure
+        return transport
+
+    def _check_key(self, route: Route, key: paramiko.PKey) -> None:
+        shown = key.asbytes()
+        verdict, where = judge(find_keys(route.known_as, route.known_hosts), shown)
+        named = f"{key.get_name()} {fingerprint(shown)}"
+        if verdict is Verdict.UNKNOWN:
+            file = next(iter(route.known_hosts), "~/.ssh/known_hosts")
+            raise errors.unknown_key(self._place, route.known_as, route.port, named, file)
+        if verdict is Verdict.CHANGED:
+            raise errors.changed_key(self._place, route.known_as, named, where)
+        if verdict is Verdict.REVOKED:
+            raise errors.revoked_key(self._place, route.known_as, where)
+
+    def _authenticate(self, route: Route, transport: paramiko.Transport) -> None:
+        from paramiko import AuthenticationException  # noqa: PLC0415  # loaded when an ssh host is used
+
+        tried: list[str] = []
+        locked: list[str] = []
+        for name, key in _keys(route, locked):
+            tried.append(name)
+            with suppress(AuthenticationException):
+                transport.auth_publickey(route.user, key)
+                return
+            if not transport.is_active():
+                break  # sshd's MaxAuthTries
+        raise errors.refused_login(self._place, route.user, route.at, tuple(tried), tuple(locked))
+
+    def _said(self, route: Route, failure: Exception) -> HostDown:
+        text = str(failure)
+        if isinstance(failure, TimeoutError) or "Timeout" in text or "timeout" in text:
+            return errors.silent(self._place, f"sshd at {route.at}", self._seconds)
+        if "banner" in text:
+            return HostDown(
+                self._place,
+                f"what answers at {route.at} is not sshd, or it closes the connection at once",
+                "check the port in the url; sshd's log on the host says whether it turned you away (MaxStartups)",
+            )
+        if "Incompatible" in text or "no acceptable" in text:
+            return HostDown(
+                self._place,
+                f"{route.at}: {text}",
+                "the host's sshd is too old or too strict for any method both sides know",
+            )
+        reason = text or "sshd closed the connection"
+        return HostDown(self._place, f"{route.at}: {reason}", f"`ssh -v -p {route.port} {route.host}` shows more")
+
+
+def open_tcp(place: str, host: str, port: int, seconds: float) -> socket.socket:
+    """Return a connected socket that notices within DEAD seconds that the other end is gone. Raises HostDown."""
+    try:
+        sock = socket.create_connection((host, port), timeout=seconds)
+    except OSError as failure:
+        raise errors.not_connected(place, host, port, failure, seconds) from failure
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", IDLE), ("TCP_KEEPINTVL", PROBE), ("TCP_USER_TIMEOUT", DEAD * 1000)):
+        if option := getattr(socket, name, None):  # not every system has all three
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+    return sock
+
+
+def _keys(route: Route, locked: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
+    """Yield what to try, named for humans: given key files, the agent's keys, then the usual files.
+
+    A file that needs its passphrase is left out and named in `locked`; if the agent holds its key, that one is tried.
+    """
+    from paramiko import Agent  # noqa: PLC0415  # loaded when an ssh host is used
+
+    held = tuple(Agent().get_keys())
+    public = {path: _public(path) for path in route.keys}
+    for path in route.keys:
+        ours = [key for key in held if key.asbytes() == public[path]]
+        yield from ((f"{path} in the agent", key) for key in ours)
+        if not ours and (key := _load(path, locked)):
+            yield path, key
+    if route.agent:
+        yield from ((f"{key.get_name()} in the agent", key) for key in held if key.asbytes() not in public.values())
+    for path in route.more_keys:
+        if key := _load(path, locked):
+            yield path, key
+
+
+def _load(path: str, locked: list[str]) -> paramiko.PKey | None:
+    from paramiko import PKey, SSHException  # noqa: PLC0415  # loaded when an ssh host is used
+
+    if not Path(path).exists():
+        return None
+    try:
+        return PKey.from_path(path)
+    except (TypeError, SSHException, ValueError, OSError):  # TypeError is what cryptography says without a passphrase
+        locked.append(path)
+        return None
+
+
+def _public(path: str) -> bytes:
+    """Return the public key beside a key file, b"" where there is none."""
+    import base64  # noqa: PLC0415  # only with key files
+
+    with suppress(OSError, ValueError, IndexError):
+        return base64.b64decode(Path(f"{path}.pub").read_text(encoding="utf-8").split()[1])
+    return b""
+
+
+def _kind(algorithm: str) -> str:
+    """Return the kind of key that known_hosts names for a signature algorithm: rsa-sha2-512 signs with ssh-rsa."""
+    return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm

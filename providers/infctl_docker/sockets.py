@@ -1,0 +1,153 @@
+"""Owns a daemon that listens on a socket: unix:// of this machine, tcp:// with TLS or, where that was said, without.
+
+Knows nothing of SSH or HTTP.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from infctl.provider.errors import ProviderError
+from infctl_docker import errors
+from infctl_docker.errors import HostDown
+from infctl_docker.login import open_tcp
+from infctl_docker.streams import Link, Ran, Stream, Way, silent_socket
+
+
+class Plugged(Link):
+    """The kernel watches a socket: what it has not closed lives."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def lives(self) -> bool:
+        return True
+
+
+class Socket(Way):
+    """What both kinds of socket have in common."""
+
+    def __init__(self, place: str, seconds: float) -> None:
+        super().__init__()
+        self.place = place
+        self._seconds = seconds
+        self._link = Plugged(place)
+
+    def run(self, argv: Sequence[str], timeout: float, feed: bytes = b"") -> Ran:
+        del argv, timeout, feed
+        raise no_shell(self.place)
+
+    def dial(self, port: int) -> Stream:
+        del port
+        raise no_shell(self.place)
+
+    def usable(self, stream: Stream) -> bool:
+        assert isinstance(stream.carrier, socket.socket)  # noqa: S101  # ours: made in open()
+        return silent_socket(stream.carrier)
+
+    def close(self) -> None:
+        self.drop_idle()
+
+
+class Unix(Socket):
+    """A daemon's socket file. With `shell` its host is this machine; a socket that leads elsewhere has none."""
+
+    def __init__(self, place: str, path: str, seconds: float, *, shell: bool) -> None:
+        super().__init__(place, seconds)
+        self._path = path
+        self.has_shell = shell
+
+    def open(self) -> Stream:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(self._seconds)
+        try:
+            sock.connect(self._path)
+        except OSError as failure:
+            sock.close()
+            raise errors.no_socket(self.place, self._path, failure) from failure
+        return Stream(sock, self._link)
+
+    def run(self, argv: Sequence[str], timeout: float, feed: bytes = b"") -> Ran:
+        if not self.has_shell:
+            raise no_shell(self.place)
+        try:
+            ran = subprocess.run(argv, input=feed, capture_output=True, timeout=timeout, check=False)
+        except subprocess.TimeoutExpired:
+            raise errors.silent(self.place, argv[0], timeout) from None
+        except OSError as failure:  # as a shell says it: 127 not found, 126 not to be run
+            return Ran(127 if isinstance(failure, FileNotFoundError) else 126, "", f"{argv[0]}: {failure.strerror}")
+        return Ran(ran.returncode, ran.stdout.decode(errors="replace"), ran.stderr.decode(errors="replace"))
+
+    def dial(self, port: int) -> Stream:
+        if not self.has_shell:
+            raise no_shell(self.place)
+        return Stream(open_tcp(self.place, "127.0.0.1", port, self._seconds), self._link, f"port {port}")
+
+
+class Tcp(Socket):
+    """A daemon that listens on the network. `context` None is a connection that anybody on the way can read."""
+
+    def __init__(
+        self, place: str, host: str, port: int, seconds: float, context: Callable[[], ssl.SSLContext] | None
+    ) -> None:
+        super().__init__(place, seconds)
+        self._host = host
+        self._port = port
+        self._make = context
+        self._down: HostDown | None = None
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext | None:
+        return self._make() if self._make else None
+
+    def open(self) -> Stream:
+        if self._down:
+            raise self._down.again()
+        try:
+            return self._open()
+        except HostDown as down:
+            self._down = down  # this costs its timeout once in a run
+            raise
+
+    def _open(self) -> Stream:
+        context = self._context
+        sock = open_tcp(self.place, self._host, self._port, self._seconds)
+        if context:
+            at = f"{self._host}:{self._port}"
+            try:
+                sock = context.wrap_socket(sock, server_hostname=self._host)
+            except ssl.SSLError as failure:
+                raise errors.not_tls(self.place, at, failure) from failure
+            except OSError as failure:
+                raise errors.not_connected(self.place, self._host, self._port, failure, self._seconds) from failure
+        return Stream(sock, self._link)
+
+
+def no_shell(place: str) -> ProviderError:
+    return ProviderError(
+        f"{place} has no shell", "it is reached only through Docker's API", hint="use ssh:// for this host"
+    )
+
+
+def tls_context(place: str, folder: Path) -> ssl.SSLContext:
+    """Return TLS as the docker CLI has it in DOCKER_CERT_PATH: ca.pem, cert.pem, key.pem. Raises ProviderError."""
+    context = ssl.create_default_context()
+    try:
+        context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+        context.load_cert_chain(folder / "cert.pem", folder / "key.pem", password=_no_password)
+    except (OSError, ValueError) as failure:  # ssl.SSLError is an OSError
+        raise ProviderError(
+            f"The certificates for {place} cannot be read",
+            f"{folder}: {failure}",
+            hint="the folder must hold ca.pem, cert.pem and key.pem (without a passphrase)",
+        ) from failure
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("key.pem needs a passphrase")

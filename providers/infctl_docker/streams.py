@@ -1,0 +1,246 @@
+"""Owns one byte stream to a host, whatever carries it, and which of them lie idle.
+
+A stream is what http.client, docker-py and a probe all take for a socket. Knows neither HTTP nor SSH.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import socket
+import ssl
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import NamedTuple, Protocol
+
+from infctl_docker.errors import HostDown, cut, silent
+
+QUIET = 15.0  # seconds without a byte on a stream without timeout, after which the link is asked whether it lives
+DAEMON = "the Docker daemon"
+READ = 60.0  # seconds without a byte that an answer may take, as docker-py has it
+
+
+class Carrier(Protocol):
+    """What carries the bytes: a socket or an SSH channel."""
+
+    def recv(self, n: int, /) -> bytes: ...
+    def sendall(self, data: bytes, /) -> None: ...
+    def settimeout(self, seconds: float | None, /) -> None: ...
+    def shutdown(self, how: int, /) -> None: ...
+    def close(self) -> None: ...
+
+
+class Ran(NamedTuple):
+    """How a command on a host ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Link(ABC):
+    """What a stream asks about the connection below it."""
+
+    place: str
+
+    @abstractmethod
+    def lives(self) -> bool:
+        """Return whether the other end still answers, within seconds."""
+
+    def ended(self) -> HostDown | None:
+        """Return why a stream that brought no byte ended, where that is known."""
+        return None
+
+
+class Stream:
+    """A blocking byte stream. Everything that goes wrong on it is HostDown, also a timeout.
+
+    Without a timeout a read waits for ever, but only as long as the link below lives.
+    """
+
+    def __init__(
+        self, carrier: Carrier, link: Link, what: str = DAEMON, on_close: Callable[[], None] = lambda: None
+    ) -> None:
+        self.link = link
+        self.carrier = carrier
+        self._what = what
+        self._on_close = on_close
+        self._timeout: float | None = READ
+        self._files = 0
+        self._closing = False
+        self._closed = False
+        self._heard = False
+        carrier.settimeout(READ)
+
+    def recv(self, n: int) -> bytes:
+        while True:
+            try:
+                data = self.carrier.recv(n)
+            except TimeoutError:
+                if self._timeout is None and self.link.lives():
+                    continue
+                raise self._silent() from None
+            except (OSError, EOFError) as failure:
+                raise cut(self.link.place, str(failure)) from failure
+            if not data and not self._heard and (why := self.link.ended()):
+                raise why
+            self._heard = True
+            return data
+
+    def sendall(self, data: bytes | memoryview) -> None:
+        try:
+            self.carrier.sendall(bytes(data))
+        except TimeoutError:
+            raise self._silent() from None
+        except (OSError, EOFError) as failure:
+            raise (self.link.ended() or cut(self.link.place, str(failure))) from failure
+
+    def send(self, data: bytes | memoryview) -> int:
+        self.sendall(data)
+        return len(data)
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Let each read and write wait this long for a byte; None waits as long as the link lives."""
+        self._timeout = seconds
+        self.carrier.settimeout(QUIET if seconds is None else seconds)
+
+    def gettimeout(self) -> float | None:
+        return self._timeout
+
+    def setsockopt(self, *_: object) -> None:
+        """Take what HTTP clients set on TCP sockets; what carries the stream was set when it was opened."""
+
+    def fileno(self) -> int:
+        """Return a descriptor that is always readable: bytes may wait in user space, so only `recv` can tell."""
+        return _always_ready()
+
+    def makefile(self, mode: str = "rb", buffering: int | None = None) -> io.BufferedReader:
+        """Return a reader that takes no byte more than it is asked for: a hijacked stream goes on right behind."""
+        assert mode == "rb", mode  # noqa: S101  # http.client asks for nothing else
+        return io.BufferedReader(Tap(self), 1 if buffering is None else buffering)
+
+    def shutdown(self, how: int) -> None:
+        try:
+            self.carrier.shutdown(how)
+        except OSError as failure:
+            raise cut(self.link.place, str(failure)) from failure
+
+    def close(self) -> None:
+        """Close once the last reader made of it is closed, as sockets do."""
+        self._closing = True
+        self.drop(0)
+
+    def drop(self, files: int) -> None:
+        self._files -= files
+        if self._closing and self._files <= 0 and not self._closed:
+            self._closed = True
+            self.carrier.close()
+            self._on_close()
+
+    def hold(self) -> None:
+        self._files += 1
+
+    def _silent(self) -> HostDown:
+        alive = self._timeout is not None and self.link.lives()
+        seconds = QUIET if self._timeout is None else self._timeout
+        return silent(self.link.place, self._what if alive else "the host", seconds)
+
+
+class Tap(io.RawIOBase):
+    """The reading side of a stream as a file; docker-py takes it for the socket of a hijacked connection."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__()
+        self._stream = stream
+        self.recv = stream.recv
+        self.send = stream.send
+        self.sendall = stream.sendall
+        self.settimeout = stream.settimeout
+        self.gettimeout = stream.gettimeout
+        self.shutdown = stream.shutdown
+        stream.hold()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._stream.recv(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._stream.drop(1)
+
+
+class Way(ABC):
+    """How one host's daemon is reached; keeps streams that answered whole for the next request."""
+
+    place: str
+    has_shell = False
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.idle: list[Stream] = []
+
+    @abstractmethod
+    def open(self) -> Stream:
+        """Return a new stream to the daemon. Raises HostDown."""
+
+    @abstractmethod
+    def run(self, argv: Sequence[str], timeout: float, feed: bytes = b"") -> Ran: ...
+
+    @abstractmethod
+    def dial(self, port: int) -> Stream: ...
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def usable(self, stream: Stream) -> bool:
+        """Return whether an idle stream is still whole: nothing came on it, not even its end."""
+        raise NotImplementedError
+
+    def take(self) -> tuple[Stream, bool]:
+        """Return a stream to the daemon, and whether it served before. Raises HostDown."""
+        while True:
+            with self.changed:
+                if not self.idle:
+                    break
+                stream = self.idle.pop()
+            if self.usable(stream):
+                return stream, True
+            stream.close()
+        return self.open(), False
+
+    def give(self, stream: Stream) -> None:
+        """Take back a stream whose last answer was read whole."""
+        with self.changed:
+            self.idle.append(stream)
+            self.changed.notify_all()
+
+    def drop_idle(self) -> None:
+        with self.changed:
+            idle, self.idle = self.idle, []
+        for stream in idle:
+            stream.close()
+
+
+def silent_socket(sock: socket.socket) -> bool:
+    """Return whether nothing waits on a socket, neither bytes nor its end."""
+    if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        return False
+    asked = select.poll()
+    asked.register(sock, select.POLLIN)
+    return not asked.poll(0)
+
+
+@cache
+def _always_ready() -> int:
+    return os.open(os.devnull, os.O_RDONLY)
