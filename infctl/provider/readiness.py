@@ -18,11 +18,15 @@ ANSWER_TIMEOUT = 30.0  # seconds for one answer: one token of a large model on f
 _LONGEST = 1_000_000  # bytes of an answer that are read; an embedding has tens of thousands
 _WORDS = 200  # characters of an engine's own words that are passed on
 
+Connect = Callable[[], Any]
 
-def ask(url: str, probe: Probe, *, timeout: float = ANSWER_TIMEOUT) -> Health:
+
+def ask(url: str, probe: Probe, *, timeout: float = ANSWER_TIMEOUT, connect: Connect | None = None) -> Health:
     """Return whether the engine at `url` (scheme, host and port) answers `probe`, `probe.requests` times in a row.
 
-    Never raises for what an engine or a network does; never says `dead`. `timeout` is for each answer.
+    Never raises for what an engine or a network does; never says `dead`. `timeout` is for each answer. `connect`
+    gives a connected socket, or what http.client takes for one, where the url cannot be reached from here: what it
+    raises besides OSError passes through.
     """
     check = _CHECKS.get(probe.kind)
     if check is None:
@@ -30,7 +34,7 @@ def ask(url: str, probe: Probe, *, timeout: float = ANSWER_TIMEOUT) -> Health:
     body = _BODIES[probe.kind](probe.model)
     for _ in range(max(1, probe.requests)):
         try:
-            status, answer = _send(url, probe.path, body, timeout)
+            status, answer = _send(url, probe.path, body, timeout, connect)
         except (OSError, http.client.HTTPException) as failure:
             return Health(ready=False, detail=_reason(failure, timeout))
         if not 200 <= status < 300:  # noqa: PLR2004  # HTTP's own numbers
@@ -41,12 +45,17 @@ def ask(url: str, probe: Probe, *, timeout: float = ANSWER_TIMEOUT) -> Health:
     return Health(ready=True)
 
 
-def _send(url: str, path: str, body: Mapping[str, Any] | None, timeout: float) -> tuple[int, bytes]:
+def _send(
+    url: str, path: str, body: Mapping[str, Any] | None, timeout: float, connect: Connect | None
+) -> tuple[int, bytes]:
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     made = http.client.HTTPSConnection if secure else http.client.HTTPConnection
     connection = made(parts.hostname or "", parts.port, timeout=timeout)
     try:
+        if connect:
+            connection.sock = connect()
+            connection.sock.settimeout(timeout)
         if body is None:
             connection.request("GET", path)
         else:

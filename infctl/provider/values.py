@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from infctl.address import Address, parse_address
-from infctl.secrets import UNKNOWN, SecretRef, Unknown
+from infctl.secrets import UNKNOWN, Secret, SecretRef, Unknown
 
 T = TypeVar("T")
 
@@ -98,6 +98,19 @@ def leaves(value: Any) -> Iterator[Any]:
             yield from leaves(item)
     else:
         yield value
+
+
+def without_secrets(value: Any) -> Any:
+    """Return a Change's values as they may be written down: each secret as its reference."""
+    if isinstance(value, Secret):
+        if value.ref is None:
+            raise ValueError("a secret came without its reference, so it cannot be written down")
+        return value.ref
+    if isinstance(value, Mapping):
+        return {key: without_secrets(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(without_secrets(item) for item in value)
+    return value
 
 
 def refs(value: Any) -> tuple[Ref, ...]:

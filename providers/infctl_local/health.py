@@ -6,8 +6,8 @@ Asks the engine's own port, never the relay. Reads only.
 from __future__ import annotations
 
 from infctl.provider.readiness import ask
+from infctl.provider.telling import telling_lines
 from infctl.provider.values import Health, Observed, Probe
-from infctl_local.facts import telling_lines
 from infctl_local.objects import Found, run_in
 from infctl_local.process import LOG, Run, State, Status, tail
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infctl.provider.values import Change, Labels, Unreadable, Values
-from infctl_local.facts import Record, parse_record, without_secrets
+from infctl.provider.values import Change, Labels, Unreadable, Values, without_secrets
+from infctl_local.facts import Record, parse_record
 from infctl_local.process import Run, read_run
 from infctl_local.record import LOG, SPEC, write_private
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from infctl.address import Address
-from infctl.provider.values import Labels, Ref
+from infctl.provider.telling import telling_lines
+from infctl.provider.values import Labels, Ref, without_secrets
 from infctl.secrets import Secret, SecretRef
-from infctl_local.facts import Record, free_under_limit, parse_record, telling_lines, without_secrets
+from infctl_local.facts import Record, free_under_limit, parse_record
 
 LABELS = Labels("0a1b", "3f0c", "hello", "default", 'local_process.hello["local/0"]', "hello", 2, "77", 9)
 STAT = "anon 700\nfile 300\ninactive_file 200\nactive_file 100\n"
