@@ -15,11 +15,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Share
+from infctl_docker.errors import DaemonError
 from infctl_docker.facts.daemon import parse_time
+from infctl_docker.hosts import Host
 from infctl_docker.promises import (
     DEVICES,
     FENCE,
@@ -35,7 +37,7 @@ from infctl_docker.promises import (
 )
 
 if TYPE_CHECKING:
-    from docker import APIClient
+    from infctl_docker.client import Api
 
 PREFIX = "infctl-gpu-"
 LEASE_SECONDS = 900  # how long a reservation outlives a run that was killed: longer than a container takes to make
@@ -44,20 +46,11 @@ PATIENCE = 90.0  # seconds to wait for a lock: longer than LOCK_SECONDS, so that
 PAUSE = 0.02, 0.25  # seconds between two tries: the shortest and the longest
 
 
-class Reached(Protocol):
-    """A host as it is needed here: its name, and Docker's API on it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def api(self) -> APIClient: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Asker:
     """Where, for what and by whom devices are reserved: the object's id, and the lineage and fence of the run."""
 
-    host: Reached
+    host: Host
     id: str
     lineage: str
     fence: int
@@ -73,7 +66,7 @@ class Asker:
 
 @contextmanager
 def reserved(
-    host: Reached, shares: Iterable[Share], labels: Mapping[str, str], *, image: str, room: Mapping[str, int]
+    host: Host, shares: Iterable[Share], labels: Mapping[str, str], *, image: str, room: Mapping[str, int]
 ) -> Iterator[None]:
     """Hold `shares` of the devices of `host` while the container with these `labels` is made in the block.
 
@@ -88,7 +81,7 @@ def reserved(
         yield
 
 
-def sweep(host: Reached, lineage: str, fence: int) -> None:
+def sweep(host: Host, lineage: str, fence: int) -> None:
     """Remove what an earlier run of this stack reserved on `host` and did not live to remove."""
     asker = Asker(host, "", lineage, fence)
     listed = host.api.containers(all=True, filters={"label": [LEASE, f"{LINEAGE}={lineage}"]})
@@ -189,19 +182,17 @@ def _create(name: str, labels: Mapping[str, str], asker: Asker, lease: int) -> s
     return str(made["Id"]) if made else ""
 
 
-def _remove(api: APIClient, container: str) -> None:
+def _remove(api: Api, container: str) -> None:
     """Remove a container that was never started; one that is gone, or just being removed by others, is as well."""
     _unless({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}, lambda: api.remove_container(container, v=True, force=True))
 
 
 def _unless(answers: Collection[HTTPStatus], call: Callable[[], Any]) -> Any:
     """Return what `call` gives, None when the daemon says no in one of these ways."""
-    from docker.errors import APIError  # noqa: PLC0415  -- the SDK is loaded when it is used
-
     try:
         return call()
-    except APIError as failure:
-        if failure.status_code in answers:
+    except DaemonError as failure:
+        if failure.status in answers:
             return None
         raise
 

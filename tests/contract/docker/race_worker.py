@@ -9,12 +9,10 @@ from __future__ import annotations
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-
-import docker
 
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Share
+from infctl_docker.hosts import Host, HostConfig
 from infctl_docker.promises import DEVICES, FENCE, ID, LINEAGE, promised, read_promises, write_shares
 from infctl_docker.reserve import reserved
 
@@ -23,13 +21,7 @@ THREADS = 3
 IMAGE = "busybox:1"
 
 
-@dataclass(frozen=True, slots=True)
-class Daemon:
-    name: str
-    api: docker.APIClient
-
-
-def take(host: Daemon, lineage: str, number: int) -> str:
+def take(host: Host, lineage: str, number: int) -> str:
     device = list(ROOM)[number % 2]
     share = Share(device, 0 if number % 5 == 4 else 4)
     labels = {ID: f"{lineage}-{number}", LINEAGE: lineage, FENCE: "3"}
@@ -47,7 +39,7 @@ def take(host: Daemon, lineage: str, number: int) -> str:
 
 
 def main(socket: str, lineage: str, tries: str) -> None:
-    host = Daemon("h1", docker.APIClient(base_url=f"unix://{socket}", timeout=60))
+    host = Host(HostConfig(url=f"unix://{socket}"))
     with ThreadPoolExecutor(THREADS) as pool:
         for line in pool.map(lambda number: take(host, lineage, number), range(int(tries))):
             print(line, flush=True)

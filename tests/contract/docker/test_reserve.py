@@ -7,16 +7,18 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
-import docker
 import pytest
-from docker.errors import APIError
 
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Share
+from infctl_docker.errors import DaemonError
+from infctl_docker.hosts import Host, HostConfig
 from infctl_docker.promises import DEVICES, FENCE, FOR, ID, LEASE, LINEAGE, write_shares
 from infctl_docker.reserve import reserved, sweep
-from tests.contract.docker.race_worker import IMAGE, ROOM, Daemon
+from tests.contract.docker.race_worker import IMAGE, ROOM
+from tests.testbed.hosts import DockerHost
 from tests.testbed.plugin import HostsOf
 
 pytestmark = pytest.mark.xdist_group("docker")
@@ -25,23 +27,27 @@ GPU = "GPU-race-0"
 MINE = {ID: "0123456789ab", LINEAGE: "mine", FENCE: "3"}
 
 
+def reach(host: DockerHost) -> Host:
+    return Host(HostConfig(url=f"unix://{host.socket}", name=host.name))
+
+
 @pytest.fixture(params=["old", "current"])
-def daemon(hosts: HostsOf, request: pytest.FixtureRequest) -> Iterator[Daemon]:
+def daemon(hosts: HostsOf, request: pytest.FixtureRequest) -> Iterator[Host]:
     (host,) = hosts(request.param)
-    yield Daemon(host.name, api := docker.APIClient(base_url=f"unix://{host.socket}"))
-    api.close()
+    yield (reached := reach(host))
+    reached.close()
 
 
-def names(daemon: Daemon) -> list[str]:
+def names(daemon: Host) -> list[str]:
     return sorted(name for one in daemon.api.containers(all=True) for name in one["Names"])
 
 
-def leave(daemon: Daemon, name: str, labels: dict[str, str]) -> str:
+def leave(daemon: Host, name: str, labels: dict[str, str]) -> str:
     """Leave a container as a run that was killed does."""
     return str(daemon.api.create_container(IMAGE, command=["true"], name=name, labels=labels)["Id"])
 
 
-def race(daemon: Daemon, socket: str, tries: int) -> list[str]:
+def race(daemon: Host, socket: str, tries: int) -> list[str]:
     argv = [sys.executable, "-m", "tests.contract.docker.race_worker", socket]
     runs = [
         subprocess.Popen([*argv, lineage, str(tries)], stdout=subprocess.PIPE, text=True)
@@ -55,24 +61,24 @@ def race(daemon: Daemon, socket: str, tries: int) -> list[str]:
 
 def test_of_many_at_once_no_two_are_promised_the_same(hosts: HostsOf) -> None:
     (host,) = hosts("current")
-    daemon = Daemon(host.name, docker.APIClient(base_url=f"unix://{host.socket}"))
+    daemon = reach(host)
     lines = race(daemon, str(host.socket), 5)
     counts = [int(line.split()[1]) for line in lines if line.startswith("had")]
     assert counts
     assert max(counts) <= max(ROOM.values())
     assert names(daemon) == []
-    daemon.api.close()
+    daemon.close()
 
 
 def test_a_lock_broken_by_others_costs_no_second_promise(hosts: HostsOf) -> None:
     (host,) = hosts("current")
-    daemon = Daemon(host.name, docker.APIClient(base_url=f"unix://{host.socket}"))
+    daemon = reach(host)
     over = threading.Event()
 
     def break_locks() -> None:
         while not over.wait(0.005):
             for one in daemon.api.containers(all=True, filters={"name": "lock$"}):
-                with suppress(APIError):
+                with suppress(DaemonError):
                     daemon.api.remove_container(one["Id"], force=True)
 
     vandal = threading.Thread(target=break_locks)
@@ -85,10 +91,44 @@ def test_a_lock_broken_by_others_costs_no_second_promise(hosts: HostsOf) -> None
     counts = [int(line.split()[1]) for line in lines if line.startswith("had")]
     assert counts
     assert max(counts) <= max(ROOM.values())
-    daemon.api.close()
+    daemon.close()
 
 
-def test_a_share_is_held_while_the_block_runs_and_no_longer(daemon: Daemon) -> None:
+class Overtaking:
+    """Docker's API, where another infctl reserves between our count and our reservation, as when a lock was broken."""
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._api, name)
+
+    def create_container(self, *given: Any, **named: Any) -> Any:
+        if named.get("name") == "infctl-gpu-GPU-race-0-0":
+            theirs = {ID: "quick", DEVICES: write_shares([Share(GPU, 7)])}
+            self._api.create_container(IMAGE, command=["true"], labels=theirs)
+        return self._api.create_container(*given, **named)
+
+
+class Overtaken(Host):
+    @property
+    def api(self) -> Any:
+        return Overtaking(super().api)
+
+
+def test_who_was_overtaken_sees_it_and_steps_back(hosts: HostsOf) -> None:
+    (host,) = hosts("current")
+    slow = Overtaken(HostConfig(url=f"unix://{host.socket}"))
+    with (
+        pytest.raises(ProviderError, match="was promised to others"),
+        reserved(slow, [Share(GPU, 4)], MINE, image=IMAGE, room=ROOM),
+    ):
+        pass
+    assert len(names(slow)) == 1
+    slow.close()
+
+
+def test_a_share_is_held_while_the_block_runs_and_no_longer(daemon: Host) -> None:
     with reserved(daemon, [Share(GPU, 6)], MINE, image=IMAGE, room=ROOM):
         assert names(daemon) == ["/infctl-gpu-GPU-race-0-0"]
         with (
@@ -103,7 +143,7 @@ def test_a_share_is_held_while_the_block_runs_and_no_longer(daemon: Daemon) -> N
     assert names(daemon) == []
 
 
-def test_a_whole_device_is_nobody_elses(daemon: Daemon) -> None:
+def test_a_whole_device_is_nobody_elses(daemon: Host) -> None:
     leave(daemon, "theirs", {ID: "other", LINEAGE: "theirs", DEVICES: write_shares([Share(GPU, 1)])})
     with (
         pytest.raises(ProviderError, match="was promised to others"),
@@ -112,7 +152,7 @@ def test_a_whole_device_is_nobody_elses(daemon: Daemon) -> None:
         pass
 
 
-def test_of_several_devices_none_is_kept_when_one_is_taken(daemon: Daemon) -> None:
+def test_of_several_devices_none_is_kept_when_one_is_taken(daemon: Host) -> None:
     slice_of = "MIG-GPU-race-1/3/0"
     leave(daemon, "theirs", {ID: "other", LINEAGE: "theirs", DEVICES: write_shares([Share(slice_of)])})
     with (
@@ -123,7 +163,7 @@ def test_of_several_devices_none_is_kept_when_one_is_taken(daemon: Daemon) -> No
     assert names(daemon) == ["/theirs"]
 
 
-def test_a_device_that_is_not_to_be_had_is_said(daemon: Daemon) -> None:
+def test_a_device_that_is_not_to_be_had_is_said(daemon: Host) -> None:
     with (
         pytest.raises(ProviderError, match="has no device GPU-gone to give"),
         reserved(daemon, [Share("GPU-gone")], MINE, image=IMAGE, room=ROOM),
@@ -131,7 +171,7 @@ def test_a_device_that_is_not_to_be_had_is_said(daemon: Daemon) -> None:
         pass
 
 
-def test_what_a_killed_run_left_is_taken_over(daemon: Daemon) -> None:
+def test_what_a_killed_run_left_is_taken_over(daemon: Host) -> None:
     mine = {LINEAGE: "mine", FENCE: "2", LEASE: "900", FOR: "earlier"}
     theirs = {LINEAGE: "theirs", FENCE: "9", LEASE: "0", FOR: "elsewhere"}
     whole = {DEVICES: write_shares([Share(GPU)])}
@@ -144,13 +184,13 @@ def test_what_a_killed_run_left_is_taken_over(daemon: Daemon) -> None:
     assert names(daemon) == ["/infctl-gpu-GPU-race-0-1"]
 
 
-def test_an_expired_lock_of_others_is_broken(daemon: Daemon) -> None:
+def test_an_expired_lock_of_others_is_broken(daemon: Host) -> None:
     leave(daemon, "infctl-gpu-GPU-race-0-lock", {LINEAGE: "theirs", FENCE: "9", LEASE: "1", FOR: "elsewhere"})
     with reserved(daemon, [Share(GPU)], MINE, image=IMAGE, room=ROOM):
         assert names(daemon) == ["/infctl-gpu-GPU-race-0-0"]
 
 
-def test_a_run_that_lost_its_state_lock_reserves_nothing(daemon: Daemon) -> None:
+def test_a_run_that_lost_its_state_lock_reserves_nothing(daemon: Host) -> None:
     leave(daemon, "infctl-gpu-GPU-race-0-lock", {LINEAGE: "mine", FENCE: "4", LEASE: "30", FOR: "later"})
     with (
         pytest.raises(ProviderError, match="A later run of this stack is at work"),
@@ -159,7 +199,7 @@ def test_a_run_that_lost_its_state_lock_reserves_nothing(daemon: Daemon) -> None
         pass
 
 
-def test_the_same_object_made_again_is_not_in_its_own_way(daemon: Daemon) -> None:
+def test_the_same_object_made_again_is_not_in_its_own_way(daemon: Host) -> None:
     leave(daemon, "replica", {**MINE, DEVICES: write_shares([Share(GPU)])})
     with reserved(daemon, [Share(GPU)], MINE, image=IMAGE, room=ROOM):
         assert "/infctl-gpu-GPU-race-0-0" in names(daemon)
