@@ -12,8 +12,10 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
+from tests.testbed.certs import Authority
 from tests.testbed.leash import Leashed
 
 BEDS = Path("/var/tmp/infctl-testbed")  # noqa: S108  # a disk's file system: overlayfs needs one; guarded by locks
@@ -47,9 +49,9 @@ class Bed:
         switch.tell("go")
         switch.hear()
         device = f"ibed{self.number}"
-        _run("ip", "link", "add", device, "type", "veth", "peer", "name", "machine", "netns", str(switch.pid))
-        _run("ip", "address", "add", f"{self.address}/24", "dev", device)
-        _run("ip", "link", "set", device, "up")
+        run("ip", "link", "add", device, "type", "veth", "peer", "name", "machine", "netns", str(switch.pid))
+        run("ip", "address", "add", f"{self.address}/24", "dev", device)
+        run("ip", "link", "set", device, "up")
         self._switch = switch
         self.in_switch("ip", "link", "set", "machine", "master", "br0", "up")
         return switch
@@ -60,21 +62,12 @@ class Bed:
 
     def in_switch(self, *argv: str) -> str:
         """Run a command in the switch's network namespace."""
-        return _run("nsenter", f"--target={self._switch.pid}", "--net", *argv)
+        return run("nsenter", f"--target={self._switch.pid}", "--net", *argv)
 
-    def plug(self, index: int, pid: int) -> None:
-        """Join the network namespace of `pid` to the switch as eth0; its address ends in `index`."""
-        port, address = f"p{index}", f"{self.network}.{index}"
-        mac = f"02:77:00:00:{self.number:02x}:{index:02x}"  # the same after a crash: nobody's ARP entry goes stale
-        with suppress(subprocess.CalledProcessError):
-            self.in_switch("ip", "link", "del", port)
-        eth0 = ("name", "eth0", "address", mac, "netns", str(pid))
-        self.in_switch("ip", "link", "add", port, "type", "veth", "peer", *eth0)
-        self.in_switch("ip", "link", "set", port, "master", "br0", "up")
-        inside = ("nsenter", f"--target={pid}", "--net", "ip")
-        _run(*inside, "link", "set", "lo", "up")
-        _run(*inside, "address", "add", f"{address}/24", "dev", "eth0")
-        _run(*inside, "link", "set", "eth0", "up")
+    @cached_property
+    def authority(self) -> Authority:
+        """Who signs for hosts that listen on TCP; its folder holds what a client shows (DOCKER_CERT_PATH)."""
+        return Authority(self.folder / "tls")
 
     def write_ssh(self, hosts: dict[str, tuple[str, str]]) -> None:
         """Write config and known_hosts for hosts by name: (address, public host key)."""
@@ -99,7 +92,7 @@ def make_key(path: Path, comment: str) -> None:
     """Write a new ed25519 key pair."""
     for old in (path, path.with_name(f"{path.name}.pub")):
         old.unlink(missing_ok=True)
-    _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
 
 
 def _claim() -> tuple[int, int]:
@@ -141,7 +134,8 @@ def _groups(pattern: str) -> Iterator[Path]:
             yield from (Path(folder) for folder, _, _ in os.walk(top, topdown=False))
 
 
-def _run(*argv: str) -> str:
+def run(*argv: str) -> str:
+    """Run a command of this machine; returns what it printed, raises CalledProcessError."""
     done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise subprocess.CalledProcessError(done.returncode, argv, done.stdout, done.stderr)

@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import http.client
-import json
 import shutil
 import socket
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from tests.testbed import gpus, packages
 from tests.testbed.bed import Bed, make_key
+from tests.testbed.cable import Cable
+from tests.testbed.disk import HERE, PLAIN_PORT, TLS_PORT, Make, write_disk
 from tests.testbed.leash import Leashed
 
-HERE = Path(__file__).resolve().parent
+__all__ = ["DockerHost", "Make"]
+
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 START_SECONDS = 30.0
-NEWER_BINARIES = (
-    "usr/sbin/dockerd",
-    "usr/sbin/docker-proxy",
-    "usr/bin/docker",
-    "usr/bin/containerd",
-    "usr/bin/containerd-shim-runc-v2",
-    "usr/bin/docker-init",
-)
 ALL = ("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd")  # nsenter: the whole of a host
-
-
-@dataclass(frozen=True, slots=True)
-class Make:
-    """What a host is made of; hosts of equal make can stand in for each other."""
-
-    docker: str = "current"  # "current" (28 or 26) or "old" (20.10)
-    gpus: str = ""  # GPUs that are not there: "h100x8" (gpus.PRODUCTS)
-    max_sessions: int = 10  # sshd's own default
-    disk_mb: int = 0  # size of the disk below /var/lib/docker; 0: as much as the machine has
+DAEMONS = ("dockerd", "sshd")
+BALLAST = "/var/lib/docker/ballast"
 
 
 class DockerHost:
@@ -48,77 +32,26 @@ class DockerHost:
         self.address = f"{bed.network}.{index}"
         self.url = f"ssh://root@{self.address}"
         self.folder = bed.folder / name
-        self.host_key = self.folder / "hostkey"
+        self.cable = Cable(bed, index)
         self._body: Leashed | None = None
         self._pid = 0
-        self._make_disk()
-
-    def _make_disk(self) -> None:
-        for part in ("upper", "work", "root", "docker", "etc/ssh", "bin"):
-            (self.folder / part).mkdir(parents=True)
-        make_key(self.host_key, self.name)
-        if self.make.disk_mb:
-            image = self.folder / "disk.img"
-            with image.open("wb") as blank:
-                blank.truncate(self.make.disk_mb << 20)
-            subprocess.run(["mkfs.ext4", "-q", "-m0", image], check=True)
-        etc, tools = self.folder / "etc", self.folder / "bin"
-        (etc / "hostname").write_text(f"{self.name}\n")
-        (etc / "hosts").write_text(f"127.0.0.1 localhost\n{self.address} {self.name}\n")
-        (etc / "resolv.conf").write_text("")  # no way out: what asks for the internet fails at once
-        (etc / "ssh" / "bed_keys").write_bytes(self.bed.key.with_suffix(".pub").read_bytes())
-        shutil.copy(HERE / "bin" / "runc", tools)
-        if self.make.docker == "current":
-            newer = packages.unpacked("docker")
-            assert newer, "no newer Docker was fetched"
-            (self.folder / "newer").symlink_to(newer)
-            for binary in NEWER_BINARIES:
-                (tools / Path(binary).name).symlink_to(f"/opt/newer/{binary}")
-        else:
-            (tools / "docker").symlink_to("/usr/bin/docker")
-        if self.make.gpus:
-            self._put_gpus(etc, tools)
-        self._write_daemons()
-
-    def _put_gpus(self, etc: Path, tools: Path) -> None:
-        uuids = gpus.write_gpus(self.make.gpus, etc)
-        gpus.write_tools(tools)
-        gpus.write_cdi(uuids, etc)
-        (self.folder / "lib").mkdir()
-        shutil.copy(gpus.nvml() / "libnvidia-ml.so.1", self.folder / "lib")
-        if self.make.docker != "old":
-            (etc / "docker").mkdir()
-            (etc / "docker" / "daemon.json").write_text(json.dumps({"features": {"cdi": True}}))
-
-    def _write_daemons(self) -> None:
-        sshd = (
-            f"/usr/sbin/sshd -D -e -p 22 -h /etc/ssh/bed_hostkey -o AuthorizedKeysFile=/etc/ssh/bed_keys -o UsePAM=no"
-            f" -o PermitRootLogin=prohibit-password -o UseDNS=no -o PidFile=/run/sshd.pid"
-            f" -o MaxSessions={self.make.max_sessions}"
-        )
-        dockerd = (
-            f"dockerd --cgroup-parent=/infctl-bed-{self.bed.number}-{self.name}"
-            f" --insecure-registry={self.bed.network}.0/24 --host=unix:///run/docker.sock --pidfile=/run/docker.pid"
-        )
-        for name, command in (("sshd", sshd), ("dockerd", dockerd)):
-            script = self.folder / "bin" / f"bed-{name}"
-            script.write_text(f"#!/bin/sh\nexec {command} </dev/null >>/var/log/{name}.log 2>&1\n")
-            script.chmod(0o755)
+        write_disk(make, bed, self.folder, name, self.address)
 
     # Power
 
     def up(self) -> DockerHost:
-        """Switch it on and wait until dockerd and sshd answer."""
+        """Switch it on, its cable whole, and wait until dockerd and sshd answer."""
         assert not self.on, f"{self.name} is on already"
-        shutil.copy(self.host_key, self.folder / "etc" / "ssh" / "bed_hostkey")
-        (self.folder / "etc" / "ssh" / "bed_hostkey").chmod(0o600)
+        key = self.folder / "etc" / "ssh" / "bed_hostkey"
+        shutil.copy(self.folder / "hostkey", key)
+        key.chmod(0o600)
         own = ["--mount", "--uts", "--ipc", "--net"]
         boot = ["bash", str(HERE / "boot.sh"), str(self.folder), self.name]
         self._body = Leashed(boot, log=self.folder / "boot.log", namespaces=own)
         told = self._body.hear()
         assert told, (self.folder / "boot.log").read_text()
         self._pid = int(told)
-        self.bed.plug(self.index, self._pid)
+        self.cable.plug(self._pid)
         self._body.tell("go")
         self.socket.unlink(missing_ok=True)
         self.socket.symlink_to(f"/proc/{self._pid}/root/run/docker.sock")
@@ -134,6 +67,7 @@ class DockerHost:
         if self._body:
             self._body.kill()
             self._body = None
+            self.cable.unplug()
 
     def remove(self) -> None:
         """Switch it off for good and free its disk."""
@@ -159,26 +93,81 @@ class DockerHost:
         return False
 
     def _ssh_answers(self) -> bool:
-        with suppress(OSError), socket.create_connection((self.address, 22), 1) as link:
+        with suppress(OSError), socket.create_connection((self.address, 22), 5) as link:
             link.settimeout(5)
             return link.recv(4) == b"SSH-"
         return False
 
-    # Network
+    # Faults
 
     def partition(self) -> None:
         """Pull its network plug: open connections hang, new ones find no route."""
-        self.bed.in_switch("ip", "link", "set", f"p{self.index}", "down")
+        self.cable.pull()
+
+    def delay(self, ms: float = 50) -> None:
+        """Let every frame to and from it take `ms` each way; a round trip takes twice that."""
+        self.cable.slow_down(ms)
+
+    def swallow(self) -> None:
+        """Drop what reaches it: connections hang, open and new ones alike, and nobody is told why."""
+        self.sh("iptables", "-I", "INPUT", "-i", "eth0", "-j", "DROP")
+
+    def freeze(self, *daemons: str) -> None:
+        """Stop dockerd or sshd (both if none is named) in their tracks: connections are accepted, nothing answers."""
+        self._signal("STOP", *(daemons or DAEMONS))
+
+    def stop(self, daemon: str = "dockerd") -> None:
+        """End a daemon as its service would; containers go with dockerd."""
+        self._signal("TERM", daemon)
+        until = time.monotonic() + START_SECONDS
+        while self._runs(daemon):
+            assert time.monotonic() < until, f"{self.name}: {daemon} does not end"
+            time.sleep(0.02)
+
+    def start(self, daemon: str = "dockerd") -> None:
+        """Start a daemon that was stopped, and wait until the host answers."""
+        self.sh("setsid", "--fork", f"bed-{daemon}")
+        self.wait_ready()
+
+    def fill_disk(self) -> None:
+        """Leave no byte below /var/lib/docker; only for a make with a disk of its own."""
+        assert self.make.disk_mb, "this host's disk is the machine's"
+        self.sh("dd", "if=/dev/zero", f"of={BALLAST}", "bs=64k", check=False)
+
+    def change_host_key(self) -> None:
+        """Let sshd show another key from now on; known_hosts keeps the old one until the host is handed out again."""
+        make_key(self.folder / "hostkey", self.name)
+        self.sh("tee", "/etc/ssh/bed_hostkey", given=(self.folder / "hostkey").read_bytes())
+        self.stop("sshd")
+        self.start("sshd")
 
     def heal(self) -> None:
-        """Undo every fault of the network."""
-        self.bed.in_switch("ip", "link", "set", f"p{self.index}", "up")
+        """Undo every fault that this class has."""
+        self._signal("CONT", *DAEMONS)
+        self.cable.mend()
+        self.sh("sh", "-c", f"while iptables -D INPUT -i eth0 -j DROP 2>/dev/null; do :; done; rm -f {BALLAST}")
+        for daemon in DAEMONS:
+            if not self._runs(daemon):
+                self.start(daemon)
+        self.wait_ready()
+
+    def _signal(self, signal: str, *daemons: str) -> None:
+        for daemon in daemons:
+            self.sh("pkill", f"-{signal}", "-x", daemon, check=False)
+
+    def _runs(self, daemon: str) -> bool:
+        return bool(self.sh("pgrep", "-x", daemon, check=False))
 
     # Use
 
     @property
     def public_key(self) -> str:
-        return self.host_key.with_suffix(".pub").read_text()
+        return (self.folder / "hostkey.pub").read_text()
+
+    @property
+    def tcp_url(self) -> str:
+        """For a make with `tcp`; clients of "tls" show the certificate in `bed.authority.folder`."""
+        return f"tcp://{self.address}:{TLS_PORT if self.make.tcp == 'tls' else PLAIN_PORT}"
 
     @property
     def socket(self) -> Path:

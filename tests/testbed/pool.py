@@ -56,9 +56,10 @@ class Pool:
 
 
 def _ready(host: DockerHost, loaded: Sequence[str]) -> None:
-    if not host.on:
+    if host.on:
+        host.heal()
+    else:
         host.up()
-    host.heal()
     host.clean()
     for name in loaded:
         if host.sh("docker", "image", "inspect", "-f", "{{.Id}}", name, check=False).startswith("sha256:"):

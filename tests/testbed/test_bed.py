@@ -23,9 +23,8 @@ pytestmark = pytest.mark.xdist_group("docker")
 
 def over_ssh(bed: Bed, address: str, *command: str) -> str:
     config = str(bed.home / ".ssh" / "config")
-    return subprocess.run(
-        ["ssh", "-F", config, address, *command], capture_output=True, text=True, check=True, timeout=20
-    ).stdout
+    argv = ["ssh", "-F", config, "-o", "ConnectTimeout=2", address, *command]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20).stdout
 
 
 def opened(asked: urllib.request.Request, seconds: float = 20) -> bytes:

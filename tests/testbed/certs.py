@@ -1,0 +1,57 @@
+"""Owns the certificates of a bed: one authority, a certificate for each host that listens on TCP, one for clients."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+CLIENT = ("ca.pem", "cert.pem", "key.pem")  # the names that DOCKER_CERT_PATH asks for
+
+
+class Authority:
+    """Writes ca.pem, cert.pem and key.pem of clients into `folder`, and signs for hosts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test bed")])
+        authority = _certificate(self._name, self._name, self._key.public_key())
+        limits = x509.BasicConstraints(ca=True, path_length=0)
+        self._certificate = authority.add_extension(limits, critical=True).sign(self._key, hashes.SHA256())
+        self.sign("client", folder)
+
+    def sign(self, name: str, folder: Path) -> None:
+        """Write cert.pem and key.pem of `name` (an IP address, or a client's name), and ca.pem."""
+        folder.mkdir(exist_ok=True, parents=True)
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = _certificate(subject, self._name, key.public_key())
+        if name[0].isdigit():
+            address = x509.IPAddress(ipaddress.ip_address(name))
+            builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        signed = builder.sign(self._key, hashes.SHA256())
+        pem = serialization.Encoding.PEM
+        secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        authority = self._certificate.public_bytes(pem)
+        for file, content in zip(CLIENT, (authority, signed.public_bytes(pem), secret), strict=True):
+            (folder / file).write_bytes(content)
+
+
+def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    now = dt.datetime.now(dt.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=2))
+    )
