@@ -1,0 +1,100 @@
+"""Owns asking a host about its GPUs and memory: by a command where it has a shell, else by the same in a container.
+
+A container that asks is given every GPU and none of the host but its processes' names; it is removed at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from infctl_docker.errors import DaemonError
+from infctl_docker.facts.daemon import Daemon
+from infctl_docker.facts.script import SCRIPT, split_answer
+from infctl_docker.hosts import Host
+
+SECONDS = 90  # the whole script: each of its tools has 20
+ASKING = "infctl.asks"  # the label of a container that asks, so that a killed run's can be told and removed
+WAYS: Mapping[str, dict[str, Any]] = {
+    "nvidia": {"count": -1, "capabilities": [["gpu", "utility"]]},
+    "cdi": {"driver": "cdi", "device_ids": ["nvidia.com/gpu=all"]},
+}
+
+
+class Said(NamedTuple):
+    """What a host said, by section, and the way by which a container was given its GPUs ("" for none).
+
+    `refusal` is what the daemon said when it gave none.
+    """
+
+    sections: Mapping[str, str]
+    way: str = ""
+    refusal: str = ""
+
+
+def ask_by_shell(host: Host, *, nvidia: bool) -> Said:
+    """Run the script on the host. What does not come back whole (a shell that allows only Docker) counts as nothing."""
+    ran = host.run(("/bin/sh", "-c", SCRIPT, "infctl", "with-nvidia" if nvidia else "without-nvidia"), SECONDS)
+    sections = split_answer(ran.stdout)
+    return Said(sections if "end" in sections else {})
+
+
+def ask_in_container(host: Host, daemon: Daemon, images: Sequence[str]) -> Said:
+    """Run the script in a container of the first of `images` that the host has and that can run it.
+
+    `images` are tried in order; one must have a shell and, for NVIDIA's own tools, the C library they want.
+    """
+    refusal = ""
+    for way in _ways(daemon):
+        for image in images:
+            try:
+                return Said(_run(host, image, WAYS[way]), way)
+            except DaemonError as failure:
+                if failure.status == HTTPStatus.NOT_FOUND and "image" in failure.message.lower():
+                    continue
+                refusal = failure.message
+                break
+    return Said({}, "", refusal)
+
+
+def _ways(daemon: Daemon) -> tuple[str, ...]:
+    """Return the ways to try, the likelier first: an older daemon does not say which it has."""
+    if not daemon.cdi_enabled:
+        return ("nvidia",)
+    return ("cdi", "nvidia") if "nvidia.com/gpu=all" in daemon.cdi else ("nvidia", "cdi")
+
+
+def _run(host: Host, image: str, request: dict[str, Any]) -> Mapping[str, str]:
+    from docker.types import DeviceRequest  # noqa: PLC0415  -- the SDK is loaded when it is used
+
+    api = host.api
+    _remove_left(host)
+    gpus = [DeviceRequest(**request)]
+    host_config = api.create_host_config(
+        network_mode="none", pid_mode="host", cap_drop=["ALL"], mem_limit="256m", device_requests=gpus
+    )
+    made = api.create_container(
+        image,
+        entrypoint=["/bin/sh", "-c"],
+        command=[SCRIPT, "infctl", "with-nvidia"],
+        user="root",
+        environment={"NVIDIA_VISIBLE_DEVICES": "all"},
+        labels={ASKING: "gpus"},
+        host_config=host_config,
+    )["Id"]
+    try:
+        api.start(made)
+        api.wait(made, timeout=SECONDS)
+        return split_answer(api.logs(made, stdout=True, stderr=False).decode(errors="replace"))
+    finally:
+        with suppress(DaemonError):  # a second run of us may just have taken it for left
+            api.remove_container(made, force=True, v=True)
+
+
+def _remove_left(host: Host) -> None:
+    """Remove the containers with which a run that was killed asked."""
+    for left in host.api.containers(all=True, filters={"label": ASKING, "status": ["exited", "created", "dead"]}):
+        with suppress(DaemonError):
+            host.api.remove_container(left["Id"], force=True, v=True)

@@ -1,0 +1,187 @@
+"""Owns reading what a target's hosts have, and what of it can still be promised.
+
+One pipelined read of each daemon and one command on each host, side by side. Knows nothing of what is wanted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from infctl.provider.values import Inventory, Place, Reading, Unreadable
+from infctl_docker.ask import Said, ask_by_shell, ask_in_container
+from infctl_docker.errors import DaemonError
+from infctl_docker.facts.amd import parse_amd_smi, parse_rocm_smi
+from infctl_docker.facts.cdi import parse_cdi
+from infctl_docker.facts.daemon import Daemon, parse_daemon, parse_taken
+from infctl_docker.facts.machine import Disk, Memory, disk_of, parse_cgroups, parse_df, parse_meminfo
+from infctl_docker.facts.nvidia import parse_apps, parse_gpus, parse_slice_memory, parse_slices
+from infctl_docker.gpus import Tell, claims, count_devices, room
+from infctl_docker.hosts import Fleet, Host
+from infctl_docker.pipeline import Answer
+from infctl_docker.promises import LINEAGE, Promise, is_ours, read_promises
+
+READS = ("/info", "/version", "/containers/json?all=1")
+HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-runtime")
+TOLD = ("gpus", "oldgpus", "apps", "list", "rocm", "amdlist")  # sections in which a tool may complain
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A host as it was seen: the place, its daemon, and how devices are given to containers there.
+
+    `room` is, by uuid, how many bytes of each device all replicas together may be promised. `disk` is the one that
+    Docker writes to.
+    """
+
+    place: Place
+    daemon: Daemon
+    tell: Tell
+    room: Mapping[str, int]
+    disk: Disk | None = None
+
+
+class Sights:
+    """What was seen of the hosts of a target in this run; each host is looked at once.
+
+    `reserve` are the devices that nobody of us may have, by host; `images` those with which a host that has no shell
+    can be asked, in order; `lineage` is ours: what it reserved and holds no more does not count.
+    """
+
+    def __init__(
+        self, fleet: Fleet, reserve: Mapping[str, Sequence[str | int]], images: Sequence[str], lineage: str
+    ) -> None:
+        self._fleet = fleet
+        self._reserve = reserve
+        self._images = images
+        self._lineage = lineage
+        self._seen: dict[str, Sight] = {}
+        self._locks = {host.name: threading.Lock() for host in fleet.hosts}
+
+    def of(self, host: Host) -> Sight:
+        """Return what was seen of a host, looking now unless it was. Raises HostDown."""
+        with self._locks[host.name]:
+            if host.name not in self._seen:
+                self._seen[host.name] = look(host, self._reserve.get(host.name, ()), self._images, self._lineage)
+            return self._seen[host.name]
+
+    def inventory(self) -> Reading[Inventory]:
+        """Return the places of all hosts that answer, looked at anew; the others are unreadable."""
+        self._seen.clear()
+        places, unreadable = [], []
+        for found in self._fleet.each(self._try).values():
+            if isinstance(found, Sight):
+                places.append(found.place)
+            else:
+                unreadable.append(found if isinstance(found, Unreadable) else found.as_unreadable())
+        return Reading(Inventory(tuple(places)), tuple(unreadable))
+
+    def _try(self, host: Host) -> Sight | Unreadable:
+        try:
+            return self.of(host)
+        except DaemonError as failure:
+            return Unreadable(host.name, failure.message, "look at Docker on the host: `docker info` there must answer")
+
+
+def look(host: Host, reserve: Sequence[str | int], images: Sequence[str], lineage: str) -> Sight:
+    """Return what a host has. Raises HostDown where it does not answer, DaemonError where its Docker says no."""
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask_by_shell, host, nvidia=not _is_here(host)) if host.has_shell else None
+        info, version, listed = (_value(host, answer) for answer in host.read(READS))
+        said = asked.result() if asked else Said({})
+    daemon = parse_daemon(info, version)
+    if not said.sections:
+        said = ask_in_container(host, daemon, images)
+    promises = [
+        one
+        for one in read_promises(listed, daemon.clock)
+        if not (one.reservation and one.labels.get(LINEAGE) == lineage)
+    ]
+    tell = read_tell(said, daemon)
+    if _is_here(host):
+        tell = _with_nvml(tell)
+    memory = parse_meminfo(said.sections.get("meminfo", ""))
+    strangers = _inspect_strangers(host, listed) if tell.gpus or not memory else []
+    devices = count_devices(tell, promises, claims(strangers, tell), reserve, memory)
+    free = _free(host, memory, promises) if memory else _unlimited(daemon, promises, strangers)
+    place = Place(host.name, daemon.cpus, memory.total if memory else daemon.memory, max(0, free), devices)
+    disk = disk_of(daemon.root, parse_df(said.sections.get("df", "")))
+    return Sight(place, daemon, tell, room(devices, promises), disk)
+
+
+def read_tell(said: Said, daemon: Daemon) -> Tell:
+    """Return what the tools' answers say of the GPUs."""
+    sections = said.sections
+    cdi = tuple(dict.fromkeys((*daemon.cdi, *(parse_cdi(sections.get("cdi", "")) if daemon.cdi_enabled else ()))))
+    complaints = "\n".join(filter(None, (said.refusal, *(sections.get(name, "") for name in TOLD))))
+    if amd := _amd(sections):
+        return Tell(amd, access="amd", cdi=cdi, said=complaints)
+    return Tell(
+        parse_gpus(sections.get("oldgpus") or sections.get("gpus", "")),
+        parse_slices(sections.get("list", "")),
+        parse_slice_memory(sections.get("table", "")),
+        parse_apps(sections.get("apps", "")),
+        parse_cgroups(sections.get("cgroups", "")),
+        said.way or _way(daemon, sections.get("hooks", "").split(), cdi),
+        cdi,
+        complaints,
+    )
+
+
+def _way(daemon: Daemon, hooks: Sequence[str], cdi: Sequence[str]) -> str:
+    """Return how this daemon gives NVIDIA's devices to containers, "" where it cannot."""
+    if "nvidia" in daemon.runtimes or any(hook in hooks for hook in HOOKS):
+        return "nvidia"
+    return "cdi" if any(name.startswith("nvidia.com/gpu=") for name in cdi) else ""
+
+
+def _amd(sections: Mapping[str, str]) -> tuple[Any, ...]:
+    if "rocm" in sections:
+        return parse_rocm_smi(sections["rocm"])
+    if "amdlist" in sections:
+        return parse_amd_smi(sections["amdlist"], sections.get("amdstatic", ""), sections.get("amdmetric", ""))
+    return ()
+
+
+def _with_nvml(tell: Tell) -> Tell:
+    from infctl_docker.nvml import read_nvml  # noqa: PLC0415  -- only a machine that is a target itself pays for it
+
+    here = read_nvml()
+    if tell.gpus and not here.gpus:
+        return tell  # AMD's
+    return replace(here, access=tell.access, cdi=tell.cdi, said=f"{here.said}\n{tell.said}".strip())
+
+
+def _is_here(host: Host) -> bool:
+    return host.has_shell and host.config.url.startswith("unix://")
+
+
+def _inspect_strangers(host: Host, listed: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return what inspect says of the running containers that are not infctl's; of one that just ended nothing."""
+    running = [one["Id"] for one in listed if one.get("State") == "running" and not is_ours(one)]
+    answers = host.read([f"/containers/{ident}/json" for ident in running]) if running else ()
+    return [answer.json() for answer in answers if answer.status < 400]  # noqa: PLR2004
+
+
+def _free(host: Host, memory: Memory, promises: Sequence[Promise]) -> int:
+    """Return what the host would still give, less what was promised and is not taken yet."""
+    waiting = [one for one in promises if one.memory]
+    stats = [f"/containers/{one.container}/stats?stream=false&one-shot=true" for one in waiting]
+    answers = host.read(stats) if stats else ()
+    taken = [parse_taken(answer.json()) if answer.status < 400 else 0 for answer in answers]  # noqa: PLR2004
+    return memory.available - sum(max(0, one.memory - had) for one, had in zip(waiting, taken, strict=True))
+
+
+def _unlimited(daemon: Daemon, promises: Sequence[Promise], strangers: Sequence[Mapping[str, Any]]) -> int:
+    """Return what no running container may claim, where the host itself does not tell what is free."""
+    limits = sum(int((one.get("HostConfig") or {}).get("Memory") or 0) for one in strangers)
+    return daemon.memory - limits - sum(one.memory for one in promises)
+
+
+def _value(host: Host, answer: Answer) -> Any:
+    if answer.status >= 400:  # noqa: PLR2004
+        raise DaemonError(host.name, answer.status, answer.body.decode(errors="replace").strip())
+    return answer.json()
