@@ -147,7 +147,7 @@ class Session:
         """
         if self.stack is not None:
             for target in self.stack.targets.values():
-                self._open(target.name, Reach(target.type, _config_values(target.config)), state, target.config)
+                self._open(target.name, Reach(target.type, target.values), state, target.config)
         for ref in targets:
             self._open(ref.name, Reach(ref.type, ref.config), state)
         for thing in state.resources.values():
@@ -212,14 +212,10 @@ class Session:
         return read
 
 
-def _config_values(config: Any) -> Values:
-    found: Values = config.model_dump(mode="json")
-    return found
-
-
 def load(where: Where) -> Stack:
     """Return the stack that `where` names. Raises InfctlError with every problem of its files."""
-    from infctl.spec.stack import Inputs, load_stack
+    from infctl.spec.assemble import load_stack
+    from infctl.spec.stack import Inputs
     from infctl.spec.types import InstalledTypes
 
     inputs = Inputs(where.root, where.files, where.variables, where.var_files, where.env)

@@ -1,6 +1,6 @@
-"""Owns the `Stack`: a whole configuration, typed and right in itself, and the one function that makes it.
+"""Owns the `Stack` as a value: a whole configuration, typed and right in itself. How one is made: `assemble`, `kept`.
 
-Imports pydantic.
+Imports no pydantic: a file that is planned again is not read again.
 """
 
 from __future__ import annotations
@@ -8,18 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import BaseModel
+from infctl.spec.paths import Loc, parse
 
-from infctl.diagnostics import Diagnostic, InfctlError, Severity, Span
-from infctl.spec import files
-from infctl.spec.model import Model
-from infctl.spec.paths import parse
-from infctl.spec.reading import Reading, Typed
-from infctl.spec.secrets import SecretSource
-from infctl.spec.sourcemap import Sources
-from infctl.spec.types import TargetTypes
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from infctl.diagnostics import Diagnostic, Span
+    from infctl.spec.model import Model
+    from infctl.spec.secrets import SecretSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +37,14 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A place to run. `config` is an instance of its provider's own model."""
+    """A place to run. `config` is an instance of its provider's own model, None where the stack was kept; `values` is
+    the same as plain JSON, no secret in it.
+    """
 
     name: str
     type: str
-    config: BaseModel
+    values: Mapping[str, Any]
+    config: BaseModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,12 @@ class Move:
 
     from_: str
     to: str
+
+
+class Positions(Protocol):
+    """Where things are written. Looked up when something is wrong, which is seldom."""
+
+    def locate(self, loc: Loc, *, at_key: bool = False) -> Span | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ class Stack:
     models: Mapping[str, Model]
     moved: tuple[Move, ...]
     warnings: tuple[Diagnostic, ...]
-    sources: Sources = field(repr=False)
+    sources: Positions = field(repr=False)
 
     def locate(self, path: str, *, at_key: bool = False) -> Span | None:
         """Return where `models.chat.replicas` is written, or the nearest thing around it.
@@ -87,38 +94,3 @@ class Stack:
         Inherited fields stand where they were inherited from. The first call parses a file again, the others are cheap.
         """
         return self.sources.locate(parse(path), at_key=at_key)
-
-
-def load_stack(inputs: Inputs, types: TargetTypes) -> Stack:
-    """Return the stack that `inputs` describe. Raises InfctlError with every problem of every file."""
-    read = files.read(inputs.root, inputs.files)
-    values, twice = files.merge(read.sources)
-    reading = Reading(inputs, types, Sources(read.sources), [*read.problems, *twice])
-    if not read.whole:
-        reading.check_forms(values)
-        raise reading.found.failure()
-    typed = reading.read(values)
-    found = reading.found.pointed()
-    if any(each.severity is Severity.ERROR for each in found):
-        raise InfctlError(*found)
-    return _assemble(inputs.root, reading.found.sources, typed, tuple(found))
-
-
-def _assemble(root: Path, sources: Sources, typed: Typed, warnings: tuple[Diagnostic, ...]) -> Stack:
-    file = typed.file
-    return Stack(
-        name=file.name,
-        requires=file.requires or "",
-        root=root,
-        files=tuple(source.file for source in sources.files),
-        secrets={
-            name: SecretSource(name, secret.env or "", secret.file or "", secret.command or ())
-            for name, secret in file.secrets.items()
-        },
-        state=StateConfig(file.state.backend, file.state.model_extra or {}),
-        targets={name: Target(name, kind, config) for name, (kind, config) in typed.configs.items()},
-        models=file.models,
-        moved=tuple(Move(move.from_, move.to) for move in file.moved),
-        warnings=warnings,
-        sources=sources,
-    )

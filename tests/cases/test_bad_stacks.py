@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from infctl.diagnostics import Diagnostic, InfctlError
-from infctl.spec.stack import Inputs, load_stack
+from infctl.spec.assemble import load_stack
+from infctl.spec.stack import Inputs
 from tests.fakes.target_types import FakeTypes
 
 BAD = Path(__file__).parent / "spec" / "bad"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from infctl.diagnostics import InfctlError, Severity
-from infctl.spec.stack import Inputs, load_stack
+from infctl.spec.assemble import load_stack
+from infctl.spec.stack import Inputs
 from tests.fakes.target_types import FakeTypes
 
 NORTH_STAR = Path(__file__).parents[1] / "cases" / "north-star.yaml"

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infctl.diagnostics import Code, Diagnostic, InfctlError
+from infctl.spec.assemble import load_stack
 from infctl.spec.format import format_text
 from infctl.spec.loader import load_bytes
-from infctl.spec.stack import Inputs, load_stack
+from infctl.spec.stack import Inputs
 from tests.fakes.target_types import FakeTypes
 
 CASES = Path(__file__).parents[1] / "cases"

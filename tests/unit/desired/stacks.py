@@ -7,7 +7,8 @@ from textwrap import dedent
 
 from infctl.desired.decide import Decisions, decide
 from infctl.desired.facts import Facts, gather
-from infctl.spec.stack import Inputs, Stack, load_stack
+from infctl.spec.assemble import load_stack
+from infctl.spec.stack import Inputs, Stack
 from infctl.spec.types import InstalledTypes
 from tests.tiny_gguf import write_tiny_gguf
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from infctl.diagnostics import Diagnostic, InfctlError
-from infctl.spec.stack import Inputs, Stack, load_stack
+from infctl.spec.assemble import load_stack
+from infctl.spec.stack import Inputs, Stack
 from tests.fakes.target_types import FakeTypes
 
 HEAD = "apiVersion: infctl/v1\nname: shop\n"

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infctl.spec.assemble import load_stack
 from infctl.spec.paths import parse, quote, show
-from infctl.spec.stack import Inputs, load_stack
+from infctl.spec.stack import Inputs
 from tests.fakes.target_types import FakeTypes
 from tests.unit.spec.files import load
 

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from infctl.diagnostics import Code, InfctlError, error
 from infctl.provider.registry import PROVIDER_BROKEN
 from infctl.secrets import SecretRef
+from infctl.spec.assemble import load_stack
 from infctl.spec.secrets import SecretSource
-from infctl.spec.stack import Inputs, Move, StateConfig, load_stack
+from infctl.spec.stack import Inputs, Move, StateConfig
 from tests.fakes.target_types import BasicConfig, FakeTypes, LocalConfig
 from tests.unit.spec.files import HEAD, failure, load
 

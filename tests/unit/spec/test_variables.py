@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from infctl.spec.stack import Inputs, load_stack
+from infctl.spec.assemble import load_stack
+from infctl.spec.stack import Inputs
 from tests.fakes.target_types import FakeTypes
 from tests.unit.spec.files import HEAD, failure
 
