@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infctl.diagnostics import Diagnostic, InfctlError, error
-from infctl.spec.files import DEFAULT, LOCK_FILE
 from infctl.spec.format import format_text
-from infctl.spec.loader import FILE_UNREADABLE
+from infctl.spec.which import DEFAULT, FILE_UNREADABLE, LOCK_FILE
 
 
 @dataclass(frozen=True, slots=True)

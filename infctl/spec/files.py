@@ -1,7 +1,6 @@
-"""Owns which files a configuration is made of, and putting them together.
+"""Owns reading the files of a configuration and putting them together.
 
-Without `-file` it is `inference.yaml`; a folder stands for its *.yaml files, without the lock file. Files merge by
-top-level key: names of one section may come from many files, each name from one.
+Files merge by top-level key: names of one section may come from many files, each name from one.
 """
 
 from __future__ import annotations
@@ -12,22 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from infctl.diagnostics import Code, Diagnostic, error
-from infctl.spec.loader import FILE_UNREADABLE, load
+from infctl.spec.loader import load
 from infctl.spec.paths import Loc, show
 from infctl.spec.sourcemap import Source
+from infctl.spec.which import find
 
 DUPLICATE_NAME = Code(
     "duplicate-name",
     "Two files of one configuration give the same name.",
     "Keep one of the two, or rename one.",
 )
-NO_CONFIGURATION = Code(
-    "no-configuration",
-    "There is no configuration where infctl looks for one.",
-    "Run `infctl init` for a first inference.yaml, or name a file or folder with -file.",
-)
-DEFAULT = "inference.yaml"
-LOCK_FILE = "inference.lock.yaml"
 _MAY_REPEAT = "apiVersion"  # every file may say it
 
 
@@ -43,17 +36,13 @@ class Read:
 def read(root: Path, files: Sequence[Path]) -> Read:
     """Return all files that make up the configuration in the folder `root`."""
     sources: list[Source] = []
-    problems: list[Diagnostic] = []
-    whole = True
-    for path in dict.fromkeys(files or (Path(DEFAULT),)):
-        found, missing = _expand(root, path)
-        problems += missing
-        whole = whole and not missing
-        for each in found:
-            source, wrong = load(root / each, str(each))
-            sources += [source] if source else []
-            problems += wrong
-            whole = whole and source is not None
+    found, problems = find(root, files)
+    whole = not problems
+    for each in found:
+        source, wrong = load(root / each, str(each))
+        sources += [source] if source else []
+        problems += wrong
+        whole = whole and source is not None
     return Read(sources, problems, whole)
 
 
@@ -81,25 +70,6 @@ def merge(sources: Sequence[Source]) -> tuple[dict[str, Any], list[Diagnostic]]:
             elif value is not None and (key != _MAY_REPEAT or value != there):
                 problems.append(_twice((key,), home[key,], source))
     return merged, problems
-
-
-def _expand(root: Path, path: Path) -> tuple[list[Path], list[Diagnostic]]:
-    """Return the files that `path` stands for."""
-    try:
-        if (root / path).is_dir():
-            inside = sorted((root / path).glob("*.yaml"))
-            found = [path / each.name for each in inside if each.name != LOCK_FILE and each.is_file()]
-            if found:
-                return found, []
-            detail = "no *.yaml file is in there"
-            return [], [error(NO_CONFIGURATION, f"{path} holds no configuration", detail, hint=NO_CONFIGURATION.remedy)]
-        if path == Path(DEFAULT) and not (root / path).exists():
-            other = root / "inference.yml"
-            hint = f"rename {other.name} to {DEFAULT}" if other.exists() else NO_CONFIGURATION.remedy
-            return [], [error(NO_CONFIGURATION, f"There is no {DEFAULT} here", str(root), hint=hint)]
-    except (OSError, ValueError) as failure:
-        return [], [error(FILE_UNREADABLE, "A file cannot be looked at", str(failure), hint=FILE_UNREADABLE.remedy)]
-    return [path], []
 
 
 def _names(value: Any) -> list[str]:

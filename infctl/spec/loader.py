@@ -28,12 +28,8 @@ from infctl.spec.mishaps import explain
 from infctl.spec.paths import Loc, quote, show
 from infctl.spec.scalars import NoNumberError, resolve
 from infctl.spec.sourcemap import Source, no_collection
+from infctl.spec.which import FILE_UNREADABLE
 
-FILE_UNREADABLE = Code(
-    "file-unreadable",
-    "A file of the configuration cannot be read.",
-    "Check the name and the rights; `infctl init` writes a first inference.yaml.",
-)
 FILE_TOO_LARGE = Code(
     "file-too-large",
     "A file of the configuration is larger than any configuration is.",

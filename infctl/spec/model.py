@@ -6,7 +6,7 @@ Rules between fields are in `rules`. Imports pydantic.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidatorFunctionWrapHandler, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
@@ -15,16 +15,10 @@ from pydantic_core import PydanticKnownError
 from infctl.secrets import SecretRef
 from infctl.spec.later import Later
 from infctl.spec.parts import Bytes, Count, Flag, Part, Port, Seconds, Share, Text, Through, Whole
+from infctl.spec.stack import Replicas
 
 SECRET = "secret://"  # noqa: S105  -- how a reference begins
 _QUANTIZATION = r"^(auto|none|fp8|int8|awq|gptq|nf4|gguf:[A-Za-z0-9_]+)$"
-
-
-class Replicas(NamedTuple):
-    """How many replicas, over all targets; equal where the number is fixed."""
-
-    min: int
-    max: int
 
 
 class _Range(Part):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from infctl.spec.paths import Loc, parse
 
@@ -33,6 +33,13 @@ class Inputs:
     variables: Mapping[str, str] = field(default_factory=dict)
     var_files: tuple[Path, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Replicas(NamedTuple):
+    """How many replicas, over all targets; equal where the number is fixed."""
+
+    min: int
+    max: int
 
 
 @dataclass(frozen=True, slots=True)
