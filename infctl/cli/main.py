@@ -38,6 +38,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "drift": ("infctl.cli.drift", "Show what changed behind infctl's back."),
     "graph": ("infctl.cli.graph", "Draw what stands on what."),
     "size": ("infctl.cli.size", "Ask what a model would do on given GPUs."),
+    "catalog": ("infctl.cli.catalog", "Look at the facts that infctl ships."),
     "state": ("infctl.cli.state", "Look at state, and mend it by hand."),
     "force-unlock": ("infctl.cli.force_unlock", "Take the lock of state from its holder."),
     "workspace": ("infctl.cli.workspace", "Keep several states of one stack."),
@@ -53,7 +54,7 @@ The usual order:
   infctl plan    show what would change
   infctl apply   make exactly that change
 """
-GROUPS: Final = frozenset({"state", "workspace"})  # commands that have commands of their own
+GROUPS: Final = frozenset({"catalog", "state", "workspace"})  # commands that have commands of their own
 
 
 @click.group(

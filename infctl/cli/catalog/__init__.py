@@ -1,0 +1,11 @@
+"""The commands `catalog ...`: the facts that infctl ships."""
+
+from __future__ import annotations
+
+from infctl.cli.command import LazyGroup
+
+TABLE = {
+    "list": ("infctl.cli.catalog.list", "List what the catalogue knows: gpus or models."),
+    "show": ("infctl.cli.catalog.show", "Show one row, by any of its names."),
+}
+command = LazyGroup("catalog", table=TABLE, help="Look at the facts that infctl ships.", subcommand_metavar="COMMAND")
