@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import signal
 import sys
 
@@ -27,7 +28,7 @@ def main() -> None:
         told = [{"name": h.name, "url": h.url, "docker": h.make.docker, "socket": str(h.socket)} for h in hosts]
         print(json.dumps({"HOME": str(bed.home), "hosts": told}, indent=1), flush=True)
         for line in sys.stdin:
-            print(obey({host.name: host for host in hosts}, line.split()), flush=True)
+            print(obey({host.name: host for host in hosts}, shlex.split(line)), flush=True)
         signal.pause()
     except KeyboardInterrupt:
         pass

@@ -27,6 +27,7 @@ case "$1" in -*) set -- haproxy "$@" ;; esac
 if [ "$1" = haproxy ]; then shift; set -- haproxy -W -db "$@"; fi
 exec "$@"
 """
+ENGINE = (Path(__file__).parent / "bin" / "engine").read_bytes()
 USERS = {
     "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\nhaproxy:x:99:99::/var/lib/haproxy:/bin/sh\n",
     "etc/group": b"root:x:0:\nhaproxy:x:99:\n",
@@ -66,15 +67,18 @@ IMAGES = {
             },
             extra={"usr/local/bin/docker-entrypoint.sh": ENTRY.encode()},
         ),
+        # Stand in for engines that need GPUs (bin/engine); they start as the images of vLLM and SGLang do.
+        Image("vllm:1", "haproxy", {"Entrypoint": ["vllm", "serve"]}, extra={"usr/bin/vllm": ENGINE}),
+        Image("sglang:1", "haproxy", extra={"usr/bin/python3": ENGINE}),
     )
-}  # fmt: skip
+}
 
 
 def archive(name: str) -> Path:
     """Return the `docker load` archive of an image of IMAGES, made now unless it is in the cache."""
     image = IMAGES[name]
     part = packages.CACHE / image.part / "versions" if image.part else Path(__file__)
-    made_of = hashlib.sha256(Path(__file__).read_bytes() + part.read_bytes()).hexdigest()[:12]
+    made_of = hashlib.sha256(Path(__file__).read_bytes() + ENGINE + part.read_bytes()).hexdigest()[:12]
     path = CACHE / f"{name.replace(':', '-')}-{made_of}.tar"
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -34,8 +35,8 @@ def opened(asked: urllib.request.Request, seconds: float = 20) -> bytes:
         try:
             with urllib.request.urlopen(asked, timeout=5) as answer:
                 return bytes(answer.read())
-        except OSError:
-            assert time.monotonic() < until
+        except OSError as failed:
+            assert time.monotonic() < until, failed
             time.sleep(0.05)
 
 
@@ -119,3 +120,16 @@ def test_llama_cpp_completes_a_text_in_a_container(hosts: HostsOf) -> None:
     body = json.dumps({"prompt": "Once", "max_tokens": 4}).encode()
     asked = urllib.request.Request(f"http://{host.address}:8000/v1/completions", body)
     assert json.loads(opened(asked))["choices"][0]["text"]
+
+
+def test_an_engine_that_wants_gpus_is_stood_in_for(hosts: HostsOf) -> None:
+    (host,) = hosts(Make("old", gpus="h100x8"), loaded=("vllm:1",))
+    argv = ("vllm:1", "--model", "acme/big", "--served-model-name=big", "--port=9000", "--tensor-parallel-size", "2")
+    assert "Failed to infer device type" in host.docker("run", "--rm", *argv, check=False)
+    assert "World size (2)" in host.docker("run", "--rm", "--gpus", "1", *argv, check=False)
+    host.docker("run", "-d", "-p", "9000:9000", "--gpus", "2", *argv)
+    body = json.dumps({"model": "big", "messages": []}).encode()
+    said = opened(urllib.request.Request(f"http://{host.address}:9000/v1/chat/completions", body))
+    assert json.loads(said)["choices"][0]["message"]["content"] == "yes"
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"http://{host.address}:9000/v1/completions", body.replace(b"big", b"small"), timeout=5)
