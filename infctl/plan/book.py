@@ -96,6 +96,12 @@ class Book:
                 found.setdefault(key[1], []).append(key)
         return found
 
+    def keys_by_target(self) -> dict[str, list[Key]]:
+        found: dict[str, list[Key]] = {}
+        for key, step in self._drafts.items():
+            found.setdefault(step.target, []).append(key)
+        return found
+
     def _standing(self, verdict: Verdict, do: Do, timeout: float, ids: Mapping[str, str]) -> Step:
         want = verdict.want
         assert want is not None  # noqa: S101  # only wanted objects are made or changed

@@ -48,6 +48,11 @@ class Verdict:
     def is_replica(self) -> bool:
         return self.kind.role is Role.REPLICA
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was given up when its place could not be read."""
+        return self.have is not None and self.have.lost
+
 
 class World:
     """The question, indexed once: what stands where, by id and by address."""
@@ -75,13 +80,18 @@ class World:
         self.outputs = {i: seen.outputs for i, seen in self.live.items()}
         self.ids = {str(address): thing.id for address, thing in self.current.items() if thing.id in self.live}
         for thing in state.resources.values():
-            if thing.id not in self.live and question.views[thing.target].unreadable:  # untouched: taken as it was
+            if thing.id not in self.live and not self.reads(thing):  # untouched: taken as it was
                 self.outputs[thing.id] = thing.outputs
                 if not thing.deposed:
                     self.ids[str(thing.address)] = thing.id
         self.deployments = {
             (where, wish.model): wish for where, wish in zip(question.placed_on, question.deployments, strict=True)
         }
+
+    def reads(self, thing: Resource) -> bool:
+        """Return whether the place of `thing` could be read."""
+        view = self.question.views[thing.target]
+        return view.reads(view.place_of(thing.address, thing.values))
 
     def inputs(self, want: Desired) -> str:
         """Return the digest of what this object was lowered from."""
@@ -119,9 +129,11 @@ def judge(want: Desired, world: World, replaced: frozenset[Address]) -> Verdict:
         id=ident, name=name, lowering=lowering,
     )  # fmt: skip
     if have is None:
+        if view.unreadable and not view.takes_new(view.place_of(want.address, want.values)):
+            return replace(base, reason="its place could not be read", unknown=True)
         return _made_anew(base, Action.CREATE, "", world)
     if live is None:
-        if view.unreadable:
+        if not world.reads(have):
             return replace(base, reason="its place could not be read", unknown=True)
         reason = "begun by an earlier run, not found" if have.pending else f"gone from {want.target}"
         return _made_anew(base, Action.CREATE, reason, world)
@@ -209,8 +221,9 @@ def judge_unwanted(have: Resource, world: World) -> Verdict:
         name=have.name,
     )
     if live is None:
-        return replace(base, unknown=True) if view.unreadable else replace(base, action=Action.FORGET)
-    return replace(base, action=Action.DELETE, reason="left behind by a replacement" if have.deposed else "")
+        return replace(base, action=Action.FORGET) if world.reads(have) else replace(base, unknown=True)
+    left = "given up when its place could not be read" if have.lost else "left behind by a replacement"
+    return replace(base, action=Action.DELETE, reason=left if have.deposed else "")
 
 
 def judge_stranger(view: TargetView, seen: Observed) -> Verdict:
@@ -235,7 +248,7 @@ def drift_of(have: Resource, world: World) -> Drift | None:
     if have.pending or have.deposed:
         return None
     if live is None:
-        return None if view.unreadable else Drift(have.address, "gone")
+        return Drift(have.address, "gone") if world.reads(have) else None
     if not live.running:
         return Drift(have.address, "stopped")
     if live.values == have.values:

@@ -12,6 +12,7 @@ from typing import Any
 
 from infctl.address import Address
 from infctl.diagnostics import Diagnostic
+from infctl.placement.room import Rollout
 from infctl.provider.values import Do, Unreadable, Values
 from infctl.state.model import ModelState, Resource
 
@@ -131,16 +132,6 @@ class Step:
     timeout: float = 600.0
     resuming: bool = False  # an earlier run began this and did not see its end
     reason: str = ""
-
-
-class Rollout(StrEnum):
-    """How a model gets from one revision to the next."""
-
-    NONE = "none"
-    FIRST = "first"  # nothing ran before
-    SURGE = "surge"  # all new ones beside the old, then one switch: no downtime, no mixed fleet
-    ROLLING = "rolling"  # as many at a time as fit beside the old: no downtime, mixed meanwhile
-    SWAP = "drain-and-swap"  # no room: each old one goes before its successor comes
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,15 @@ from typing import Any
 
 from infctl.address import Address
 from infctl.diagnostics import Code, InfctlError, error
+from infctl.placement.room import Rollout
 from infctl.plan.book import Book, Key
 from infctl.plan.compare import Verdict, World, judge, judge_stranger, judge_unwanted, referred
-from infctl.plan.model import Action, Mode, Plan, Rollout, TargetRef
+from infctl.plan.course import Course, ModelVerdicts, choose
+from infctl.plan.model import Action, Mode, Plan, TargetRef
+from infctl.plan.promised import room_of
 from infctl.plan.refresh import refresh_only, reinstate
 from infctl.plan.request import Question
-from infctl.plan.rollout import Course, ModelVerdicts, choose, with_backends, write_steps, write_waits
+from infctl.plan.rollout import with_backends, write_removals, write_steps, write_waits
 from infctl.plan.selection import Candidate, select, to_replace
 from infctl.plan.statements import (
     assumptions,
@@ -52,7 +55,7 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
 
     Raises InfctlError: unreachable, state-lost, unmatched-target, protected, no-room; every problem at once.
     """
-    _refuse_unreachable(question)
+    refuse_unreachable(question)
     _refuse_lost_state(question)
     if question.request.mode is Mode.REFRESH_ONLY:
         return refresh_only(question)
@@ -61,11 +64,10 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
     verdicts = _judge_all(question, world)
     chosen = _selected(question, verdicts)
     if chosen is not None:
-        verdicts = _served([v if v.address in chosen else _untouched(v) for v in verdicts])
+        verdicts = [v if v.address in chosen else _untouched(v) for v in verdicts]
+    verdicts = _served(verdicts)
     parts = _by_model(verdicts, world)
-    room = {
-        name: sum(p.memory_free for p in v.inventory.places) for name, v in question.views.items() if v.inventory.places
-    }
+    room = room_of(question.views, question.state.resources.values())
     book = Book()
     book.ids.update({str(v.address): v.id for v in verdicts if v.want is not None})
     moving = tuple(part for part in parts.values() if not part.stands_still)  # thousands that do cost nothing
@@ -79,6 +81,7 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
     for part in moving:
         write_steps(part, courses[part.name], book)
     write_waits(moving, courses, book)
+    write_removals(moving, book)
     _link(verdicts, book)
     changed = tuple(resource_change(_as_done(v, courses), question) for v in verdicts if v.action is not Action.NOOP)
     gone = tuple(v.have.id for v in verdicts if v.have and not v.live and not v.unknown and v.action is not Action.NOOP)
@@ -121,13 +124,15 @@ def _as_done(verdict: Verdict, courses: Mapping[str, Course]) -> Verdict:
 # ---------------------------------------------------------------- refusals
 
 
-def _refuse_unreachable(question: Question) -> None:
+def refuse_unreachable(question: Question) -> None:
+    """Raise InfctlError (unreachable) for the places that could not be read, where that is not allowed."""
     if question.request.allow_unreachable:
         return
+    places = {each.place: each for _, view in sorted(question.views.items()) for each in view.unreadable}
     problems = [
-        error(UNREACHABLE, f"{place.place} could not be read", place.reason, hint=place.hint or UNREACHABLE.remedy)
-        for _, view in sorted(question.views.items())
-        for place in view.unreadable
+        error(UNREACHABLE, f"{name} could not be read", place.reason, hint=place.hint or UNREACHABLE.remedy)
+        for name, place in places.items()
+        if name not in question.request.evacuate
     ]
     if problems:
         raise InfctlError(*problems)

@@ -30,7 +30,7 @@ def reinstate(question: Question) -> tuple[Question, tuple[Resource, ...]]:
     A replacement that was cut short may leave the old object beside the new one; when the wish has gone back to
     what the old one runs, or the new one never came to be, it is current again, and the other is what is left over.
     """
-    deposed = [thing for thing in question.state.resources.values() if thing.deposed]
+    deposed = [thing for thing in question.state.resources.values() if thing.deposed and not thing.lost]
     if not deposed:
         return question, ()
     live = {seen.id for view in question.views.values() for seen in view.observed}
@@ -55,7 +55,7 @@ def refresh_only(question: Question) -> Plan:
     for ident, thing in state.resources.items():
         seen = world.live.get(ident)
         if seen is None:
-            if not question.views[thing.target].unreadable:
+            if world.reads(thing):
                 gone.append(ident)
         elif seen.values != resolve(thing.values, world.outputs, world.ids):
             accepted.append(replace(thing, values=seen.values, outputs=seen.outputs))

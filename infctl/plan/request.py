@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from infctl.address import Address
 from infctl.diagnostics import Diagnostic, Span
 from infctl.plan.model import Mode
-from infctl.provider.kinds import KindSpec
+from infctl.provider.kinds import KindSpec, Role
 from infctl.provider.values import Deployment, Desired, Inventory, Observed, Unreadable, Values
 from infctl.state.model import State
 
@@ -32,6 +32,7 @@ class Request:
     at: str = ""
     upgrade: bool = False
     allow_unreachable: bool = False
+    evacuate: tuple[str, ...] = ()  # places that cannot be read, whose replicas are given up
     unattended: bool = False
 
 
@@ -47,6 +48,34 @@ class TargetView:
     inventory: Inventory = field(default_factory=Inventory)
     observed: tuple[Observed, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def places_replicas(self) -> bool:
+        """Whether the core says at which place each replica runs."""
+        return any(kind.place and kind.role is Role.REPLICA for kind in self.kinds.values())
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether nothing at all of the target could be read."""
+        return any(each.place == self.name for each in self.unreadable)
+
+    def place_of(self, address: Address, values: Values) -> str:
+        """Return at which place an object is, "" where the target has but one."""
+        if field := self.kinds[address.kind].place:
+            return values.get(field) or ""
+        return address.key.rpartition("/")[2] if self.places_replicas else ""
+
+    def reads(self, place: str) -> bool:
+        """Return whether `place` could be read: what is not seen there is not there."""
+        if not self.places_replicas or not place:
+            return not self.unreadable
+        return any(each.name == place for each in self.inventory.places) and not any(
+            place == each.place for each in self.unreadable
+        )
+
+    def takes_new(self, place: str) -> bool:
+        """Return whether something new may be made at `place`."""
+        return not self.is_dark if not self.places_replicas else self.reads(place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from infctl.placement.room import Pool, Rollout, add
 from infctl.plan.compare import Verdict, World, drift_of
+from infctl.plan.course import Course, ModelVerdicts, freed_first
 from infctl.plan.diff import diff
 from infctl.plan.model import (
     Action,
@@ -17,19 +19,13 @@ from infctl.plan.model import (
     Mode,
     ModelChange,
     ResourceChange,
-    Rollout,
 )
-from infctl.plan.request import Question, TargetView
-from infctl.plan.rollout import Course, ModelVerdicts, freed_first
+from infctl.plan.promised import room_of
+from infctl.plan.request import Question
 from infctl.provider.kinds import KindSpec, Role
 from infctl.provider.values import Deployment, Ref, leaves, template_from, template_values
 from infctl.secrets import SecretRef
 from infctl.state.model import ModelState, State
-
-
-def free_memory(view: TargetView) -> int:
-    """Return the free bytes of all places of a target."""
-    return sum(place.memory_free for place in view.inventory.places)
 
 
 def resource_change(verdict: Verdict, question: Question) -> ResourceChange:
@@ -142,13 +138,19 @@ def assumptions(
                 if isinstance(leaf, SecretRef):
                     digest = question.secret_digests.get(leaf.name, "")
                     found[f"secret:{leaf.name}"] = Assumption(f"secret:{leaf.name}", digest)
-            if courses[part.name].rollout in {Rollout.FIRST, Rollout.SURGE, Rollout.NONE}:
+            placed = question.views[verdict.target].places_replicas
+            if not placed and courses[part.name].rollout in {Rollout.FIRST, Rollout.SURGE, Rollout.NONE}:
                 memory[verdict.target] = memory.get(verdict.target, 0) + template.memory
-    waits = any(courses[part.name].waits for part in parts)
-    for target, comes in memory.items():
-        needs = comes - (freed_first(parts, target) if waits else 0)
-        if needs > 0:
-            found[f"memory:{target}"] = Assumption(f"memory:{target}", free_memory(question.views[target]), needs)
+    room = room_of(question.views, question.state.resources.values())
+    freed = freed_first(parts, courses, room)
+    needs = {Pool(target): comes - freed.get(Pool(target), 0) for target, comes in memory.items()}
+    for part in parts:
+        add(needs, {pool: size for pool, size in courses[part.name].takes.items() if pool.place})
+    add(needs, {pool: size for pool, size in freed.items() if pool.place and pool in needs}, -1)
+    for pool, size in needs.items():
+        if size > 0 and pool in room.free:
+            what = f"{'device' if pool.device else 'memory'}:{'/'.join(filter(None, pool))}"
+            found[what] = Assumption(what, room.free[pool], size)
     return tuple(found[what] for what in sorted(found))
 
 

@@ -13,6 +13,7 @@ from infctl.address import Address
 from infctl.provider.values import Known, Values, digest
 
 FORMAT_VERSION = 1
+EVACUATED = "evacuate"  # what is `pending` of a lost object
 REMEMBERED_REVISIONS = 10  # DESIGN: "State keeps the last ten resolved specs of each model"
 
 
@@ -48,6 +49,11 @@ class Resource:
     @property
     def known(self) -> Known:
         return Known(self.address, self.id, self.name, self.outputs)
+
+    @property
+    def lost(self) -> bool:
+        """Whether it was given up where nobody could read it: its removal was begun, and ends once it can be."""
+        return self.deposed and self.pending == EVACUATED
 
 
 @dataclass(frozen=True, slots=True)

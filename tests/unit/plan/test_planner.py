@@ -11,8 +11,9 @@ import pytest
 
 from infctl.address import Address, parse_address
 from infctl.diagnostics import InfctlError
+from infctl.placement.room import Rollout
 from infctl.plan.file import read_plan, write_plan
-from infctl.plan.model import Action, Mode, Plan, Rollout, Step
+from infctl.plan.model import Action, Mode, Plan, Step
 from infctl.plan.planner import make_plan
 from infctl.plan.request import Request
 from infctl.provider.values import Probe, Unreadable

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from infctl.plan.model import Action, Rollout
-from infctl.plan.room import Load, Way, best, least, peak, waves
+from infctl.placement.room import Load, Pool, Rollout, Way, best, least, peak, waves
+from infctl.plan.model import Action
 from tests.unit.plan.test_planner import applied, does
 from tests.unit.plan.toys import Toy, wish
 
-THREE = Load(10, (10, 10, 10))
-GROWING = Load(20, (10, 10, 10))
+HERE = Pool("here")
+
+
+def load(need: int, replaced: tuple[int, ...] = (), coming: int = 0, leaving: int = 0) -> Load:
+    """Return what moves on one target with one pool, in bytes."""
+    new = {HERE: need}
+    return Load(tuple(({HERE: old}, new) for old in replaced), (new,) * coming, ({HERE: leaving},))
+
+
+THREE = load(10, (10, 10, 10))
+GROWING = load(20, (10, 10, 10))
 
 
 @pytest.mark.parametrize(
@@ -27,7 +36,7 @@ def test_waves(way: Way, sizes: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("load", "way", "most"),
+    ("change", "way", "most"),
     [
         (THREE, Way(Rollout.SURGE, 3), 30),
         (THREE, Way(Rollout.ROLLING, 2), 20),
@@ -35,17 +44,17 @@ def test_waves(way: Way, sizes: list[int]) -> None:
         (THREE, Way(Rollout.SWAP, 1), 0),
         (GROWING, Way(Rollout.ROLLING, 1), 40),  # two are 10 more each, and the third stands beside its predecessor
         (GROWING, Way(Rollout.SWAP, 1), 30),
-        (Load(10, (), 2), Way(Rollout.FIRST), 20),
-        (Load(10, (10,), 1), Way(Rollout.ROLLING, 1), 10),  # the new slot takes what the old replica gave back
-        (Load(10, (10,), 1, leaving=10), Way(Rollout.SWAP, 1), 0),
+        (load(10, (), 2), Way(Rollout.FIRST), 20),
+        (load(10, (10,), 1), Way(Rollout.ROLLING, 1), 10),  # the new slot takes what the old replica gave back
+        (load(10, (10,), 1, leaving=10), Way(Rollout.SWAP, 1), 0),
     ],
 )
-def test_peaks(load: Load, way: Way, most: int) -> None:
-    assert peak(load, way) == most
+def test_peaks(change: Load, way: Way, most: int) -> None:
+    assert peak(change, way)[HERE] == most
 
 
 @pytest.mark.parametrize(
-    ("load", "free", "way"),
+    ("change", "free", "way"),
     [
         (THREE, 30, Way(Rollout.SURGE, 3)),
         (THREE, 29, Way(Rollout.ROLLING, 2)),
@@ -53,23 +62,23 @@ def test_peaks(load: Load, way: Way, most: int) -> None:
         (THREE, 9, Way(Rollout.SWAP, 1)),
         (GROWING, 39, Way(Rollout.SWAP, 1)),
         (GROWING, 29, None),
-        (Load(20, (30, 10)), 0, Way(Rollout.SWAP, 1)),
-        (Load(20, (10, 30)), 0, Way(Rollout.SWAP, 2)),  # only all at once, for the first is the smaller one
-        (Load(10, (), 2), 19, None),
-        (Load(10, (), 2, leaving=10), 10, Way(Rollout.SWAP, 1)),
-        (Load(0, (0, 0)), 0, Way(Rollout.SURGE, 2)),
+        (load(20, (30, 10)), 0, Way(Rollout.SWAP, 1)),
+        (load(20, (10, 30)), 0, Way(Rollout.SWAP, 2)),  # only all at once, for the first is the smaller one
+        (load(10, (), 2), 19, None),
+        (load(10, (), 2, leaving=10), 10, Way(Rollout.SWAP, 1)),
+        (load(0, (0, 0)), 0, Way(Rollout.SURGE, 2)),
     ],
 )
-def test_the_best_way_that_fits(load: Load, free: int, way: Way | None) -> None:
-    assert best(load, free, beside=True) == way
+def test_the_best_way_that_fits(change: Load, free: int, way: Way | None) -> None:
+    assert best(change, {HERE: free}, beside=True) == way
 
 
 def test_an_object_that_keeps_its_name_is_swapped_whatever_the_room() -> None:
-    assert best(THREE, 1000, beside=False) == Way(Rollout.SWAP, 1)
+    assert best(THREE, {HERE: 1000}, beside=False) == Way(Rollout.SWAP, 1)
 
 
 def test_the_least_is_what_no_way_can_do_without() -> None:
-    assert (least(THREE), least(GROWING), least(Load(20, (10, 30)))) == (0, 30, 0)
+    assert [least(each)[HERE] for each in (THREE, GROWING, load(20, (10, 30)))] == [0, 30, 0]
 
 
 def test_one_models_comfort_is_not_anothers_refusal() -> None:

@@ -1,0 +1,223 @@
+"""Owns which way each model goes from what runs to what is wanted: surge, rolling, or drain-and-swap. Room decides.
+
+With room for every new replica all stand beside the old and one switch moves the traffic; with room for some they go
+in batches; with none each old one leaves before its successor comes. Pure; writes no steps (`rollout` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from infctl.diagnostics import Code, Diagnostic, error
+from infctl.placement.room import Held, Load, Pool, Rollout, Room, Way, add, best, fits, least, peak
+from infctl.plan.compare import Verdict
+from infctl.plan.model import Action
+from infctl.plan.promised import promised, spot_of
+from infctl.provider.values import Deployment
+
+NO_ROOM = Code(
+    "no-room",
+    "A target has not enough free memory for what the file asks of it.",
+    "Ask for fewer replicas, a smaller context or a smaller model, or free memory on the target.",
+)
+_GIB = 1024**3
+_MAKES = (Action.REPLACE_BESIDE, Action.REPLACE, Action.CREATE)
+_REPLACES = (Action.REPLACE_BESIDE, Action.REPLACE)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The chosen way for one model, with the figures that chose it (bytes, on its tightest target)."""
+
+    rollout: Rollout
+    batch: int = 0  # how many new replicas stand beside the old at a time
+    needed: int = 0
+    free: int = 0
+    downtime: bool = False
+    why: str = ""
+    waits: bool = False  # nothing new comes, of any model, before what only leaves is gone
+    takes: Held = field(default_factory=dict)  # the most, at any time, beyond what is held now
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVerdicts:
+    """All that is judged about one model, by the part it plays. `leftovers` are removed without being replaced."""
+
+    name: str
+    replicas: tuple[Verdict, ...]
+    routers: tuple[Verdict, ...]
+    leftovers: tuple[Verdict, ...]
+    wishes: Mapping[str, Deployment]  # by target
+
+    def doing(self, *actions: Action) -> list[Verdict]:
+        return [verdict for verdict in self.replicas if verdict.action in actions]
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether nothing is done about any of it."""
+        return all(verdict.action is Action.NOOP for verdict in (*self.replicas, *self.routers, *self.leftovers))
+
+    @property
+    def leaving(self) -> list[Verdict]:
+        """Those that stand and that nothing takes the place of."""
+        every = (*self.doing(Action.DELETE), *self.leftovers)
+        return [verdict for verdict in every if verdict.live and not verdict.is_lost]
+
+    @property
+    def lost(self) -> list[Verdict]:
+        """Those that were given up when their place could not be read, and that are seen again."""
+        return [verdict for verdict in self.leftovers if verdict.live and verdict.is_lost]
+
+
+def choose(models: Sequence[ModelVerdicts], room: Room) -> tuple[dict[str, Course], list[Diagnostic]]:
+    """Return the course of each model, and error[no-room] for those that none fits.
+
+    Each model leaves those after it what they need at the very least, so that one's comfort is not another's refusal.
+    Where that is too little, whatever only leaves, of any model, goes before anything comes.
+    """
+    room = _with(room, (held_by(v, room) for model in models for v in model.lost))
+    room = _with(room, (_promised(v, room) for model in models for v in _started_again(model)), -1)
+    courses, problems = _choose(models, room)
+    if not problems or not any(first_to_leave(model) for model in models):
+        return courses, problems
+    freed = _with(room, (held_by(v, room) for model in models for v in first_to_leave(model)))
+    staying = [replace(model, leftovers=(), replicas=tuple(_staying(model))) for model in models]
+    later, refused = _choose(staying, freed)
+    if len(refused) >= len(problems):
+        return courses, problems
+    return {name: replace(course, waits=True) for name, course in later.items()}, refused
+
+
+def _with(room: Room, held: Iterable[Held], sign: int = 1) -> Room:
+    """Return `room` with what is given back, or with `sign` -1 taken, in the pools that have a limit."""
+    free = dict(room.free)
+    for each in held:
+        add(free, {pool: size for pool, size in each.items() if pool in free}, sign)
+    return replace(room, free=free)
+
+
+def _started_again(model: ModelVerdicts) -> Iterator[Verdict]:
+    """Yield the stopped replicas that this plan starts again where they are."""
+    return (v for v in model.doing(Action.UPDATE) if v.live and not v.live.running)
+
+
+def first_to_leave(model: ModelVerdicts) -> list[Verdict]:
+    """Return what only leaves and need not wait for the model's new replicas on another target."""
+    targets = {v.target for v in model.doing(*_MAKES)}
+    return [verdict for verdict in model.leaving if not targets or verdict.target in targets]
+
+
+def freed_first(models: Iterable[ModelVerdicts], courses: Mapping[str, Course], room: Room) -> Held:
+    """Return what is given back before anything comes: by lost objects, and where courses wait, by all that leave."""
+    freed: dict[Pool, int] = {}
+    for model in models:
+        first = first_to_leave(model) if courses[model.name].waits else ()
+        for verdict in (*first, *model.lost):
+            add(freed, held_by(verdict, room))
+    return freed
+
+
+def _staying(model: ModelVerdicts) -> Iterator[Verdict]:
+    return (verdict for verdict in model.replicas if verdict.action is not Action.DELETE)
+
+
+def held_by(verdict: Verdict, room: Room) -> Held:
+    """Return what the object holds: nothing while it is stopped."""
+    return _promised(verdict, room) if verdict.live and verdict.live.running else {}
+
+
+def _promised(verdict: Verdict, room: Room) -> Held:
+    return promised(verdict.target, verdict.kind, verdict.have.values, room) if verdict.have else {}
+
+
+def needed_by(verdict: Verdict, model: ModelVerdicts, room: Room) -> Held:
+    """Return what the new object of a verdict takes."""
+    spot, memory = spot_of(verdict.kind, verdict.values), model.wishes[verdict.target].template.memory
+    return {Pool(verdict.target): memory} if spot is None else room.held_at(verdict.target, spot, memory)
+
+
+def _choose(models: Sequence[ModelVerdicts], room: Room) -> tuple[dict[str, Course], list[Diagnostic]]:
+    loads = [_load(model, room) for model in models]
+    leasts = [least(load) for load in loads]
+    left, reserved = dict(room.free), dict.fromkeys(room.free, 0)
+    for each in leasts:
+        add(reserved, each)
+    courses: dict[str, Course] = {}
+    problems: list[Diagnostic] = []
+    for model, load, mine in zip(models, loads, leasts, strict=True):
+        add(reserved, mine, -1)
+        pools = [pool for pool in load.total if pool in room.free]
+        spare = {pool: left[pool] - reserved[pool] for pool in pools}
+        free = spare if fits(mine, spare) else {pool: left[pool] for pool in pools}
+        beside = not model.doing(Action.REPLACE)
+        way = best(load, free, beside=beside)
+        if way is None:
+            problems += _no_room(model.name, load, mine, free)
+        way = way or Way(Rollout.SWAP, 1)
+        takes = peak(load, way)
+        courses[model.name] = replace(_course(model, load, way, free, beside=beside), takes=takes)
+        add(left, takes, -1)
+    return courses, problems
+
+
+def _load(model: ModelVerdicts, room: Room) -> Load:
+    return Load(
+        tuple((held_by(v, room), needed_by(v, model, room)) for v in model.doing(*_REPLACES)),
+        tuple(needed_by(v, model, room) for v in model.doing(Action.CREATE)),
+        tuple(held_by(v, room) for v in first_to_leave(model)),
+    )
+
+
+def _course(model: ModelVerdicts, load: Load, way: Way, free: Held, *, beside: bool) -> Course:
+    rollout = way.rollout
+    if not model.doing(*_MAKES):
+        return Course(Rollout.NONE)
+    if rollout is Rollout.FIRST and any(verdict.live for verdict in model.replicas):
+        rollout = Rollout.NONE
+    why = {
+        Rollout.SURGE: "room for old and new side by side",
+        Rollout.ROLLING: f"room for {way.batch} beside the old",
+        Rollout.SWAP: "no room beside the old" if beside else "old and new cannot stand side by side",
+    }
+    dark = rollout is Rollout.SWAP and _goes_dark(model, way.batch if load.replaced else 0)
+    needed, room = _tightest(load, free)
+    return Course(rollout, way.batch, needed, room, dark, why.get(rollout, ""))
+
+
+def _tightest(load: Load, free: Held) -> tuple[int, int]:
+    """Return the memory that is needed and free on the target where least would be left."""
+    needed: dict[str, int] = {}
+    there: dict[str, int] = {}
+    for pool, size in load.total.items():
+        if not pool.device:
+            needed[pool.target] = needed.get(pool.target, 0) + size
+            there[pool.target] = there.get(pool.target, 0) + free.get(pool, size)
+    tightest = min(needed, key=lambda target: there[target] - needed[target], default="")
+    return needed.get(tightest, 0), there.get(tightest, 0)
+
+
+def _goes_dark(model: ModelVerdicts, batch: int) -> bool:
+    """Return whether nobody is left to answer while `batch` replicas are away."""
+    staying = (v for v in model.replicas if v.action is not Action.DELETE)
+    return sum(1 for verdict in staying if verdict.live and verdict.live.running) <= batch
+
+
+def _no_room(name: str, load: Load, most: Held, free: Held) -> Iterator[Diagnostic]:
+    """Yield an error for each pool that even the least way asks too much of."""
+    total = load.total
+    for pool, size in most.items():
+        if pool in free and size > free[pool]:
+            yield error(
+                NO_ROOM,
+                f"{_in_words(pool)} has no room for {name}",
+                f"needs {total[pool] / _GIB:.2f} GiB, {free[pool] / _GIB:.2f} GiB are free",
+                hint=NO_ROOM.remedy,
+                path=f"models.{name}",
+                address=f"model.{name}",
+            )
+
+
+def _in_words(pool: Pool) -> str:
+    place = f"{pool.target}/{pool.place}" if pool.place else pool.target
+    return f"GPU {pool.device} of {place}" if pool.device else place

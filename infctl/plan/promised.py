@@ -1,0 +1,69 @@
+"""Owns what replicas hold of the room, as their values say it, and what is free as the targets were read. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from infctl.placement.room import Held, Pool, Room
+from infctl.plan.request import TargetView
+from infctl.provider.kinds import KindSpec
+from infctl.provider.values import Device, Share, Spot, Values
+from infctl.state.model import Resource
+
+LITTLE = 0.1  # the part of a device that others may use before it can no longer be had whole
+
+
+def spot_of(kind: KindSpec, values: Values) -> Spot | None:
+    """Return where an object with `values` is; None for a kind whose place the core does not choose."""
+    if not kind.place:
+        return None
+    shares = tuple(Share(*share) for share in values.get(kind.devices) or ()) if kind.devices else ()
+    return Spot(values.get(kind.place) or "", shares)
+
+
+def promised(target: str, kind: KindSpec, values: Values, room: Room) -> Held:
+    """Return what an object with `values` holds once it runs."""
+    found = values.get("memory", 0)
+    memory = found if isinstance(found, int) else 0
+    spot = spot_of(kind, values)
+    return {Pool(target): memory} if spot is None else room.held_at(target, spot, memory)
+
+
+def room_of(views: Mapping[str, TargetView], resources: Iterable[Resource]) -> Room:
+    """Return the room of all targets. `resources` are ours: what they hold says what a device had whole is worth."""
+    free: dict[Pool, int] = {}
+    whole: dict[Pool, int] = {}
+    ours = _ours(views, resources)
+    for name, view in views.items():
+        if not view.places_replicas:
+            if view.inventory.places:
+                free[Pool(name)] = sum(place.memory_free for place in view.inventory.places)
+            continue
+        for place in view.inventory.places:
+            free[Pool(name, place.name)] = place.memory_free
+            for device in place.devices:
+                pool = Pool(name, place.name, device.uuid)
+                free[pool] = device.memory_free
+                whole[pool] = max(1, _worth(device, ours.get(pool, ())))
+    return Room(free, whole)
+
+
+def _ours(views: Mapping[str, TargetView], resources: Iterable[Resource]) -> dict[Pool, tuple[int, ...]]:
+    """Return what our running replicas have of each device; 0 is the whole."""
+    found: dict[Pool, tuple[int, ...]] = {}
+    running = {seen.id for view in views.values() if view.places_replicas for seen in view.observed if seen.running}
+    for thing in resources:
+        if thing.id not in running:
+            continue
+        spot = spot_of(views[thing.target].kinds[thing.address.kind], thing.values)
+        if spot is None:
+            continue
+        for device, share in spot.devices:
+            pool = Pool(thing.target, spot.place, device)
+            found[pool] = (*found.get(pool, ()), share)
+    return found
+
+
+def _worth(device: Device, ours: tuple[int, ...]) -> int:
+    """Return what having a device whole takes: all that is free of it, and all that is ours already."""
+    return device.memory_free + sum(share or device.memory_total for share in ours)
