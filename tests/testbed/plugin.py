@@ -14,6 +14,7 @@ from tests.needs import need, need_root
 from tests.testbed import packages
 from tests.testbed.bed import Bed
 from tests.testbed.hosts import DockerHost, Make
+from tests.testbed.hub import Hub
 from tests.testbed.pool import Pool
 from tests.testbed.registry import Registry
 
@@ -58,6 +59,18 @@ def registry(bed: Bed) -> Registry:
 def private_registry(bed: Bed) -> Registry:
     """The same at port 5001, for those who log in as reader with "open sesame"."""
     return Registry(bed, 5001, ("reader", "open sesame"))
+
+
+@pytest.fixture(scope="session")
+def _hub(bed: Bed) -> Hub:
+    return Hub(bed)
+
+
+@pytest.fixture
+def hub(_hub: Hub) -> Hub:
+    """A Hugging Face Hub at `bed.address`:5002, empty and well."""
+    _hub.well()
+    return _hub
 
 
 @pytest.fixture

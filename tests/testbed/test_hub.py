@@ -1,0 +1,51 @@
+"""The small hub of the bed, asked as a client of the real one asks."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests.testbed.hub import Hub
+from tests.testbed.plugin import HostsOf
+
+pytestmark = pytest.mark.xdist_group("docker")
+WEIGHTS = bytes(range(256)) * 1000
+
+
+def ask(url: str, **headers: str) -> http.client.HTTPResponse:
+    answer: http.client.HTTPResponse = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5)
+    return answer
+
+
+def test_a_file_is_described_and_fetched_in_parts(hub: Hub) -> None:
+    commit = hub.put("acme/tiny", {"model.gguf": WEIGHTS, "config.json": b"{}"})
+    described = json.load(ask(f"{hub.url}/api/models/acme/tiny/revision/main?blobs=true"))
+    assert described["sha"] == commit
+    assert described["siblings"][0]["lfs"]["size"] == len(WEIGHTS)
+    rest = ask(f"{hub.url}/acme/tiny/resolve/{commit}/model.gguf", Range="bytes=1000-")
+    assert (rest.status, rest.read()) == (206, WEIGHTS[1000:])
+
+
+def test_a_gated_repository_wants_its_token(hub: Hub) -> None:
+    hub.put("acme/secret", {"config.json": b"{}"}, token="hf_right")
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        ask(f"{hub.url}/acme/secret/resolve/main/config.json")
+    assert ask(f"{hub.url}/acme/secret/resolve/main/config.json", Authorization="Bearer hf_right").read() == b"{}"
+
+
+def test_a_download_breaks_off(hub: Hub) -> None:
+    hub.put("acme/tiny", {"model.gguf": WEIGHTS})
+    hub.cut_after = 1000
+    with pytest.raises(http.client.IncompleteRead):
+        ask(f"{hub.url}/acme/tiny/resolve/main/model.gguf").read()
+
+
+def test_a_container_on_a_host_reaches_it(hub: Hub, hosts: HostsOf) -> None:
+    (host,) = hosts("old")
+    hub.put("acme/tiny", {"config.json": b"{}"})
+    url = f"{hub.url}/acme/tiny/resolve/main/config.json"
+    assert host.docker("run", "--rm", "busybox:1", "wget", "-q", "-O-", url) == "{}"
