@@ -13,7 +13,7 @@ from infctl.cli.terminal import Terminal
 
 @click.command("lock", cls=Command)
 @click.argument("models", nargs=-1, metavar="[MODEL...]")
-@flag("upgrade", "Take the newest installed engine, too.")
+@flag("upgrade", "Take the newest: the installed engine, what an image's tag stands for, a model's last revision.")
 @which_stack
 @click.pass_obj
 def command(terminal: Terminal, /, models: tuple[str, ...], upgrade: bool, **given: Any) -> int:
@@ -23,11 +23,12 @@ def command(terminal: Terminal, /, models: tuple[str, ...], upgrade: bool, **giv
     """
     from infctl.cli.voices import Human
     from infctl.ops.lock import lock_models
-    from infctl.ops.session import load
+    from infctl.ops.session import Session
     from infctl.views.lock import show_locked
     from infctl.views.style import Style
 
     report = Human(terminal).report
-    locked = lock_models(load(where_of(given)), map(model_name, models), report, upgrade=upgrade)
+    with Session.open(where_of(given)) as session:
+        locked = lock_models(session, map(model_name, models), report, upgrade=upgrade)
     terminal.say_lines(show_locked(locked, Style(terminal.width, terminal.color)))
     return 0

@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping
 from math import ceil
 from typing import TYPE_CHECKING
 
-from infctl.desired.decide import Decisions, order_of
+from infctl.desired.decide import Decisions
+from infctl.desired.facts import order_of
 from infctl.desired.wanted import Wanted
 from infctl.diagnostics import Code, Diagnostic, error, warning
 from infctl.engines.pin import Key, Pin
@@ -45,18 +46,20 @@ def build(
     wanted = []
     alike: dict[tuple[object, ...], Template] = {}
     for name, model in stack.models.items():
-        setup, need = decisions.setups[name], decisions.needs[name]
         for placed in place(order_of(stack, model), model.replicas[0], where_now.get(name, _NOWHERE)):
             pin = pins.get((name, placed.target))
             if pin is None:
                 continue
+            setup, need = decisions.setups[name, placed.target], decisions.needs[name, placed.target]
+            container = placed.target in decisions.containers
             asked = (id(pin), id(setup), model.task, model.image, model.health, model.warmup, *model.env.items())
             if (template := alike.get(asked)) is None:
-                template = alike[asked] = resolve(model, pin, setup, need.total if need else 0)
+                memory = need.total if need else 0
+                template = alike[asked] = resolve(model, pin, setup, memory, container=container)
             deployment = Deployment(
                 model=name,
                 revision=0,
-                template=template.named(name),
+                template=template if container else template.named(name),
                 slots=placed.slots,
                 served_names=model.served_names,
                 bind=model.expose.bind,
@@ -87,7 +90,7 @@ def _cannot_start(model: str, pin: Pin, versions: Mapping[str, str]) -> Diagnost
     """Return why no replica with this pin can be started here, None when one can."""
     distribution = DISTRIBUTIONS.get(pin.engine)
     installed = versions.get(pin.engine, "")
-    if distribution is None or installed == pin.engine_version:
+    if distribution is None or pin.image or installed == pin.engine_version:
         return None
     return error(
         ENGINE_NOT_INSTALLED,

@@ -1,86 +1,138 @@
 """Owns the decisions: for each model and target, what it would be pinned to now, and how its engine is started.
 
-Pure. Says everything that is wrong with the models at once. Knows nothing of the lock file.
+Pure. Says everything that is wrong with the models at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from infctl.desired.facts import Asked, Facts, file_asked
-from infctl.diagnostics import Diagnostic, InfctlError
+from infctl.desired.facts import Asked, Facts, file_asked, order_of
+from infctl.desired.settle import still_holds
+from infctl.diagnostics import Diagnostic, InfctlError, Severity
 from infctl.engines.pin import Key, Pin
-from infctl.engines.resolve import asking, check, decide_pin, engine_of, inputs_of, set_up
+from infctl.engines.resolve import LOCAL, READS_HEADER, asking, check, decide_pin, engine_of, inputs_of, set_up
 from infctl.engines.setup import Setup
 from infctl.sizing.memory import Need, need_of
 from infctl.spec.paths import show
 from infctl.spec.problems import Problem
 
 if TYPE_CHECKING:
+    from infctl.engines.model_file import ModelFile
     from infctl.spec.model import Model
     from infctl.spec.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """`pins` by (model, target) are what each would be pinned to now, `setups` and `needs` by model;
-    `versions` are those of the engines installed here.
+    """By (model, target): `pins` are what each would be pinned to now, `setups` how it is started, `needs` its memory.
+
+    `versions` are those of the engines installed here, `containers` the targets that run images. A pin of such a
+    target is incomplete: see `complete`.
     """
 
     pins: Mapping[Key, Pin] = field(default_factory=dict)
-    setups: Mapping[str, Setup] = field(default_factory=dict)
-    needs: Mapping[str, Need | None] = field(default_factory=dict)
+    setups: Mapping[Key, Setup] = field(default_factory=dict)
+    needs: Mapping[Key, Need | None] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    containers: Collection[str] = ()
 
 
-def decide(stack: Stack, facts: Facts) -> Decisions:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is pinned already, by (model, target) under today's names: flags are judged by the engine's version there.
+    With `upgrade` none of it counts.
+    """
+
+    pins: Mapping[Key, Pin] = field(default_factory=dict)
+    upgrade: bool = False
+
+    def version(self, key: Key, now: Pin) -> str:
+        """Return the version of its engine that `key` will run."""
+        pin = self.pins.get(key)
+        return pin.engine_version if pin and not self.upgrade and still_holds(pin, now) else now.engine_version
+
+
+def decide(stack: Stack, facts: Facts, containers: Collection[str] = (), held: Held | None = None) -> Decisions:
     """Return the decisions for every model of `stack`. Raises InfctlError with every problem of every model.
 
     Models that ask the same of the same file share one setup, so many models cost little.
     """
-    pins: dict[Key, Pin] = {}
-    setups: dict[str, Setup] = {}
-    needs: dict[str, Need | None] = {}
-    problems: list[Problem] = []
-    blamed: set[Asked] = set()  # one bad file is reported once, at the first model that names it
-    known_pins: dict[tuple[str, ...], Pin] = {}
-    known: dict[tuple[object, ...], tuple[Setup, Need | None]] = {}
+    making = _Making(stack, facts, containers, held or Held())
     for model in stack.models.values():
-        asked = file_asked(engine_of(model), model.uri) if model.uri else None
-        if asked is not None and asked not in facts.files:
-            if asked not in blamed:
-                blamed.add(asked)
-                problems += (_in(model, Problem(each, ("uri",))) for each in facts.problems[asked])
-            problems += (_in(model, each) for each in check(model))
-            continue
-        file = facts.files[asked] if asked else None
-        inputs = inputs_of(model)
-        if (pin := known_pins.get(inputs)) is None:
-            pin = known_pins[inputs] = decide_pin(model, file, facts.versions)
-        asking_key = asking(model)
-        if (found := known.get(asking_key)) is None:
-            setup = set_up(model, file)
-            found = known[asking_key] = (setup, need_of(file, setup.args, model.task) if file else None)
-        setup, needs[model.name] = found
-        setups[model.name] = setup
-        problems += (_in(model, each) for each in setup.problems)
-        for target in order_of(stack, model):
-            pins[model.name, target] = pin
-    if problems:
-        raise InfctlError(*(_placed(stack, each) for each in problems))
-    return Decisions(pins, setups, needs, facts.versions)
+        order = order_of(stack, model)
+        for container in dict.fromkeys(target in containers for target in order):
+            making.decide(
+                model, [target for target in order if (target in containers) == container], container=container
+            )
+    if making.problems:
+        raise InfctlError(*(placed(stack, each) for each in making.problems))
+    return Decisions(making.pins, making.setups, making.needs, facts.versions, containers)
 
 
-def check_models(stack: Stack) -> tuple[Diagnostic, ...]:
+class _Making:
+    """Decisions while they are being made, and what is made once for all models that ask the same."""
+
+    def __init__(self, stack: Stack, facts: Facts, containers: Collection[str], held: Held) -> None:
+        self._stack, self._facts, self._containers, self._held = stack, facts, containers, held
+        self.pins: dict[Key, Pin] = {}
+        self.setups: dict[Key, Setup] = {}
+        self.needs: dict[Key, Need | None] = {}
+        self.problems: list[Problem] = []
+        self._blamed: set[Asked] = set()  # one bad file is reported once, at the first model that names it
+        self._pins: dict[tuple[object, ...], Pin] = {}
+        self._made: dict[tuple[object, ...], tuple[Setup, Need | None]] = {}
+
+    def decide(self, model: Model, targets: list[str], *, container: bool) -> None:
+        """Decide about `model` on targets of one kind."""
+        engine = engine_of(model, container=container)
+        asked = None
+        if model.uri and (model.uri.startswith(LOCAL) or not container):
+            asked = file_asked(engine, model.uri)
+        if asked is not None and asked not in self._facts.files:
+            self._blame(asked, model)
+            self._add(model, check(model, container=container))
+            return
+        file = self._facts.files[asked] if asked else None
+        inputs = (*inputs_of(model, container=container), container)
+        if (pin := self._pins.get(inputs)) is None:
+            pin = self._pins[inputs] = decide_pin(model, file, self._facts.versions, container=container)
+        asking_key = (container, *asking(model, container=container))
+        for target in targets:
+            key = (model.name, target)
+            self.pins[key] = pin
+            version = self._held.version(key, pin) if container else ""
+            if (found := self._made.get((version, *asking_key))) is None:
+                found = self._made[version, *asking_key] = _set_up(model, file, version, container=container)
+            if not self.setups.get(key):
+                self.setups[key], self.needs[key] = found
+        self._add(model, dict.fromkeys(each for target in targets for each in self.setups[model.name, target].problems))
+
+    def _blame(self, asked: Asked, model: Model) -> None:
+        if asked not in self._blamed:
+            self._blamed.add(asked)
+            self._add(model, (Problem(each, ("uri",)) for each in self._facts.problems[asked]))
+
+    def _add(self, model: Model, found: Iterable[Problem]) -> None:
+        errors = (each for each in found if each.diagnostic.severity is Severity.ERROR)  # `spec` told the warnings
+        self.problems += (_in(model, each) for each in errors)
+
+
+def _set_up(model: Model, file: ModelFile | None, version: str, *, container: bool) -> tuple[Setup, Need | None]:
+    setup = set_up(model, file, container=container, version=version)
+    sized = file is not None and engine_of(model, container=container) in READS_HEADER
+    return setup, need_of(file, setup.args, model.task) if file and sized else None
+
+
+def check_models(stack: Stack, containers: Collection[str] = ()) -> tuple[Diagnostic, ...]:
     """Return what the engines cannot follow in the models of `stack`, as far as that shows without any model file."""
-    return tuple(_placed(stack, _in(model, each)) for model in stack.models.values() for each in check(model))
-
-
-def order_of(stack: Stack, model: Model) -> tuple[str, ...]:
-    """Return the targets that `model` may live on, best first: the stack's first where the model names none."""
-    return model.placement.order or (next(iter(stack.targets)),)
+    found: dict[Problem, None] = {}
+    for model in stack.models.values():
+        for container in dict.fromkeys(target in containers for target in order_of(stack, model)):
+            found.update(dict.fromkeys(_in(model, each) for each in check(model, container=container)))
+    return tuple(placed(stack, each) for each in found)
 
 
 def _in(model: Model, found: Problem) -> Problem:
@@ -89,5 +141,6 @@ def _in(model: Model, found: Problem) -> Problem:
     return replace(found, loc=loc, diagnostic=replace(found.diagnostic, path=show(loc), address=f"model.{model.name}"))
 
 
-def _placed(stack: Stack, found: Problem) -> Diagnostic:
+def placed(stack: Stack, found: Problem) -> Diagnostic:
+    """Return a problem as it is shown, with its line."""
     return found.diagnostic.at(stack.locate(show(found.loc), at_key=found.at_key))

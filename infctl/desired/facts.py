@@ -7,8 +7,9 @@ Knows nothing of pins or targets.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from stat import S_ISREG
@@ -19,10 +20,11 @@ from infctl.diagnostics import Diagnostic, InfctlError, error
 from infctl.engines.gguf import Header, read_header
 from infctl.engines.llama_cpp import why_not
 from infctl.engines.model_file import BAD_MODEL_FILE, ModelFile, Shape, path_of
-from infctl.engines.resolve import DISTRIBUTIONS, READS_HEADER, engine_of
+from infctl.engines.resolve import DISTRIBUTIONS, LOCAL, READS_HEADER, engine_of
 from infctl.engines.shape import shape_of
 
 if TYPE_CHECKING:
+    from infctl.spec.model import Model
     from infctl.spec.stack import Stack
 
 Asked = tuple[str, bool]  # a uri, and whether the file's header is to be read
@@ -39,12 +41,13 @@ class Facts:
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
-def gather(stack: Stack, cache: Path, report: Report) -> Facts:
-    """Return the facts of all models. `cache` is a private folder, `report` hears of files that take long to read.
+def gather(stack: Stack, cache: Path, report: Report, containers: Collection[str] = ()) -> Facts:
+    """Return the facts of all models. `cache` is a private folder, `report` hears of files that take long to read;
+    `containers` are the targets that run images.
 
     Raises nothing for what is wrong with a file: that is in `problems`, without a place in the configuration.
     """
-    asked = {file_asked(engine_of(model), model.uri): None for model in stack.models.values() if model.uri}
+    asked = {each: None for model in stack.models.values() for each in files_asked(stack, model, containers)}
     kept = Cache(cache)
     files: dict[Asked, ModelFile] = {}
     problems: dict[Asked, tuple[Diagnostic, ...]] = {}
@@ -63,6 +66,8 @@ def glance(asked: Asked, root: Path) -> int:
     uri, header = asked
     path = path_of(uri, root)
     try:
+        if not header and path.is_dir():
+            return sum(each.stat().st_size for each in files_in(path))
         size = _stat(uri, path).st_size
         path.open("rb").close()
     except OSError as failure:
@@ -74,8 +79,10 @@ def glance(asked: Asked, root: Path) -> int:
 
 def checksum_of(uri: str, root: Path, cache: Path, report: Report) -> str:
     """Return the SHA-256 of one model file as it is now, remembered or read. Raises OSError, InfctlError."""
-    path = path_of(uri, root)
-    found, kept = path.stat(), Cache(cache)
+    path, kept = path_of(uri, root), Cache(cache)
+    if path.is_dir():
+        return _folder(uri, path, kept, report).sha256
+    found = path.stat()
     remembered = (kept.get(_entry(path, header=header), found) or {} for header in (True, False))
     return next((str(facts["sha256"]) for facts in remembered if "sha256" in facts), "") or sha256_of(path, report)
 
@@ -87,6 +94,18 @@ def _entry(path: Path, *, header: bool) -> str:
 
 def file_asked(engine: str, uri: str) -> Asked:
     return (uri, engine in READS_HEADER)
+
+
+def files_asked(stack: Stack, model: Model, containers: Collection[str]) -> Iterator[Asked]:
+    """Yield the local files of `model`: one may be read in two ways, where its targets serve it by two engines."""
+    if model.uri and (model.uri.startswith(LOCAL) or not containers):
+        for container in dict.fromkeys(target in containers for target in order_of(stack, model)):
+            yield file_asked(engine_of(model, container=container), model.uri)
+
+
+def order_of(stack: Stack, model: Model) -> tuple[str, ...]:
+    """Return the targets that `model` may live on, best first: the stack's first where the model names none."""
+    return model.placement.order or (next(iter(stack.targets)),)
 
 
 def installed() -> Mapping[str, str]:
@@ -103,6 +122,8 @@ def installed() -> Mapping[str, str]:
 def _look(uri: str, path: Path, kept: Cache, report: Report, *, header: bool) -> ModelFile:
     """Return the file as it is remembered, or as it is read now. Raises InfctlError (bad-model-file)."""
     try:
+        if not header and path.is_dir():
+            return _folder(uri, path, kept, report)
         found = _stat(uri, path)
         name = _entry(path, header=header)
         known = _model_file(uri, path, found.st_size, kept.get(name, found), header=header)
@@ -114,6 +135,22 @@ def _look(uri: str, path: Path, kept: Cache, report: Report, *, header: bool) ->
     except OSError as failure:
         raise _unreadable(uri, path, failure) from failure
     return known
+
+
+def files_in(folder: Path) -> tuple[Path, ...]:
+    """Return the files of a model's folder, whatever their depth, without hidden ones, in order of their names."""
+    found = (each for each in folder.rglob("*") if each.is_file())
+    return tuple(sorted(f for f in found if not any(part.startswith(".") for part in f.relative_to(folder).parts)))
+
+
+def _folder(uri: str, path: Path, kept: Cache, report: Report) -> ModelFile:
+    """Return a folder as one model file: its checksum is that of the lines `SHA256  NAME` of all its files."""
+    files = [_look(uri, each, kept, report, header=False) for each in files_in(path)]
+    if not files:
+        raise InfctlError(error(BAD_MODEL_FILE, f"{path} is empty", hint="name the folder that holds the model"))
+    lines = "".join(f"{each.sha256}  {each.path.relative_to(path).as_posix()}\n" for each in files)
+    whole = sha256(lines.encode()).hexdigest()
+    return ModelFile(uri, path, sum(each.bytes for each in files), whole, folder=True)
 
 
 def _stat(uri: str, path: Path) -> os.stat_result:

@@ -21,6 +21,7 @@ LOCK_OUT_OF_DATE = Code(
 )
 _MOST_SAID = 10
 _SHOWN = (("engine", "engine"), ("model_uri", "uri"), ("quantization", "quantization"))
+_SHORT = 12  # characters of a digest or revision that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,16 @@ class PinChange:
             said.append("its task or image is another")
         if self.before.engine_version != self.after.engine_version and self.before.engine == self.after.engine:
             said.append(f"{self.after.engine} {self.before.engine_version or 'none'} → {self.after.engine_version}")
-        return ", ".join(said)
+        return ", ".join([*said, *self._moved()])
+
+    def _moved(self) -> Iterator[str]:
+        """Yield what stands behind the same name now."""
+        if self.before is None:
+            return
+        if self.before.image and self.after.image and self.before.image != self.after.image:
+            yield f"image {_shortened(self.before.image)} → {_shortened(self.after.image)}"
+        if self.before.model_revision and self.before.model_revision != self.after.model_revision:
+            yield f"revision {self.before.model_revision[:_SHORT]} → {self.after.model_revision[:_SHORT]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,7 @@ def settle(
     for key, now in decided.items():
         model, target = key
         before = locked.get(key) or locked.get((old_names.get(model, model), target))
-        if before is not None and not (upgrade or _out_of_date(before, now)):
+        if before is not None and not upgrade and still_holds(before, now):
             pins[key] = before
         elif only is not None and model not in only:
             if before is not None:
@@ -92,8 +102,22 @@ def settle(
     return Settled(pins, tuple(changes))
 
 
-def _out_of_date(pin: Pin, now: Pin) -> bool:
-    return pin.inputs != now.inputs or pin.model_sha256 != now.model_sha256 or pin.engine != now.engine
+def still_holds(pin: Pin, now: Pin) -> bool:
+    """Return whether `pin` is what would be decided now, newer engines and what others publish apart.
+
+    A model from elsewhere is not looked at again, so nothing is known of its contents.
+    """
+    same = pin.inputs == now.inputs and pin.engine == now.engine
+    return same and (pin.model_sha256 == now.model_sha256 or _from_elsewhere(now))
+
+
+def _from_elsewhere(pin: Pin) -> bool:
+    return bool(pin.image and pin.model_uri) and not pin.model_uri.startswith("file:")
+
+
+def _shortened(image: str) -> str:
+    name, at, digest = image.rpartition("@")
+    return digest.removeprefix("sha256:")[:_SHORT] if at else name or image
 
 
 def refuse(settled: Settled) -> None:

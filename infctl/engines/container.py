@@ -13,6 +13,9 @@ Keys that have their default are left out of it:
 - `metrics_port` (int): where the engine tells its metrics, if not at its own port.
 - `download` (bool): `{model}` is a name that the engine downloads by itself into `cache`; else the provider puts files
   there and `{model}` stands for their path in the container.
+
+Beside them, of a model that is no local file (see `pin.what_to_fetch`): `model_revision`, the commit, ETag or version
+that was pinned and no other may be fetched; `model_bytes`, its size.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Owns the custom engine: a command of the user's own that serves HTTP. Pure.
 
-`{port}` in the command stands for the port to listen on, which the environment variable PORT holds too.
+`{port}` in the command stands for the port to listen on, which the environment variable PORT holds too; `{model}` for
+the model's files, where it has a uri.
 """
 
 from __future__ import annotations
@@ -18,14 +19,20 @@ _UNHEARD = ("max_model_len", "kv_cache_dtype", "quantization")
 _SPEAKS_OPENAI = frozenset({"generate", "embed"})
 
 
-def set_up(model: Model) -> Setup:
-    """Return the setup of a model with its own command."""
+def set_up(model: Model, *, container: bool = False) -> Setup:
+    """Return the setup of a model with its own command; in a container the image may have one."""
     problems = [_unheard(name) for name in _UNHEARD if getattr(model, name) not in {None, "auto"}]
     problems += (_unheard("engine_args", name) for name in model.engine_args)
     if not model.health and model.task not in _SPEAKS_OPENAI:
         summary = f"infctl cannot tell when a task {model.task} is ready"
         problems.append(_unfit("task", summary, "health is missing", "say health: and a path that answers 200"))
-    if model.port and model.replicas.max > 1:
+    if container and not model.image:
+        hint = "say image: and the image that holds your engine, as registry.example/serve:1.4"
+        problems.append(_unfit("engine", "A custom engine needs an image here", "image is missing", hint))
+    if not container and not model.command:
+        hint = "say command: here too, or leave targets out that run no containers"
+        problems.append(_unfit("engine", "A custom engine needs a command here", "command is missing", hint))
+    if model.port and model.replicas.max > 1 and not container:
         detail = f"{model.replicas.max} replicas cannot listen on one port of one machine"
         hint = "leave port out and listen on {port}, or on the PORT of the environment"
         problems.append(_unfit("port", "The port is taken by the first replica", detail, hint))

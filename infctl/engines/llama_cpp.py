@@ -109,7 +109,7 @@ def set_up(model: Model, file: ModelFile) -> Setup:
     trained = file.shape.context_length if file.shape else 0
     context = model.max_model_len or min(trained or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
     args["ctx_size"] = context * args["parallel"]
-    problems = (*check(model), *_check_quantization(model, file), *_check_context(args, context, trained))
+    problems = (*check(model), *check_quantization(model, file), *check_context(args, context, trained))
     return Setup(args, metrics_path=METRICS_PATH, problems=problems)
 
 
@@ -125,14 +125,14 @@ def check(model: Model) -> Iterator[Problem]:
     """Yield what llama.cpp cannot follow in `model`, whatever its file holds. Pure; places begin at the model."""
     yield from check_args(model.engine_args, ARGS, NAME)
     yield from _check_fields(model)
-    yield from _check_cache(_args_asked(model))
+    yield from check_cache(_args_asked(model))
 
 
 def _args_asked(model: Model) -> dict[str, Any]:
     """Return the arguments of `model` without those that are wrong, and those that infctl decides without a file."""
     refused = {each.loc[-1] for each in check_args(model.engine_args, ARGS, NAME)}
     taken = {name: value for name, value in model.engine_args.items() if name not in refused}
-    return {"cache_ram": 0, "parallel": DEFAULT_SLOTS, **_cache_types(model), **taken}
+    return {"cache_ram": 0, "parallel": DEFAULT_SLOTS, **cache_types(model), **taken}
 
 
 def asking(model: Model) -> tuple[object, ...]:
@@ -152,7 +152,8 @@ def _check_fields(model: Model) -> Iterator[Problem]:
         yield _unfit("kv_cache_dtype", "llama.cpp has no such format for the KV cache", detail, hint)
 
 
-def _check_quantization(model: Model, file: ModelFile) -> Iterator[Problem]:
+def check_quantization(model: Model, file: ModelFile) -> Iterator[Problem]:
+    """Yield that the file is not quantized as the model asks."""
     fitting = {"auto", f"gguf:{file.quantization}", *(("none",) if file.quantization in _PLAIN else ())}
     if model.quantization not in fitting:
         hint = "name a file of that quantization, or leave quantization out: a GGUF file brings its own"
@@ -164,12 +165,13 @@ def _unfit(field: str, summary: str, detail: str, hint: str = "") -> Problem:
     return problem(UNFIT_FOR_ENGINE, summary, detail, loc=tuple(field.split(".")), hint=hint or UNFIT_FOR_ENGINE.remedy)
 
 
-def _cache_types(model: Model) -> dict[str, str]:
+def cache_types(model: Model) -> dict[str, str]:
+    """Return the arguments that `kv_cache_dtype` stands for."""
     kept_as = model.kv_cache_dtype
     return {"cache_type_k": kept_as, "cache_type_v": kept_as} if kept_as in CACHE_TYPES else {}
 
 
-def _check_cache(args: Mapping[str, Any]) -> Iterator[Problem]:
+def check_cache(args: Mapping[str, Any]) -> Iterator[Problem]:
     """llama.cpp refuses a quantized value cache without flash attention (src/llama-context.cpp)."""
     kept_as = args.get("cache_type_v", "f16")
     if args.get("flash_attn") == "off" and kept_as.upper() not in _PLAIN:
@@ -178,7 +180,8 @@ def _check_cache(args: Mapping[str, Any]) -> Iterator[Problem]:
         yield _unfit("engine_args.flash_attn", "A quantized value cache needs flash attention", detail, hint)
 
 
-def _check_context(args: Mapping[str, Any], context: int, trained: int) -> Iterator[Problem]:
+def check_context(args: Mapping[str, Any], context: int, trained: int) -> Iterator[Problem]:
+    """Yield that a request cannot have `context` tokens; `trained` is 0 where nobody knows."""
     if args["ctx_size"] > INT32_MAX:
         detail = f"{args['parallel']} requests of {context} tokens are more than llama.cpp counts"
         hint = f"at most {INT32_MAX // args['parallel']} tokens with {args['parallel']} slots"

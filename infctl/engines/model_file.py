@@ -44,7 +44,8 @@ class Shape:
 @dataclass(frozen=True, slots=True)
 class ModelFile:
     """One model file as it was read. `bytes` is its size, `weights` those of its tensors, `formats` the same by
-    number format; `shape` is None for a file whose format nobody asked for (a custom engine's).
+    number format; `shape` is None for a file whose format nobody asked for (a custom engine's). Of a folder `bytes` is
+    the sum over its files, `sha256` that of the list of their checksums and names.
     """
 
     uri: str
@@ -56,6 +57,7 @@ class ModelFile:
     quantization: str = ""
     formats: Mapping[str, int] = field(default_factory=dict)
     shape: Shape | None = None
+    folder: bool = False
 
 
 def path_of(uri: str, root: Path) -> Path:

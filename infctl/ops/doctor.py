@@ -125,9 +125,10 @@ def _lock(store: Store) -> Finding:
 
 def _engines(stack: Stack) -> Iterator[Finding]:
     """Yield what is installed of the engines that the models use, beside what they are pinned to."""
-    from infctl.desired.facts import installed
+    from infctl.desired.facts import installed, order_of
     from infctl.desired.lockfile import LOCK_FILE, read_lock
     from infctl.engines.resolve import DISTRIBUTIONS, engine_of
+    from infctl.ops.pins import containers_of
 
     try:
         pins = read_lock(stack.root / LOCK_FILE)
@@ -135,9 +136,11 @@ def _engines(stack: Stack) -> Iterator[Finding]:
         yield _refused(LOCK_FILE, failure)
         return
     versions = installed()
-    for engine in sorted({engine_of(model) for model in stack.models.values()} & DISTRIBUTIONS.keys()):
+    containers = containers_of(stack)
+    here = (model for model in stack.models.values() if not containers.issuperset(order_of(stack, model)))
+    for engine in sorted({engine_of(model) for model in here} & DISTRIBUTIONS.keys()):
         have = versions.get(engine, "")
-        pinned = sorted({pin.engine_version for pin in pins.values() if pin.engine == engine} - {have})
+        pinned = sorted({p.engine_version for p in pins.values() if p.engine == engine and not p.image} - {have})
         if not have:
             yield Finding(engine, ok=False, detail="not installed", hint=f"run: pip install {DISTRIBUTIONS[engine]}")
         elif pinned:
@@ -149,10 +152,12 @@ def _engines(stack: Stack) -> Iterator[Finding]:
 
 def _model_files(stack: Stack) -> Iterator[Finding]:
     """Yield what is wrong with each model file at a glance, its checksum apart."""
-    from infctl.desired.facts import file_asked, glance
-    from infctl.engines.resolve import engine_of
+    from infctl.desired.facts import files_asked, glance
+    from infctl.ops.pins import containers_of
 
-    for asked in dict.fromkeys(file_asked(engine_of(model), model.uri) for model in stack.models.values() if model.uri):
+    containers = containers_of(stack)
+    each = (asked for model in stack.models.values() for asked in files_asked(stack, model, containers))
+    for asked in dict.fromkeys(each):
         try:
             yield Finding(asked[0], ok=True, detail=f"a file of {glance(asked, stack.root):,} bytes")
         except InfctlError as failure:

@@ -49,10 +49,11 @@ def begin(name: str, where: Where, report: Report) -> Begun:
     Raises InfctlError (no-such-stack, file-in-the-way) before anything is written.
     """
     from infctl.ops.lock import lock_models
-    from infctl.ops.session import load
+    from infctl.ops.session import Session
 
     written = write_stack(name, where.root)
-    locked = lock_models(load(where), (), report)
+    with Session.open(where) as session:
+        locked = lock_models(session, (), report)
     ignored = FOLDER in (where.root / ".gitignore").read_text()
     return Begun(name, describe(stacks()[name]), (*written, locked.path), ignored)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infctl.diagnostics import InfctlError, did_you_mean, error
-from infctl.ops.pins import Pins, Report, settle_pins
+from infctl.ops.pins import Pins, Report, lookups_of, settle_pins
 
 if TYPE_CHECKING:
     from infctl.desired.settle import PinChange
     from infctl.engines.pin import Key, Pin
+    from infctl.ops.session import Session
     from infctl.spec.stack import Stack
 
 
@@ -31,16 +32,19 @@ class Locked:
     written: bool = False
 
 
-def lock_models(stack: Stack, models: Iterable[str], report: Report, *, upgrade: bool = False) -> Locked:
-    """Pin `models` (all, where none is named) to what the file asks for now; with `upgrade` to the newest engine.
+def lock_models(session: Session, models: Iterable[str], report: Report, *, upgrade: bool = False) -> Locked:
+    """Pin `models` (all, where none is named) to what the file asks for now; with `upgrade` to the newest engine,
+    image and model. Targets are asked what a new image's tag stands for, and nothing else.
 
     Raises InfctlError (unknown-model, lock-unwritable, and all that is wrong with models and the lock file).
     """
     from infctl.desired.lockfile import write_lock
 
+    stack = session.stack
+    assert stack is not None  # noqa: S101  -- opened with its file
     only = frozenset(models)
     _refuse_unknown(stack, only)
-    found = settle_pins(stack, report, only=only or None, upgrade=upgrade)
+    found = settle_pins(stack, report, lookups=lookups_of(session), only=only or None, upgrade=upgrade)
     settled = found.settled
     renamed_from = {(move.from_, target) for move in stack.moved for _, target in settled.pins}
     dropped = tuple(sorted(key for key in found.locked.keys() - settled.pins.keys() if key not in renamed_from))
@@ -67,6 +71,6 @@ def _newer(found: Pins) -> Mapping[str, tuple[str, tuple[str, ...]]]:
     held: dict[str, dict[str, None]] = {}
     for (model, _), pin in found.settled.pins.items():
         installed = found.decisions.versions.get(pin.engine, "")
-        if installed and pin.engine_version and installed != pin.engine_version:
+        if installed and pin.engine_version and installed != pin.engine_version and not pin.image:
             held.setdefault(pin.engine, {})[model] = None
     return {engine: (found.decisions.versions[engine], tuple(models)) for engine, models in held.items()}

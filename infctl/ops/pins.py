@@ -10,15 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infctl.provider import registry
+from infctl.provider.protocol import SupportsImages
 from infctl.state.workspaces import FOLDER
 
 if TYPE_CHECKING:
+    from infctl.desired.complete import Lookups
     from infctl.desired.decide import Decisions
     from infctl.desired.settle import Settled
     from infctl.engines.pin import Key, Pin
+    from infctl.ops.session import Session
     from infctl.spec.stack import Stack
 
 CACHE = "cache"  # ROOT/.infctl/cache: what is known of model files
+IMAGE = "image"  # the field of a model whose provider runs its replicas as containers
 Report = Callable[[Path, int, int], None]  # a model file being read: path, bytes done, bytes in all
 
 
@@ -32,19 +37,62 @@ class Pins:
     settled: Settled
 
 
-def settle_pins(stack: Stack, report: Report, *, only: Collection[str] | None = None, upgrade: bool = False) -> Pins:
-    """Return what `stack` pins now. With `only`, other models keep what they have; with `upgrade` the newest engine.
+def settle_pins(
+    stack: Stack,
+    report: Report,
+    *,
+    lookups: Lookups | None = None,
+    only: Collection[str] | None = None,
+    upgrade: bool = False,
+) -> Pins:
+    """Return what `stack` pins now. With `only`, other models keep what they have; with `upgrade` the newest engine,
+    image and model. Without `lookups` nobody is asked, and new pins of containers stay without digest and revision.
 
     Raises InfctlError: all that is wrong with models, model files and the lock file.
     """
-    from infctl.desired.decide import decide
+    from infctl.desired.complete import complete
+    from infctl.desired.decide import Held, decide
     from infctl.desired.facts import gather
     from infctl.desired.lockfile import LOCK_FILE, read_lock
     from infctl.desired.settle import settle
 
     path = stack.root / LOCK_FILE
-    decisions = decide(stack, gather(stack, stack.root / FOLDER / CACHE, report))
-    locked = read_lock(path)
     renamed = {move.to: move.from_ for move in stack.moved}
+    containers = containers_of(stack)
+    facts = gather(stack, stack.root / FOLDER / CACHE, report, containers)
+    if containers:  # their flags are judged by what is pinned, so that comes first
+        locked = read_lock(path)
+        decisions = decide(stack, facts, containers, Held(_by_new_names(locked, renamed), upgrade))
+    else:
+        decisions = decide(stack, facts)
+        locked = read_lock(path)
     settled = settle(locked, decisions.pins, renamed=renamed, only=only, upgrade=upgrade)
+    if containers and lookups is not None:
+        settled = complete(stack, settled, lookups)
     return Pins(path, locked, decisions, settled)
+
+
+def containers_of(stack: Stack) -> frozenset[str]:
+    """Return the targets of `stack` whose replicas are containers of images."""
+    return frozenset(each.name for each in stack.targets.values() if IMAGE in registry.load(each.type).serves)
+
+
+def lookups_of(session: Session) -> Lookups:
+    """Return how new pins of `session` are completed: tags by the provider of the target, models by this machine."""
+    from infctl.desired.complete import Lookups
+    from infctl.desired.remote import look
+
+    def image(target: str, name: str) -> str:
+        providers = session.providers or session.open_providers(session.state())
+        provider = providers[target]
+        return provider.resolve_image(name) if isinstance(provider, SupportsImages) else name
+
+    return Lookups(
+        image, lambda uri, one_file, asked: look(uri, one_file=one_file, quantization=asked, env=session.where.env)
+    )
+
+
+def _by_new_names(locked: Mapping[Key, Pin], renamed: Mapping[str, str]) -> Mapping[Key, Pin]:
+    now = {old: new for new, old in renamed.items()}
+    moved = {(now[model], target): pin for (model, target), pin in locked.items() if model in now}
+    return {**moved, **locked}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from infctl import __version__
 from infctl.diagnostics import Diagnostic, InfctlError, Severity, Span
-from infctl.ops.pins import Report, settle_pins
+from infctl.ops.pins import Report, lookups_of, settle_pins
 from infctl.ops.reading import Hear, Readings
 from infctl.ops.session import Session, source_values
 from infctl.plan.model import Mode, Plan, Step
@@ -78,7 +78,7 @@ def plan_stack(
     readings = Readings(session, state, hear, look=look)
     wishes = Wishes()
     if session.stack is not None and request.mode is Mode.NORMAL:
-        wishes = settle_wishes(session.stack, state, request, report)
+        wishes = settle_wishes(session, session.stack, state, request, report)
     views = readings.finish()
     assigned = assign(tuple((w.target, w.deployment) for w in wishes.wanted), state, request)
     used = {leaf.name for w in assigned.deployments for leaf in leaves(w.template.env) if isinstance(leaf, SecretRef)}
@@ -93,7 +93,7 @@ def plan_stack(
     return Planned(plan, state, wishes.pinned, views)
 
 
-def settle_wishes(stack: Stack, state: State, request: Request, report: Report) -> Wishes:
+def settle_wishes(session: Session, stack: Stack, state: State, request: Request, report: Report) -> Wishes:
     """Return what `stack` wants with everything pinned; a pin that is new is written where somebody is there.
 
     Raises InfctlError (lock-out-of-date, and all that is wrong with models).
@@ -102,7 +102,7 @@ def settle_wishes(stack: Stack, state: State, request: Request, report: Report) 
     from infctl.desired.lockfile import write_lock
     from infctl.desired.settle import refuse
 
-    pins = settle_pins(stack, report)
+    pins = settle_pins(stack, report, lookups=lookups_of(session), upgrade=request.upgrade)
     settled = pins.settled
     if settled.changes:
         if request.unattended:

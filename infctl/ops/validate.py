@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from infctl.desired.decide import check_models
 from infctl.diagnostics import Diagnostic, InfctlError
+from infctl.ops.pins import containers_of
 from infctl.ops.session import load
 from infctl.ops.where import Where
 
@@ -17,4 +18,4 @@ def validate(where: Where) -> tuple[Diagnostic, ...]:
         stack = load(where)
     except InfctlError as failure:
         return failure.diagnostics
-    return (*stack.warnings, *check_models(stack))
+    return (*stack.warnings, *check_models(stack, containers_of(stack)))
