@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from infctl.provider.values import Device
 from infctl_docker.facts.machine import Memory
@@ -53,13 +53,20 @@ class Part:
     parent: str = ""
 
 
+class Counted(NamedTuple):
+    """A device, and how many of its bytes all replicas of infctl together may be promised."""
+
+    device: Device
+    room: int
+
+
 def count_devices(
     tell: Tell,
     promises: Sequence[Promise],
     claimed: Collection[str],
     reserved: Collection[str | int] = (),
     memory: Memory | None = None,
-) -> tuple[Device, ...]:
+) -> tuple[Counted, ...]:
     """Return the devices of a host and what of each can still be promised.
 
     `claimed` are the uuids that strangers' running containers asked for by name, `reserved` the indices and uuids that
@@ -67,15 +74,7 @@ def count_devices(
     """
     left_out = {str(one) for one in reserved}
     parts = [part for part in _parts(tell, memory) if not left_out & {str(part.gpu.index), part.uuid, part.gpu.uuid}]
-    return tuple(_device(part, tell, promises, claimed) for part in parts)
-
-
-def room(devices: Iterable[Device], promises: Sequence[Promise]) -> dict[str, int]:
-    """Return, by uuid, what all our replicas together may be promised of each device."""
-    return {
-        one.uuid: one.memory_free + min(promised(promises, one.uuid, one.memory_total), one.memory_total)
-        for one in devices
-    }
+    return tuple(_count(part, tell, promises, claimed) for part in parts)
 
 
 def claims(inspected: Iterable[Mapping[str, Any]], tell: Tell) -> frozenset[str]:
@@ -136,13 +135,15 @@ def _slice(gpu: Gpu, part: Slice, memory: SliceMemory | None) -> Part:
     return Part(gpu, part.uuid, f"{gpu.product} MIG {part.profile}", total, used, total, gpu.uuid)
 
 
-def _device(part: Part, tell: Tell, promises: Sequence[Promise], claimed: Collection[str]) -> Device:
+def _count(part: Part, tell: Tell, promises: Sequence[Promise], claimed: Collection[str]) -> Counted:
     ours = promised(promises, part.uuid, part.usable)
     others = _used_by_others(part, tell, promises, ours)
     asked = part.uuid in claimed
-    free = 0 if asked else max(0, part.usable - others - ours)
+    room = max(ours, 0 if asked else part.usable - others)  # what we hold stays ours, whoever came after
     taken = asked or ours > 0 or others > part.total * LITTLE or _has_stranger(part, tell, promises)
-    return Device(part.gpu.index, part.uuid, part.product, part.total, free, taken, part.parent, part.gpu.compute)
+    gpu = part.gpu
+    device = Device(gpu.index, part.uuid, part.product, part.total, room - ours, taken, part.parent, gpu.compute)
+    return Counted(device, room)
 
 
 def _used_by_others(part: Part, tell: Tell, promises: Sequence[Promise], ours: int) -> int:

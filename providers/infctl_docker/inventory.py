@@ -19,7 +19,7 @@ from infctl_docker.facts.cdi import parse_cdi
 from infctl_docker.facts.daemon import Daemon, parse_daemon, parse_taken
 from infctl_docker.facts.machine import Disk, Memory, disk_of, parse_cgroups, parse_df, parse_meminfo
 from infctl_docker.facts.nvidia import parse_apps, parse_gpus, parse_slice_memory, parse_slices
-from infctl_docker.gpus import Tell, claims, count_devices, room
+from infctl_docker.gpus import Tell, claims, count_devices
 from infctl_docker.hosts import Fleet, Host
 from infctl_docker.pipeline import Answer
 from infctl_docker.promises import LINEAGE, Promise, is_ours, read_promises
@@ -105,11 +105,12 @@ def look(host: Host, reserve: Sequence[str | int], images: Sequence[str], lineag
         tell = _with_nvml(tell)
     memory = parse_meminfo(said.sections.get("meminfo", ""))
     strangers = _inspect_strangers(host, listed) if tell.gpus or not memory else []
-    devices = count_devices(tell, promises, claims(strangers, tell), reserve, memory)
+    counted = count_devices(tell, promises, claims(strangers, tell), reserve, memory)
     free = _free(host, memory, promises) if memory else _unlimited(daemon, promises, strangers)
+    devices = tuple(one.device for one in counted)
     place = Place(host.name, daemon.cpus, memory.total if memory else daemon.memory, max(0, free), devices)
     disk = disk_of(daemon.root, parse_df(said.sections.get("df", "")))
-    return Sight(place, daemon, tell, room(devices, promises), disk)
+    return Sight(place, daemon, tell, {one.device.uuid: one.room for one in counted}, disk)
 
 
 def read_tell(said: Said, daemon: Daemon) -> Tell:
