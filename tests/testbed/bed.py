@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from tests.testbed.certs import Authority
 from tests.testbed.leash import Leashed
 
 BEDS = Path("/var/tmp/infctl-testbed")  # noqa: S108  # a disk's file system: overlayfs needs one; guarded by locks
+SSH_PORT = 22
 NUMBERS = range(1, 250)
 CGROUPS = Path("/sys/fs/cgroup")
 SWITCH = (
@@ -49,6 +50,8 @@ class Bed:
         switch.tell("go")
         switch.hear()
         device = f"ibed{self.number}"
+        with suppress(subprocess.CalledProcessError):
+            run("ip", "link", "del", device)  # of an owner who died a moment ago
         run("ip", "link", "add", device, "type", "veth", "peer", "name", "machine", "netns", str(switch.pid))
         run("ip", "address", "add", f"{self.address}/24", "dev", device)
         run("ip", "link", "set", device, "up")
@@ -69,14 +72,16 @@ class Bed:
         """Who signs for hosts that listen on TCP; its folder holds what a client shows (DOCKER_CERT_PATH)."""
         return Authority(self.folder / "tls")
 
-    def write_ssh(self, hosts: dict[str, tuple[str, str]]) -> None:
-        """Write config and known_hosts for hosts by name: (address, public host key)."""
+    def write_ssh(self, hosts: Mapping[str, tuple[str, int, str]]) -> None:
+        """Write config and known_hosts for hosts by name: (address, port, public host key)."""
         ssh = self.home / ".ssh"
-        known = [f"{address} {' '.join(key.split()[:2])}\n" for address, key in hosts.values()]
-        (ssh / "known_hosts").write_text("".join(known))
-        names = "".join(f"Host {name}\n  HostName {address}\n" for name, (address, _) in hosts.items())
+        known, config = "", ""
+        for name, (address, port, key) in hosts.items():
+            known += f"{address if port == SSH_PORT else f'[{address}]:{port}'} {' '.join(key.split()[:2])}\n"
+            config += f"Host {name}\n  HostName {address}\n  Port {port}\n"
+        (ssh / "known_hosts").write_text(known)
         (ssh / "config").write_text(
-            f"{names}Host {' '.join([*hosts, f'{self.network}.*'])}\n  User root\n  IdentityFile {self.key}\n"
+            f"{config}Host {' '.join([*hosts, f'{self.network}.*'])}\n  User root\n  IdentityFile {self.key}\n"
             f"  IdentitiesOnly yes\n  UserKnownHostsFile {ssh / 'known_hosts'}\n"
         )
 

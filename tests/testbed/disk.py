@@ -33,6 +33,7 @@ class Make:
 
     docker: str = "current"  # "current" (28 or 26) or "old" (20.10)
     gpus: str = ""  # GPUs that are not there: "h100x8" (gpus.PRODUCTS)
+    ssh_port: int = 22
     max_sessions: int = 10  # sshd's own default
     max_startups: str = "10:30:100"  # sshd's own default
     disk_mb: int = 0  # size of the disk below /var/lib/docker; 0: as much as the machine has
@@ -108,8 +109,8 @@ def _put_gpus(make: Make, folder: Path) -> None:
 def _write_daemons(make: Make, bed: Bed, name: str, tools: Path) -> None:
     """Write bed-sshd and bed-dockerd, which boot.sh starts; `DockerHost.start` does so again."""
     sshd = (
-        "/usr/sbin/sshd -D -e -p 22 -h /etc/ssh/bed_hostkey -o AuthorizedKeysFile=/etc/ssh/bed_keys -o UsePAM=no"
-        " -o PermitRootLogin=prohibit-password -o UseDNS=no -o PidFile=/run/sshd.pid"
+        "/usr/sbin/sshd -D -e -h /etc/ssh/bed_hostkey -o AuthorizedKeysFile=/etc/ssh/bed_keys -o UsePAM=no"
+        f" -p {make.ssh_port} -o PermitRootLogin=prohibit-password -o UseDNS=no -o PidFile=/run/sshd.pid"
         f" -o MaxSessions={make.max_sessions} -o MaxStartups={make.max_startups}"
     )
     dockerd = (

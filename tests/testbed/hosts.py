@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from tests.testbed.bed import Bed, make_key
+from tests.testbed.bed import SSH_PORT, Bed, make_key
 from tests.testbed.cable import Cable
 from tests.testbed.disk import HERE, PLAIN_PORT, TLS_PORT, Make, write_disk
 from tests.testbed.leash import Leashed
@@ -30,7 +30,7 @@ class DockerHost:
     def __init__(self, bed: Bed, index: int, name: str, make: Make) -> None:
         self.bed, self.index, self.name, self.make = bed, index, name, make
         self.address = f"{bed.network}.{index}"
-        self.url = f"ssh://root@{self.address}"
+        self.url = f"ssh://root@{self.address}" + (f":{make.ssh_port}" if make.ssh_port != SSH_PORT else "")
         self.folder = bed.folder / name
         self.cable = Cable(bed, index)
         self._body: Leashed | None = None
@@ -74,6 +74,11 @@ class DockerHost:
         self.crash()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def wipe(self) -> None:
+        """Switch it off and give it a new disk, with a new host key."""
+        self.remove()
+        write_disk(self.make, self.bed, self.folder, self.name, self.address)
+
     def wait_ready(self) -> None:
         """Wait until dockerd and sshd answer; raises AssertionError with dockerd's log when they do not."""
         until = time.monotonic() + START_SECONDS
@@ -93,7 +98,7 @@ class DockerHost:
         return False
 
     def _ssh_answers(self) -> bool:
-        with suppress(OSError), socket.create_connection((self.address, 22), 5) as link:
+        with suppress(OSError), socket.create_connection((self.address, self.make.ssh_port), 5) as link:
             link.settimeout(5)
             return link.recv(4) == b"SSH-"
         return False

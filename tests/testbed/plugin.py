@@ -6,7 +6,9 @@ started once.
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
 
@@ -24,10 +26,17 @@ HostsOf = Callable[..., tuple[DockerHost, ...]]
 def need_testbed() -> None:
     """Skip the test where this machine cannot have hosts: they need root, Debian's packages, and namespaces."""
     need_root()
+    need(_may_unshare(), "the right to make namespaces and mounts (CAP_SYS_ADMIN)")
     lacking = packages.missing_here()
     need(not lacking, f"Debian's packages {', '.join(lacking)} (scripts/test.py as root installs them)")
     unfetched = [part for part in packages.NEWER if not packages.unpacked(part)]
     need(not unfetched, f".cache/testbed/ with {', '.join(unfetched)} (scripts/test.py as root fetches them)")
+
+
+@cache
+def _may_unshare() -> bool:
+    tried = ["unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "mount", "-t", "tmpfs", "none", "/mnt"]
+    return subprocess.run(tried, capture_output=True, check=False).returncode == 0
 
 
 def pytest_report_header() -> str:

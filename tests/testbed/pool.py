@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,8 @@ from tests.testbed.bed import Bed
 from tests.testbed.hosts import DockerHost, Make
 
 MOST_HOSTS = 6  # alive at once: each is about 130 MB
+AT_ONCE = 8  # hosts that are made ready at the same time
+MANY_CONTAINERS = 10
 FIRST_ADDRESS = 11
 
 
@@ -24,16 +27,16 @@ class Pool:
         taken: list[DockerHost] = []
         for make in makes:
             equal = [host for host in self._hosts if host.make == make and host not in taken]
-            taken.append(equal[0] if equal else self._new(make, kept=taken))
-        self._write_ssh()
-        with ThreadPoolExecutor(len(taken)) as each:
+            taken.append(equal[0] if equal else self._new(make))
+        for idle in [host for host in self._hosts if host not in taken]:
+            if len(self._hosts) > MOST_HOSTS:
+                self.drop(idle)
+        with ThreadPoolExecutor(AT_ONCE) as each:
             list(each.map(lambda host: _ready(host, loaded), taken))
+        self.bed.write_ssh({host.name: (host.address, host.make.ssh_port, host.public_key) for host in self._hosts})
         return tuple(taken)
 
-    def _new(self, make: Make, kept: Sequence[DockerHost]) -> DockerHost:
-        idle = [host for host in self._hosts if host not in kept]
-        if len(self._hosts) >= MOST_HOSTS and idle:
-            self.drop(idle[0])
+    def _new(self, make: Make) -> DockerHost:
         used = {host.index for host in self._hosts}
         index = next(number for number in range(FIRST_ADDRESS, 250) if number not in used)
         host = DockerHost(self.bed, index, f"h{index - FIRST_ADDRESS + 1}", make)
@@ -45,10 +48,6 @@ class Pool:
         self._hosts.remove(host)
         host.remove()
 
-    def _write_ssh(self) -> None:
-        keys = {host.name: (host.address, host.public_key) for host in self._hosts}
-        self.bed.write_ssh(keys)
-
     def close(self) -> None:
         for host in self._hosts:
             host.remove()
@@ -56,12 +55,23 @@ class Pool:
 
 
 def _ready(host: DockerHost, loaded: Sequence[str]) -> None:
-    if host.on:
-        host.heal()
-    else:
+    if not host.on:
         host.up()
-    host.clean()
+    elif not _clean(host):
+        host.wipe()
+        host.up()
     for name in loaded:
-        if host.sh("docker", "image", "inspect", "-f", "{{.Id}}", name, check=False).startswith("sha256:"):
-            continue
-        host.load(images.archive(name))
+        if not host.docker("image", "inspect", "-f", "{{.Id}}", name, check=False).startswith("sha256:"):
+            host.load(images.archive(name))
+
+
+def _clean(host: DockerHost) -> bool:
+    """Return whether a host could be made whole and clean; where there is much on it, a new one is quicker."""
+    try:
+        host.heal()
+        if len(host.docker("ps", "-aq").split()) > MANY_CONTAINERS:
+            return False
+        host.clean()
+    except (AssertionError, subprocess.SubprocessError):
+        return False
+    return True

@@ -128,6 +128,21 @@ def test_an_engine_that_wants_gpus_is_stood_in_for(hosts: HostsOf) -> None:
     argv = ("vllm:1", "--model", "acme/big", "--served-model-name=big", "--port=9000", "--tensor-parallel-size", "2")
     assert "Failed to infer device type" in host.docker("run", "--rm", *argv, check=False)
     assert "World size (2)" in host.docker("run", "--rm", "--gpus", "1", *argv, check=False)
+    greedy = (
+        "--name",
+        "greedy",
+        "--gpus",
+        "2",
+        "-m",
+        "40m",
+        "--memory-swap",
+        "40m",
+        "-e",
+        "ENGINE_EATS=200000000",
+        *argv,
+    )
+    host.docker("run", *greedy, check=False)
+    assert host.docker("inspect", "-f", "{{.State.OOMKilled}} {{.State.ExitCode}}", "greedy").strip() == "true 137"
     host.docker("run", "-d", "-p", "9000:9000", "--gpus", "2", *argv)
     body = json.dumps({"model": "big", "messages": []}).encode()
     said = opened(urllib.request.Request(f"http://{host.address}:9000/v1/chat/completions", body))

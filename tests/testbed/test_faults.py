@@ -21,11 +21,12 @@ from tests.testbed.plugin import HostsOf, need_testbed
 pytestmark = pytest.mark.xdist_group("docker")
 
 
-def over_ssh(host: DockerHost, *command: str, user: str = "root", seconds: float = 10) -> str:
+def over_ssh(host: DockerHost, *command: str, user: str = "root", port: int = 22) -> str:
     """Return what a command printed, or what ssh said of why not."""
     config = str(host.bed.home / ".ssh" / "config")
-    argv = ["ssh", "-F", config, "-o", "BatchMode=yes", "-o", "ConnectTimeout=2", f"{user}@{host.address}", *command]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=seconds)
+    options = ["-F", config, "-p", str(port), "-o", "BatchMode=yes", "-o", "ConnectTimeout=2"]
+    argv = ["ssh", *options, f"{user}@{host.address}", *command]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=10)
     return done.stdout + done.stderr
 
 
@@ -95,6 +96,15 @@ def test_another_host_key_is_refused_until_it_is_known(hosts: HostsOf) -> None:
     assert over_ssh(host, "hostname").strip() == host.name
 
 
+def test_another_ssh_port_and_a_crowded_host_is_made_anew(hosts: HostsOf) -> None:
+    (host,) = hosts(Make("old", ssh_port=2022))
+    assert over_ssh(host, "hostname", port=2022).strip() == host.name
+    host.sh("sh", "-c", "for n in $(seq 12); do docker create --name crowd$n busybox:1; done")
+    (again,) = hosts(Make("old", ssh_port=2022))
+    assert again.docker("ps", "-aq") == ""
+    assert over_ssh(again, "hostname", port=2022).strip() == host.name
+
+
 def test_users_may_use_docker_or_not_or_are_unknown(hosts: HostsOf) -> None:
     (host,) = hosts("old")
     assert "CONTAINER ID" in over_ssh(host, "docker", "ps", user="deploy")
@@ -129,10 +139,9 @@ def test_a_killed_owner_leaves_nothing_running(tmp_path: Path) -> None:
     os.kill(owner.pid, signal.SIGKILL)
     owner.communicate()
     until = time.monotonic() + 5
-    while Path(host["socket"]).exists() or named(folder):
+    while named(folder) or f"ibed{folder.name}:" in Path("/proc/net/dev").read_text():
         assert time.monotonic() < until, "the host outlived its owner"
         time.sleep(0.05)
-    assert f"ibed{folder.name}" not in Path("/proc/net/dev").read_text()
     assert str(BEDS) not in Path("/proc/mounts").read_text()
     Bed().close()
     assert not folder.exists()
