@@ -13,7 +13,7 @@ from infctl.diagnostics import Code, InfctlError, did_you_mean, error
 from infctl.ops.reading import observe
 from infctl.ops.recover import with_outputs
 from infctl.ops.session import Session
-from infctl.plan.planner import UNREACHABLE
+from infctl.plan.refusals import UNREACHABLE
 from infctl.provider.values import Known, Observed, Scope
 from infctl.state.adopt import adopt
 from infctl.state.model import Resource, State

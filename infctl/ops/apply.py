@@ -161,7 +161,7 @@ def _facts(session: Session, plan: Plan, report: Report) -> Mapping[str, Any]:
 def _unreadable(plan: Plan, views: Mapping[str, TargetView]) -> tuple[Any, ...]:
     """Return an error for each place that can no longer be read: why an object looks gone."""
     from infctl.diagnostics import error
-    from infctl.plan.planner import UNREACHABLE
+    from infctl.plan.refusals import UNREACHABLE
 
     known = {place.place for place in plan.unreachable}
     return tuple(

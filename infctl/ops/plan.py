@@ -19,6 +19,7 @@ from infctl.plan.planner import make_plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Question, Request, TargetView
 from infctl.plan.revisions import Assigned, assign
+from infctl.plan.spots import give_spots, lower_all
 from infctl.provider.values import Desired, Do, TargetWant, leaves
 from infctl.secrets import SecretRef
 from infctl.state.model import State
@@ -134,10 +135,11 @@ def _failed_before(plan: Plan, state: State, assigned: Assigned) -> Iterator[str
 
 
 def where_now(state: State) -> Mapping[str, Mapping[str, tuple[int, ...]]]:
-    """Return model -> target -> slots, of everything that has a slot."""
+    """Return model -> target -> slots, of everything that has a slot: replicas, for of routes keys name the host."""
     found: dict[str, dict[str, tuple[int, ...]]] = {}
     for thing in state.resources.values():
-        if "/" in thing.address.key and not thing.deposed:
+        _, slash, slot = thing.address.key.rpartition("/")
+        if slash and slot.isdecimal() and not thing.deposed:
             where = found.setdefault(thing.model, {})
             where[thing.target] = (*where.get(thing.target, ()), thing.address.slot)
     return found
@@ -156,12 +158,12 @@ def _question(
 ) -> Question:
     stack = session.stack
     declared = stack.secrets if stack is not None else ()  # all: an undo may need what no wish uses any more
-    return Question(
+    question = Question(
         refresh(state, views),
         views,
         assigned.deployments,
         assigned.placed_on,
-        _lower(session, views, assigned),
+        (),
         request,
         _protected(stack) if stack is not None else {},
         {name: source_values(session.secret_source(name)) for name in sorted({*secrets.used, *declared})},
@@ -172,16 +174,12 @@ def _question(
         __version__,
     )
 
+    def lower(want: TargetWant) -> tuple[Desired, ...]:
+        return session.providers[want.target].lower(want, views[want.target].inventory)
 
-def _lower(session: Session, views: Mapping[str, TargetView], assigned: Assigned) -> tuple[Desired, ...]:
-    by_target: dict[str, list[int]] = {}
-    for index, target in enumerate(assigned.placed_on):
-        by_target.setdefault(target, []).append(index)
-    found: list[Desired] = []
-    for target, indexes in by_target.items():
-        want = TargetWant(target, tuple(assigned.deployments[i] for i in indexes))
-        found += session.providers[target].lower(want, views[target].inventory)
-    return tuple(found)
+    spread = {name: model.placement.spread or "" for name, model in stack.models.items()} if stack is not None else {}
+    question = replace(question, deployments=give_spots(question, lower, spread))
+    return replace(question, desired=lower_all(question, lower))
 
 
 def _protected(stack: Stack) -> dict[str, Span | None]:

@@ -13,6 +13,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from infctl.plan.diff import resolve
+from infctl.plan.evacuate import with_places_left
 from infctl.plan.request import TargetView
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Inventory, Known, Labels, Observed, Reading, Scope, Unreadable
@@ -83,9 +84,10 @@ class Readings:
         nothing: tuple[Observed, ...] = ()
         seen = read(lambda: provider.observe(scope), name, nothing) if look else Reading(_remembered(self._state, name))
         unreadable = tuple({place.place: place for place in (*have.unreadable, *seen.unreadable)}.values())
-        return TargetView(
+        view = TargetView(
             name, reach.type, reach.config, provider.kinds, provider.lowering, have.value, seen.value, unreadable
         )
+        return with_places_left(view, self._state.resources.values())
 
     def finish(self) -> Mapping[str, TargetView]:
         """Return what each target has, in the targets' order. Raises what a provider should not have raised."""

@@ -8,7 +8,7 @@ Knows neither models' specs nor state: only what each replica needs and what is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import itemgetter
 
@@ -69,10 +69,20 @@ class Sites:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where each replica goes. `missing` are those that go nowhere, each with the table as it was."""
+    """Where each replica goes. `missing` are those that go nowhere."""
 
     spots: Mapping[Key, Spot]
-    missing: tuple[tuple[Party, Seat, Table], ...] = ()
+    missing: tuple[Missing, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """`count` replicas of a model that go nowhere on their target, the places as the first of them found them."""
+
+    party: Party
+    seat: Seat
+    sites: tuple[Site, ...]
+    count: int = 1
 
 
 class Table:
@@ -101,6 +111,12 @@ class Table:
 
     def site(self, model: str, target: str, place: Place) -> Site:
         return Site(target, place, self.room, lambda pool: self.there(model, pool))
+
+    def kept(self, model: str, target: str, place: Place) -> Site:
+        """Return a place as `model` finds it now, whatever is given out later."""
+        pools = (Pool(target, place.name), *(Pool(target, place.name, device.uuid) for device in place.devices))
+        now = {pool: self.there(model, pool) for pool in pools}
+        return Site(target, place, self.room, lambda pool: now.get(pool, 0))
 
     def take(self, model: str, option: Option) -> list[tuple[Pool, int, int]]:
         """Have a replica of `model` take an option, its model's own first; return what `put_back` needs."""
@@ -224,15 +240,19 @@ def _as_they_come(parties: Sequence[Party], sites: Sites, free: Held) -> Found:
     """Return what can be placed one after the other, and what then cannot."""
     table = _set_table(parties, sites, free)
     spots: dict[Key, Spot] = {}
-    missing = []
+    missing: dict[tuple[str, str], Missing] = {}
     for party, seat in _hardest_first(parties):
         option = next(iter(_ranked(party, seat, sites, table)), None)
-        if option is None:
-            missing.append((party, seat, table))
-        else:
+        key = (party.model, seat.target)
+        if option is not None:
             table.take(party.model, option)
-            spots[party.model, seat.target, seat.slot] = option.spot
-    return Found(spots, tuple(missing))
+            spots[*key, seat.slot] = option.spot
+        elif key in missing:
+            missing[key] = replace(missing[key], count=missing[key].count + 1)
+        else:
+            every = sites.places.get(seat.target, ())
+            missing[key] = Missing(party, seat, tuple(table.kept(party.model, seat.target, place) for place in every))
+    return Found(spots, tuple(missing.values()))
 
 
 # ---------------------------------------------------------------- room beside the old

@@ -112,6 +112,8 @@ class World:
 
 def _wish_digest(wish: Deployment) -> str:
     plain = {name: getattr(wish, name) for name in wish.__dataclass_fields__ if name not in {"revision", "template"}}
+    if not wish.spots:  # digests made before there were spots stay as they are
+        del plain["spots"]
     return digest([plain, wish.spec_hash])
 
 

@@ -9,18 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from infctl.diagnostics import Code, Diagnostic, error
+from infctl.diagnostics import Diagnostic, error
 from infctl.placement.room import Held, Load, Pool, Rollout, Room, Way, add, best, fits, least, peak
+from infctl.placement.shortage import NO_ROOM
 from infctl.plan.compare import Verdict
 from infctl.plan.model import Action
 from infctl.plan.promised import promised, spot_of
 from infctl.provider.values import Deployment
 
-NO_ROOM = Code(
-    "no-room",
-    "A target has not enough free memory for what the file asks of it.",
-    "Ask for fewer replicas, a smaller context or a smaller model, or free memory on the target.",
-)
 _GIB = 1024**3
 _MAKES = (Action.REPLACE_BESIDE, Action.REPLACE, Action.CREATE)
 _REPLACES = (Action.REPLACE_BESIDE, Action.REPLACE)
@@ -76,12 +72,11 @@ def choose(models: Sequence[ModelVerdicts], room: Room) -> tuple[dict[str, Cours
     Each model leaves those after it what they need at the very least, so that one's comfort is not another's refusal.
     Where that is too little, whatever only leaves, of any model, goes before anything comes.
     """
-    room = _with(room, (held_by(v, room) for model in models for v in model.lost))
-    room = _with(room, (_promised(v, room) for model in models for v in _started_again(model)), -1)
+    room = opening(models, room)
     courses, problems = _choose(models, room)
     if not problems or not any(first_to_leave(model) for model in models):
         return courses, problems
-    freed = _with(room, (held_by(v, room) for model in models for v in first_to_leave(model)))
+    freed = with_back(room, (held_by(v, room) for model in models for v in first_to_leave(model)))
     staying = [replace(model, leftovers=(), replicas=tuple(_staying(model))) for model in models]
     later, refused = _choose(staying, freed)
     if len(refused) >= len(problems):
@@ -89,7 +84,14 @@ def choose(models: Sequence[ModelVerdicts], room: Room) -> tuple[dict[str, Cours
     return {name: replace(course, waits=True) for name, course in later.items()}, refused
 
 
-def _with(room: Room, held: Iterable[Held], sign: int = 1) -> Room:
+def opening(models: Iterable[ModelVerdicts], room: Room) -> Room:
+    """Return the room that new replicas find: without what starts again where it is, and with what goes before all."""
+    models = tuple(models)
+    room = with_back(room, (held_by(v, room) for model in models for v in model.lost))
+    return with_back(room, (promised_by(v, room) for model in models for v in started_again(model)), -1)
+
+
+def with_back(room: Room, held: Iterable[Held], sign: int = 1) -> Room:
     """Return `room` with what is given back, or with `sign` -1 taken, in the pools that have a limit."""
     free = dict(room.free)
     for each in held:
@@ -97,7 +99,7 @@ def _with(room: Room, held: Iterable[Held], sign: int = 1) -> Room:
     return replace(room, free=free)
 
 
-def _started_again(model: ModelVerdicts) -> Iterator[Verdict]:
+def started_again(model: ModelVerdicts) -> Iterator[Verdict]:
     """Yield the stopped replicas that this plan starts again where they are."""
     return (v for v in model.doing(Action.UPDATE) if v.live and not v.live.running)
 
@@ -124,10 +126,10 @@ def _staying(model: ModelVerdicts) -> Iterator[Verdict]:
 
 def held_by(verdict: Verdict, room: Room) -> Held:
     """Return what the object holds: nothing while it is stopped."""
-    return _promised(verdict, room) if verdict.live and verdict.live.running else {}
+    return promised_by(verdict, room) if verdict.live and verdict.live.running else {}
 
 
-def _promised(verdict: Verdict, room: Room) -> Held:
+def promised_by(verdict: Verdict, room: Room) -> Held:
     return promised(verdict.target, verdict.kind, verdict.have.values, room) if verdict.have else {}
 
 

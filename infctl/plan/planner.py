@@ -9,18 +9,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from infctl.address import Address
 from infctl.diagnostics import Code, InfctlError, error
 from infctl.placement.room import Rollout
 from infctl.plan.book import Book, Key
-from infctl.plan.compare import Verdict, World, judge, judge_stranger, judge_unwanted, referred
+from infctl.plan.compare import Verdict, referred
 from infctl.plan.course import Course, ModelVerdicts, choose
 from infctl.plan.model import Action, Mode, Plan, TargetRef
 from infctl.plan.promised import room_of
-from infctl.plan.refresh import refresh_only, reinstate
+from infctl.plan.refresh import refresh_only
+from infctl.plan.refusals import refuse
 from infctl.plan.request import Question
-from infctl.plan.rollout import with_backends, write_removals, write_steps, write_waits
-from infctl.plan.selection import Candidate, select, to_replace
+from infctl.plan.rollout import write_removals, write_steps, write_waits
 from infctl.plan.statements import (
     assumptions,
     drifted,
@@ -31,22 +30,16 @@ from infctl.plan.statements import (
     outputs,
     resource_change,
 )
+from infctl.plan.weigh import weigh
 from infctl.provider.kinds import Role
-from infctl.provider.values import Desired, Do, refs
-from infctl.state.model import ModelState, Resource
-from infctl.state.problems import STATE_LOST
+from infctl.provider.values import Do, refs
+from infctl.state.model import ModelState
 
-UNREACHABLE = Code(
-    "unreachable",
-    "A place could not be read, so nobody knows what runs there.",
-    "Mend the place, or plan the rest with -allow-unreachable: what is there stays untouched.",
-)
 PROTECTED = Code(
     "protected",
     "The plan would take down a model that the file protects.",
     "Remove `protect: true` from the model if this is meant.",
 )
-_RANK = {Role.SUPPORT: 0, Role.REPLICA: 1, Role.ROUTER: 2}
 _TAKES_DOWN = frozenset({Action.DELETE, Action.REPLACE})
 
 
@@ -55,18 +48,10 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
 
     Raises InfctlError: unreachable, state-lost, unmatched-target, protected, no-room; every problem at once.
     """
-    refuse_unreachable(question)
-    _refuse_lost_state(question)
+    refuse(question)
     if question.request.mode is Mode.REFRESH_ONLY:
         return refresh_only(question)
-    question, reinstated = reinstate(question)
-    world = World(question)
-    verdicts = _judge_all(question, world)
-    chosen = _selected(question, verdicts)
-    if chosen is not None:
-        verdicts = [v if v.address in chosen else _untouched(v) for v in verdicts]
-    verdicts = _served(verdicts)
-    parts = _by_model(verdicts, world)
+    question, reinstated, world, verdicts, parts = weigh(question)
     room = room_of(question.views, question.state.resources.values())
     book = Book()
     book.ids.update({str(v.address): v.id for v in verdicts if v.want is not None})
@@ -121,38 +106,6 @@ def _as_done(verdict: Verdict, courses: Mapping[str, Course]) -> Verdict:
     return replace(verdict, action=Action.REPLACE) if swapped else verdict
 
 
-# ---------------------------------------------------------------- refusals
-
-
-def refuse_unreachable(question: Question) -> None:
-    """Raise InfctlError (unreachable) for the places that could not be read, where that is not allowed."""
-    if question.request.allow_unreachable:
-        return
-    places = {each.place: each for _, view in sorted(question.views.items()) for each in view.unreadable}
-    problems = [
-        error(UNREACHABLE, f"{name} could not be read", place.reason, hint=place.hint or UNREACHABLE.remedy)
-        for name, place in places.items()
-        if name not in question.request.evacuate
-    ]
-    if problems:
-        raise InfctlError(*problems)
-
-
-def _refuse_lost_state(question: Question) -> None:
-    state = question.state
-    if state.resources:
-        return
-    for view in question.views.values():
-        for seen in view.observed:
-            labels = seen.labels
-            if labels is None or seen.id in state.released:
-                continue
-            if (labels.stack, labels.workspace) == (state.stack, state.workspace):
-                raise InfctlError(
-                    error(STATE_LOST, f"State is empty, but {seen.name} runs on {view.name}", hint=STATE_LOST.remedy)
-                )
-
-
 def _protect(part: ModelVerdicts, course: Course, question: Question) -> list[Any]:
     removed = any(v.action is Action.DELETE for v in part.replicas) and not any(v.want for v in part.replicas)
     if not removed and not course.downtime:
@@ -169,91 +122,6 @@ def _protect(part: ModelVerdicts, course: Course, question: Question) -> list[An
             address=f"model.{part.name}",
         )
     ]
-
-
-# ---------------------------------------------------------------- verdicts
-
-
-def _judge_all(question: Question, world: World) -> list[Verdict]:
-    """Return a verdict for every address and every leftover, what others refer to before those who do."""
-    request = question.request
-    replaced = to_replace(_candidates(question), request) if request.replace or request.restart else frozenset()
-    ranked = sorted(question.desired, key=lambda d: _RANK[question.views[d.target].kinds[d.address.kind].role])
-    wanted: set[Address] = set()
-    verdicts = []
-    for want in ranked:
-        verdict = judge(want, world, replaced)
-        wanted.add(want.address)
-        if verdict.id:
-            world.ids[str(want.address)] = verdict.id
-        verdicts.append(verdict)
-    unwanted = (*(thing for address, thing in world.current.items() if address not in wanted), *world.deposed)
-    verdicts += (judge_unwanted(have, world) for have in unwanted)
-    verdicts += (judge_stranger(view, seen) for view, seen in world.strangers)
-    return verdicts
-
-
-def _candidates(question: Question) -> Iterable[Candidate]:
-    wanted = {want.address for want in question.desired}
-    left = (have for have in question.state.resources.values() if have.address not in wanted)
-    every: tuple[Desired | Resource, ...] = (*question.desired, *left)
-    before = {have.address: referred(have.values) for have in question.state.resources.values()}
-    for thing in every:
-        role = question.views[thing.target].kinds[thing.address.kind].role
-        yield Candidate(
-            thing.address, thing.model, thing.target, referred(thing.values), before.get(thing.address, ()),
-            routes=role is Role.ROUTER, replica=role is Role.REPLICA,
-        )  # fmt: skip
-
-
-def _selected(question: Question, verdicts: list[Verdict]) -> frozenset[Address] | None:
-    """Return the chosen addresses, or None when all are."""
-    request = question.request
-    if not request.targets and not request.excludes:
-        return None
-    chosen = select(_candidates(question), request)
-    shared = {v.address for v in verdicts if v.want is None and v.kind.role is Role.SUPPORT and not v.model}
-    users = {a for v in verdicts if v.address not in chosen and v.have for a in referred(v.have.values)}
-    return chosen - (shared & users)  # what others still stand on outlives a partial removal
-
-
-def _untouched(verdict: Verdict) -> Verdict:
-    have = verdict.have
-    return replace(
-        verdict, action=Action.NOOP, fields=(), unknown=True,
-        id=have.id if have else "", want=verdict.want if have else None,
-    )  # fmt: skip
-
-
-def _served(verdicts: list[Verdict]) -> list[Verdict]:
-    """Return the verdicts, their routers without the replicas that are neither there nor made by this plan."""
-    unmade = {str(v.address) for v in verdicts if v.unknown and not v.id}
-    return [
-        replace(v, values=with_backends(v, {}, unmade)) if unmade and v.kind.role is Role.ROUTER and v.want else v
-        for v in verdicts
-    ]
-
-
-def _by_model(verdicts: list[Verdict], world: World) -> dict[str, ModelVerdicts]:
-    """Return each model's verdicts by part, models in the order of the file, then those only state knows."""
-    sorted_out: dict[str, tuple[list[Verdict], list[Verdict], list[Verdict]]] = {}
-    for verdict in verdicts:
-        if not verdict.model:
-            continue
-        replicas, routers, leftovers = sorted_out.setdefault(verdict.model, ([], [], []))
-        if verdict.have is not None and verdict.have.deposed:
-            leftovers.append(verdict)
-        elif verdict.kind.role is Role.ROUTER:
-            routers.append(verdict)
-        else:
-            replicas.append(verdict)
-    wishes: dict[str, dict[str, Any]] = {}
-    for (target, model), wish in world.deployments.items():
-        wishes.setdefault(model, {})[target] = wish
-    return {
-        name: ModelVerdicts(name, tuple(replicas), tuple(routers), tuple(leftovers), wishes.get(name, {}))
-        for name, (replicas, routers, leftovers) in sorted_out.items()
-    }
 
 
 # ---------------------------------------------------------------- steps of what belongs to no model, and edges

@@ -1,0 +1,77 @@
+"""Owns what is said where there is no room: what is missing on each place, and the ways out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from infctl.diagnostics import Code, Diagnostic, error
+from infctl.placement.fit import Asked, Site, usable
+from infctl.placement.spots import Missing
+
+NO_ROOM = Code(
+    "no-room",
+    "A target has not enough free memory or devices for what the file asks of it.",
+    "Ask for fewer replicas, a smaller context or a smaller model, or free memory on the target.",
+)
+_GIB = 1024**3
+_MOST_SAID = 12  # places that are listed
+
+
+def no_room(missing: Missing) -> Diagnostic:
+    """Return the error that says why a replica fits nowhere on its target."""
+    party, seat, sites = missing.party, missing.seat, missing.sites
+    lines = [_lack(missing, site) for site in sites[:_MOST_SAID]]
+    if len(sites) > _MOST_SAID:
+        lines.append(f"and {len(sites) - _MOST_SAID} more")
+    if not sites:
+        lines = [f"no place of {seat.target} could be read"]
+    beside = f"{missing.count} replicas of {party.model}" if missing.count > 1 else party.model
+    return error(
+        NO_ROOM,
+        f"{seat.target} has no room for {beside}",
+        "\n".join((f"{'each needs' if missing.count > 1 else 'needs'} {_in_words(seat.asked)}", *lines)),
+        hint="; or ".join(_ways_out(missing)),
+        path=f"models.{party.model}",
+        address=f"model.{party.model}",
+    )
+
+
+def _lack(missing: Missing, site: Site) -> str:
+    """Return what a place lacks, the devices first: they are the scarcest."""
+    asked, name = missing.seat.asked, site.place.name
+    found, every = usable(site, asked), len(site.place.devices)
+    if asked.devices and not every:
+        return f"{name}: it has no GPU"
+    if found < asked.devices:
+        has = "none" if not found else str(found)
+        such = " free" if asked.is_whole else f" with {_share(asked)} free"
+        return f"{name}: {has} of its {every} GPUs{such}"
+    if site.memory < asked.memory:
+        return f"{name}: {max(0, site.memory) / _GIB:.1f} GiB of memory free"
+    return f"{name}: a replica is there already, and placement.spread is host"
+
+
+def _in_words(asked: Asked) -> str:
+    parts = []
+    if asked.devices:
+        gpus = "1 GPU" if asked.devices == 1 else f"{asked.devices} GPUs of one host"
+        parts.append(f"{gpus} whole" if asked.is_whole else f"{_share(asked)} of {gpus}")
+    if asked.memory or not parts:
+        parts.append(f"{asked.memory / _GIB:.2f} GiB of memory")
+    return " and ".join(parts)
+
+
+def _share(asked: Asked) -> str:
+    return f"{asked.share / _GIB:.1f} GiB" if asked.share else f"{asked.fraction:.0%}"
+
+
+def _ways_out(missing: Missing) -> Iterator[str]:
+    asked, model = missing.seat.asked, missing.party.model
+    fewer = "ask for fewer replicas"
+    if asked.is_whole:
+        yield f"{fewer}, or with models.{model}.gpu.memory for a part of a GPU"
+    elif asked.devices:
+        yield f"{fewer}, or for less with models.{model}.gpu"
+    else:
+        yield f"{fewer}, a smaller context or a smaller model"
+    yield f"give {missing.seat.target} another host, or models.{model}.placement.order another target"

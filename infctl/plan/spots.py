@@ -1,0 +1,139 @@
+"""Owns the question where replicas run, put to `placement`: who stays, who is replaced or comes, and what is free.
+
+Only for targets whose places the core chooses. Pure: to know which replicas are replaced it has the wishes lowered
+as if all stayed where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from infctl.address import Address
+from infctl.diagnostics import InfctlError
+from infctl.placement.fit import Asked
+from infctl.placement.room import Room
+from infctl.placement.shortage import no_room
+from infctl.placement.spots import Party, Seat, Sites, place_replicas
+from infctl.plan.compare import Verdict
+from infctl.plan.course import ModelVerdicts, first_to_leave, held_by, opening, promised_by, started_again, with_back
+from infctl.plan.evacuate import give_up
+from infctl.plan.model import Action
+from infctl.plan.promised import room_of, spot_of
+from infctl.plan.refresh import reinstate
+from infctl.plan.refusals import refuse
+from infctl.plan.request import Question, TargetView
+from infctl.plan.weigh import weigh
+from infctl.provider.kinds import Role
+from infctl.provider.values import Deployment, Desired, Spot, TargetWant
+from infctl.state.model import Resource
+
+Lower = Callable[[TargetWant], tuple[Desired, ...]]
+_NOWHERE = Spot()
+
+
+def give_spots(question: Question, lower: Lower, spread: Mapping[str, str]) -> tuple[Deployment, ...]:
+    """Return the question's deployments, each slot with its spot where the core chooses the places.
+
+    `lower` gives the resources of all that is wanted on a target. `spread` is what the models ask of their placement
+    ("host", "none"). Raises InfctlError: no-room for every replica that fits nowhere, and what `refuse` does.
+    """
+    placing = {name: view for name, view in question.views.items() if view.places_replicas}
+    if placing.keys().isdisjoint(question.placed_on):
+        return question.deployments
+    refuse(question)
+    question = replace(question, deployments=_as_they_are(question, placing))
+    weighed = weigh(replace(question, desired=lower_all(question, lower)))
+    room = room_of(weighed.question.views, weighed.question.state.resources.values())
+    moving = [part for part in weighed.parts.values() if not part.stands_still]
+    room = opening(moving, room)
+    away = [verdict for part in moving for verdict in _cannot_go_on(part, room)]
+    room = with_back(room, (promised_by(verdict, room) for verdict in away))
+    parties = [_party(part, room, placing, away, spread.get(part.name, "")) for part in moving]
+    places = {name: tuple(p for p in view.inventory.places if view.reads(p.name)) for name, view in placing.items()}
+    found = place_replicas([party for party in parties if party.seats or party.leaving], Sites(places, room))
+    if found.missing:
+        raise InfctlError(*map(no_room, found.missing))
+    return tuple(
+        replace(wish, spots=tuple(
+            found.spots.get((wish.model, target, slot), spot) for slot, spot in zip(wish.slots, wish.spots, strict=True)
+        )) if target in placing else wish
+        for target, wish in zip(question.placed_on, question.deployments, strict=True)
+    )  # fmt: skip
+
+
+def lower_all(question: Question, lower: Lower) -> tuple[Desired, ...]:
+    """Return everything that the question's deployments are in native resources."""
+    by_target: dict[str, list[Deployment]] = {}
+    for target, wish in zip(question.placed_on, question.deployments, strict=True):
+        by_target.setdefault(target, []).append(wish)
+    return tuple(made for target, mine in by_target.items() for made in lower(TargetWant(target, tuple(mine))))
+
+
+def _as_they_are(question: Question, placing: Mapping[str, TargetView]) -> tuple[Deployment, ...]:
+    """Return the deployments with each slot where it is now; what is nowhere yet at any place that can be read."""
+    current = _standing(question, placing)
+    found = []
+    for target, wish in zip(question.placed_on, question.deployments, strict=True):
+        if (view := placing.get(target)) is None:
+            found.append(wish)
+            continue
+        somewhere = Spot(next((p.name for p in view.inventory.places if view.reads(p.name)), ""))
+        addresses = [_address(view, target, wish.model, slot) for slot in wish.slots]
+        things = [current.get(address) for address in addresses]
+        spots = (thing and spot_of(view.kinds[thing.address.kind], thing.values) for thing in things)
+        found.append(replace(wish, spots=tuple(spot or somewhere for spot in spots)))
+    return tuple(found)
+
+
+def _standing(question: Question, placing: Mapping[str, TargetView]) -> dict[Address, Resource]:
+    """Return what stands at each address, once what is lost is given up and what is wanted again is taken back."""
+    wishes = (
+        Desired(_address(view, target, wish.model, slot), target, {}, wish.model, wish.revision, wish.spec_hash)
+        for target, wish in zip(question.placed_on, question.deployments, strict=True)
+        if (view := placing.get(target)) is not None
+        for slot in wish.slots
+    )
+    kept, _ = give_up(replace(question, desired=tuple(wishes)))
+    kept, _ = reinstate(kept)
+    return {thing.address: thing for thing in kept.state.resources.values() if not thing.deposed}
+
+
+def _address(view: TargetView, target: str, model: str, slot: int) -> Address:
+    kind = next(name for name, kind in view.kinds.items() if kind.place and kind.role is Role.REPLICA)
+    return Address(kind, model, f"{target}/{slot}")
+
+
+# ---------------------------------------------------------------- what is asked of placement
+
+
+def _party(
+    part: ModelVerdicts, room: Room, placing: Mapping[str, TargetView], away: list[Verdict], spread: str
+) -> Party:
+    mine = [verdict for verdict in part.replicas if verdict.target in placing and verdict.want is not None]
+    replaced, coming, staying = [], [], dict[tuple[str, str], int]()
+    for verdict in mine:
+        seat = Seat(verdict.target, verdict.address.slot, _asked(part.wishes[verdict.target]))
+        if verdict in away:
+            replaced.append(seat)
+        elif verdict.action in {Action.REPLACE, Action.REPLACE_BESIDE}:
+            was = spot_of(verdict.kind, verdict.have.values) if verdict.have else None
+            replaced.append(replace(seat, old=held_by(verdict, room), was=was))
+        elif verdict.action is Action.CREATE:
+            coming.append(seat)
+        elif (spot := spot_of(verdict.kind, verdict.values)) is not None:
+            staying[verdict.target, spot.place] = staying.get((verdict.target, spot.place), 0) + 1
+    leaving = tuple(held_by(v, room) for v in first_to_leave(part) if v.target in placing)
+    return Party(part.name, tuple(replaced), tuple(coming), leaving, staying, spread)
+
+
+def _cannot_go_on(part: ModelVerdicts, room: Room) -> Iterator[Verdict]:
+    """Yield the stopped replicas that have no room any more where they were: `room` counts them as started again."""
+    for verdict in started_again(part):
+        if verdict.kind.place and any(room.free.get(pool, 0) < 0 for pool in promised_by(verdict, room)):
+            yield verdict
+
+
+def _asked(wish: Deployment) -> Asked:
+    template = wish.template
+    return Asked(template.memory, template.gpus, template.gpu_memory, template.gpu_fraction)
