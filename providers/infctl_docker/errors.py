@@ -141,6 +141,40 @@ def silent(place: str, what: str, seconds: float) -> HostDown:
     )
 
 
+def not_sshd(place: str, at: str) -> HostDown:
+    return HostDown(
+        place,
+        f"what answers at {at} is not sshd, or it closes the connection at once",
+        "check the port in the url; sshd's log on the host says whether it turned you away (MaxStartups)",
+    )
+
+
+def no_session(place: str, user: str, detail: str) -> HostDown:
+    """Say that sshd starts no command for a user who is logged in."""
+    return HostDown(
+        place,
+        f"sshd starts no command for {user} ({detail})",
+        "look at MaxSessions, ForceCommand and the user's shell on the host",
+    )
+
+
+def nobody_listens(place: str, port: int, detail: str) -> ProviderError:
+    """Say that a port of a host leads nowhere, which says nothing against the host."""
+    hint = "see that the container runs: `docker ps` on the host"
+    if "prohibited" in detail.lower():
+        hint = "set AllowTcpForwarding to yes (or local) in the host's /etc/ssh/sshd_config, then reload sshd"
+    return ProviderError(f"Nothing answers at 127.0.0.1:{port} on {place}", detail, hint=hint, retryable=True)
+
+
+def too_long(place: str, command: str, seconds: float) -> ProviderError:
+    return ProviderError(
+        f"{command} on {place} does not end",
+        f"nothing came from it for {seconds:g} s",
+        hint=f"run it on the host by hand: {command}",
+        retryable=True,
+    )
+
+
 def cut(place: str, detail: str = "") -> HostDown:
     """Say that a connection ended in the middle of an answer."""
     reason = f"the connection broke: {detail}" if detail else "the connection broke"

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -151,8 +151,8 @@ class Host:
             made = self._apis.made = Api(self._way, self.api_version, READ)
         return made
 
-    def run(self, argv: Sequence[str], timeout: float = READ, feed: bytes = b"") -> Ran:
-        """Run a command on the host, `feed` being its input. Raises ProviderError where there is no shell."""
+    def run(self, argv: Sequence[str], timeout: float = READ, feed: BinaryIO | None = None) -> Ran:
+        """Run a command on the host; what `feed` reads is its input. Raises ProviderError where there is no shell."""
         return self._way.run(argv, timeout, feed)
 
     def dial(self, port: int) -> Stream:

@@ -5,11 +5,12 @@ Every part is bounded by one clock: name resolution, TCP, banner, key exchange, 
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,19 @@ if TYPE_CHECKING:
 
 # A link that lost the other end is given up by the kernel after DEAD seconds without an answer to what we sent.
 IDLE, PROBE, DEAD = 10, 5, 25
+TURNED_AWAY = (0.2, 0.4, 0.8, 1.6)  # seconds between tries at an sshd that drops connections
 
 
-def connect(place: str, route: Route, seconds: float) -> paramiko.Transport:
-    """Return a connection that is logged in, through all jumps of the route. Raises HostDown within `seconds`."""
-    attempt = Attempt(place, route, seconds)
+class TurnedAway(Exception):  # noqa: N818  # a turn of events inside this file
+    """The other end closed the connection before it said that it is sshd."""
+
+
+def connect(place: str, route: Route, seconds: float, *, packed: bool) -> paramiko.Transport:
+    """Return a connection that is logged in, through all jumps of the route; `packed` asks for compression.
+
+    Raises HostDown within `seconds`.
+    """
+    attempt = Attempt(place, route, seconds, packed=packed)
     thread = threading.Thread(target=attempt.run, daemon=True, name=f"ssh {place}")
     thread.start()
     thread.join(seconds)
@@ -37,8 +46,9 @@ def connect(place: str, route: Route, seconds: float) -> paramiko.Transport:
 class Attempt:
     """One login in a thread of its own, since name resolution and agents know no timeout."""
 
-    def __init__(self, place: str, route: Route, seconds: float) -> None:
+    def __init__(self, place: str, route: Route, seconds: float, *, packed: bool) -> None:
         self._place = place
+        self._packed = packed
         self._route = route
         self._seconds = seconds
         self._until = time.monotonic() + seconds
@@ -50,20 +60,26 @@ class Attempt:
         self._over = False
 
     def run(self) -> None:
+        made, failure = None, None
         try:
-            self._made = self._reach()
-        except BaseException as failure:  # noqa: BLE001  # raised again in the thread that asked
-            self._failure = failure
-        if self._over or self._failure:
+            made = self._reach()
+        except BaseException as wrong:  # noqa: BLE001  # raised again in the thread that asked
+            failure = wrong
+        with self._lock:
+            self._made, self._failure = made, failure
+            given_up = self._over
+        if given_up or failure:
             self._close()
 
     def result(self) -> paramiko.Transport:
+        """Return what `run` made, or raise what it met; what comes later is closed."""
         with self._lock:
             self._over = True
-        if self._made:
-            return self._made
-        if self._failure:
-            raise self._failure
+            made, failure = self._made, self._failure
+        if made:
+            return made
+        if failure:
+            raise failure
         self._close()
         raise errors.silent(self._place, self._stage, self._seconds)
 
@@ -78,11 +94,23 @@ class Attempt:
     def _reach(self) -> paramiko.Transport:
         transport: paramiko.Transport | None = None
         for route in (*self._route.jumps, self._route):
-            self._stage = route.at
-            carrier = self._channel(transport, route) if transport else self._carrier(route)
-            transport = self._login(route, carrier)
+            transport = self._enter(route, transport)
         assert transport is not None  # noqa: S101  # the route itself is always there
         return transport
+
+    def _enter(self, route: Route, jump: paramiko.Transport | None) -> paramiko.Transport:
+        """Log in to one host. sshd drops some of many that come at once (MaxStartups): those come again."""
+        pauses = iter(() if route.command else TURNED_AWAY)
+        while True:
+            self._stage = route.at
+            carrier = self._channel(jump, route) if jump else self._carrier(route)
+            self._stage = f"sshd at {route.at}"
+            try:
+                return self._login(route, carrier)
+            except TurnedAway as away:
+                if not (pause := next(pauses, 0.0)):
+                    raise errors.not_sshd(self._place, route.at) from away
+                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # so that they do not all come again at once
 
     def _carrier(self, route: Route) -> Any:
         if route.command:
@@ -127,10 +155,14 @@ class Attempt:
             kinds = {line.kind for line in known if not line.revoked}
             first = tuple(kind for kind in options.key_types if _kind(kind) in kinds)
             options.key_types = (*first, *(kind for kind in options.key_types if kind not in first))
+            if self._packed and route is self._route:  # on a jump host it would be done twice
+                options.compression = ("zlib@openssh.com", "none")
             transport.start_client(timeout=self._left())
             self._check_key(route, transport.get_remote_server_key())
             self._authenticate(route, transport)
         except (SSHException, OSError, EOFError) as failure:
+            if "banner" in str(failure) and not isinstance(failure.__context__, TimeoutError):
+                raise TurnedAway from failure
             raise self._said(route, failure) from failure
         return transport
 
@@ -147,29 +179,24 @@ class Attempt:
             raise errors.revoked_key(self._place, route.known_as, where)
 
     def _authenticate(self, route: Route, transport: paramiko.Transport) -> None:
-        from paramiko import AuthenticationException  # noqa: PLC0415  # loaded when an ssh host is used
+        from paramiko import Agent, AuthenticationException  # noqa: PLC0415  # loaded when an ssh host is used
 
         tried: list[str] = []
         locked: list[str] = []
-        for name, key in _keys(route, locked):
-            tried.append(name)
-            with suppress(AuthenticationException):
-                transport.auth_publickey(route.user, key)
-                return
-            if not transport.is_active():
-                break  # sshd's MaxAuthTries
+        with closing(Agent()) as agent:
+            for name, key in _keys(route, agent.get_keys(), locked):
+                tried.append(name)
+                with suppress(AuthenticationException):
+                    transport.auth_publickey(route.user, key)
+                    return
+                if not transport.is_active():
+                    break  # sshd's MaxAuthTries
         raise errors.refused_login(self._place, route.user, route.at, tuple(tried), tuple(locked))
 
     def _said(self, route: Route, failure: Exception) -> HostDown:
         text = str(failure)
         if isinstance(failure, TimeoutError) or "Timeout" in text or "timeout" in text:
             return errors.silent(self._place, f"sshd at {route.at}", self._seconds)
-        if "banner" in text:
-            return HostDown(
-                self._place,
-                f"what answers at {route.at} is not sshd, or it closes the connection at once",
-                "check the port in the url; sshd's log on the host says whether it turned you away (MaxStartups)",
-            )
         if "Incompatible" in text or "no acceptable" in text:
             return HostDown(
                 self._place,
@@ -194,14 +221,11 @@ def open_tcp(place: str, host: str, port: int, seconds: float) -> socket.socket:
     return sock
 
 
-def _keys(route: Route, locked: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
-    """Yield what to try, named for humans: given key files, the agent's keys, then the usual files.
+def _keys(route: Route, held: tuple[paramiko.PKey, ...], locked: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
+    """Yield what to try, named for humans: given key files, the keys `held` by the agent, then the usual files.
 
     A file that needs its passphrase is left out and named in `locked`; if the agent holds its key, that one is tried.
     """
-    from paramiko import Agent  # noqa: PLC0415  # loaded when an ssh host is used
-
-    held = tuple(Agent().get_keys())
     public = {path: _public(path) for path in route.keys}
     for path in route.keys:
         ours = [key for key in held if key.asbytes() == public[path]]

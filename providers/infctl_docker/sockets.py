@@ -5,12 +5,14 @@ Knows nothing of SSH or HTTP.
 
 from __future__ import annotations
 
+import io
 import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 from infctl.provider.errors import ProviderError
 from infctl_docker import errors
@@ -38,7 +40,7 @@ class Socket(Way):
         self._seconds = seconds
         self._link = Plugged(place)
 
-    def run(self, argv: Sequence[str], timeout: float, feed: bytes = b"") -> Ran:
+    def run(self, argv: Sequence[str], timeout: float, feed: BinaryIO | None = None) -> Ran:
         del argv, timeout, feed
         raise no_shell(self.place)
 
@@ -72,13 +74,13 @@ class Unix(Socket):
             raise errors.no_socket(self.place, self._path, failure) from failure
         return Stream(sock, self._link)
 
-    def run(self, argv: Sequence[str], timeout: float, feed: bytes = b"") -> Ran:
+    def run(self, argv: Sequence[str], timeout: float, feed: BinaryIO | None = None) -> Ran:
         if not self.has_shell:
             raise no_shell(self.place)
         try:
-            ran = subprocess.run(argv, input=feed, capture_output=True, timeout=timeout, check=False)
+            ran = _run_here(argv, timeout, feed)
         except subprocess.TimeoutExpired:
-            raise errors.silent(self.place, argv[0], timeout) from None
+            raise errors.too_long(self.place, argv[0], timeout) from None
         except OSError as failure:  # as a shell says it: 127 not found, 126 not to be run
             return Ran(127 if isinstance(failure, FileNotFoundError) else 126, "", f"{argv[0]}: {failure.strerror}")
         return Ran(ran.returncode, ran.stdout.decode(errors="replace"), ran.stderr.decode(errors="replace"))
@@ -86,7 +88,11 @@ class Unix(Socket):
     def dial(self, port: int) -> Stream:
         if not self.has_shell:
             raise no_shell(self.place)
-        return Stream(open_tcp(self.place, "127.0.0.1", port, self._seconds), self._link, f"port {port}")
+        try:
+            sock = socket.create_connection(("127.0.0.1", port), self._seconds)
+        except OSError as failure:
+            raise errors.nobody_listens(self.place, port, str(failure)) from failure
+        return Stream(sock, self._link, f"port {port}")
 
 
 class Tcp(Socket):
@@ -126,6 +132,15 @@ class Tcp(Socket):
             except OSError as failure:
                 raise errors.not_connected(self.place, self._host, self._port, failure, self._seconds) from failure
         return Stream(sock, self._link)
+
+
+def _run_here(argv: Sequence[str], timeout: float, feed: BinaryIO | None) -> subprocess.CompletedProcess[bytes]:
+    """Run a command of this machine. One that is fed may take its time: how much there is to feed, nobody knows."""
+    if feed is None:
+        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False)
+    if isinstance(feed, io.BytesIO):
+        return subprocess.run(argv, input=feed.read(), capture_output=True, check=False)
+    return subprocess.run(argv, stdin=feed, capture_output=True, check=False)
 
 
 def no_shell(place: str) -> ProviderError:

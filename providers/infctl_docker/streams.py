@@ -14,10 +14,11 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from infctl_docker.errors import HostDown, cut, silent
 
+PIECE = 256 * 1024
 QUIET = 15.0  # seconds without a byte on a stream without timeout, after which the link is asked whether it lives
 DAEMON = "the Docker daemon"
 READ = 60.0  # seconds without a byte that an answer may take, as docker-py has it
@@ -79,11 +80,11 @@ class Stream:
         while True:
             try:
                 data = self.carrier.recv(n)
-            except TimeoutError:
-                if self._timeout is None and self.link.lives():
-                    continue
-                raise self._silent() from None
             except (OSError, EOFError) as failure:
+                if _quiet(failure):
+                    if self._timeout is None and self.link.lives():
+                        continue
+                    raise self._silent() from None
                 raise cut(self.link.place, str(failure)) from failure
             if not data and not self._heard and (why := self.link.ended()):
                 raise why
@@ -91,11 +92,13 @@ class Stream:
             return data
 
     def sendall(self, data: bytes | memoryview) -> None:
+        whole = memoryview(data)
         try:
-            self.carrier.sendall(bytes(data))
-        except TimeoutError:
-            raise self._silent() from None
+            for start in range(0, len(whole), PIECE):  # paramiko copies all that is left for each packet
+                self.carrier.sendall(bytes(whole[start : start + PIECE]))
         except (OSError, EOFError) as failure:
+            if _quiet(failure):
+                raise self._silent() from None
             raise (self.link.ended() or cut(self.link.place, str(failure))) from failure
 
     def send(self, data: bytes | memoryview) -> int:
@@ -195,7 +198,7 @@ class Way(ABC):
         """Return a new stream to the daemon. Raises HostDown."""
 
     @abstractmethod
-    def run(self, argv: Sequence[str], timeout: float, feed: bytes = b"") -> Ran: ...
+    def run(self, argv: Sequence[str], timeout: float, feed: BinaryIO | None = None) -> Ran: ...
 
     @abstractmethod
     def dial(self, port: int) -> Stream: ...
@@ -230,6 +233,11 @@ class Way(ABC):
             idle, self.idle = self.idle, []
         for stream in idle:
             stream.close()
+
+
+def _quiet(failure: Exception) -> bool:
+    """Return whether only our own timeout passed: the kernel's has a number, and is the end of the connection."""
+    return isinstance(failure, TimeoutError) and failure.errno is None
 
 
 def silent_socket(sock: socket.socket) -> bool:
