@@ -19,12 +19,12 @@ from tests.testbed.plugin import HostsOf, need_testbed
 from tests.testbed.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.xdist_group("docker")
+pytestmark = pytest.mark.xdist_group("testbed")
 
 
 def over_ssh(bed: Bed, address: str, *command: str) -> str:
     config = str(bed.home / ".ssh" / "config")
-    argv = ["ssh", "-F", config, "-o", "ConnectTimeout=2", address, *command]
+    argv = ["ssh", "-F", config, "-o", "ConnectTimeout=1", address, *command]
     return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20).stdout
 
 

@@ -18,7 +18,7 @@ from tests.testbed.bed import BEDS, Bed
 from tests.testbed.hosts import DockerHost, Make
 from tests.testbed.plugin import HostsOf, need_testbed
 
-pytestmark = pytest.mark.xdist_group("docker")
+pytestmark = pytest.mark.xdist_group("testbed")
 
 
 def over_ssh(host: DockerHost, *command: str, user: str = "root", port: int = 22) -> str:
@@ -40,7 +40,7 @@ def test_a_partition_cuts_off_and_heals(hosts: HostsOf) -> None:
     (host,) = hosts("old")
     host.partition()
     with pytest.raises(OSError, match=r"No route to host|timed out"):
-        socket.create_connection((host.address, 22), 5)
+        socket.create_connection((host.address, 22), 1)
     host.heal()
     assert over_ssh(host, "hostname").strip() == host.name
 
@@ -48,10 +48,10 @@ def test_a_partition_cuts_off_and_heals(hosts: HostsOf) -> None:
 def test_a_delayed_host_answers_later_and_passes_much(hosts: HostsOf) -> None:
     (host,) = hosts("old")
     host.delay(50)
-    assert 0.1 <= seconds_to_connect(host) < 0.2
+    assert 0.1 <= seconds_to_connect(host) < 1
     assert len(over_ssh(host, "head", "-c", "3000000", "/dev/zero")) == 3_000_000
     host.heal()
-    assert seconds_to_connect(host) < 0.05
+    assert seconds_to_connect(host) < 0.1
 
 
 def test_a_swallowing_host_lets_connections_hang(hosts: HostsOf) -> None:

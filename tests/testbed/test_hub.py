@@ -12,7 +12,7 @@ import pytest
 from tests.testbed.hub import Hub
 from tests.testbed.plugin import HostsOf
 
-pytestmark = pytest.mark.xdist_group("docker")
+pytestmark = pytest.mark.xdist_group("testbed")
 WEIGHTS = bytes(range(256)) * 1000
 
 
