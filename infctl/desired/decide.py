@@ -6,9 +6,10 @@ Pure. Says everything that is wrong with the models at once.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from infctl.desired.check import in_model
 from infctl.desired.facts import Asked, Facts, file_asked, order_of
 from infctl.desired.settle import still_holds
 from infctl.diagnostics import Diagnostic, InfctlError, Severity
@@ -117,28 +118,13 @@ class _Making:
 
     def _add(self, model: Model, found: Iterable[Problem]) -> None:
         errors = (each for each in found if each.diagnostic.severity is Severity.ERROR)  # `spec` told the warnings
-        self.problems += (_in(model, each) for each in errors)
+        self.problems += (in_model(model.name, each) for each in errors)
 
 
 def _set_up(model: Model, file: ModelFile | None, version: str, *, container: bool) -> tuple[Setup, Need | None]:
     setup = set_up(model, file, container=container, version=version)
     sized = file is not None and engine_of(model, container=container) in READS_HEADER
     return setup, need_of(file, setup.args, model.task) if file and sized else None
-
-
-def check_models(stack: Stack, containers: Collection[str] = ()) -> tuple[Diagnostic, ...]:
-    """Return what the engines cannot follow in the models of `stack`, as far as that shows without any model file."""
-    found: dict[Problem, None] = {}
-    for model in stack.models.values():
-        for container in dict.fromkeys(target in containers for target in order_of(stack, model)):
-            found.update(dict.fromkeys(_in(model, each) for each in check(model, container=container)))
-    return tuple(placed(stack, each) for each in found)
-
-
-def _in(model: Model, found: Problem) -> Problem:
-    """Return a problem whose place began at the model with its whole place in the configuration."""
-    loc = ("models", model.name, *found.loc)
-    return replace(found, loc=loc, diagnostic=replace(found.diagnostic, path=show(loc), address=f"model.{model.name}"))
 
 
 def placed(stack: Stack, found: Problem) -> Diagnostic:

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 NAME = "custom"
 _UNHEARD = ("max_model_len", "kv_cache_dtype", "quantization")
-_SPEAKS_OPENAI = frozenset({"generate", "embed"})
+_TOLD_APART = frozenset({"generate", "embed", "custom"})  # speak OpenAI's API; of "custom", `spec` demands health
 
 
 def set_up(model: Model, *, container: bool = False) -> Setup:
     """Return the setup of a model with its own command; in a container the image may have one."""
     problems = [_unheard(name) for name in _UNHEARD if getattr(model, name) not in {None, "auto"}]
     problems += (_unheard("engine_args", name) for name in model.engine_args)
-    if not model.health and model.task not in _SPEAKS_OPENAI:
+    if not model.health and model.task not in _TOLD_APART:
         summary = f"infctl cannot tell when a task {model.task} is ready"
         problems.append(_unfit("task", summary, "health is missing", "say health: and a path that answers 200"))
     if container and not model.image:
         hint = "say image: and the image that holds your engine, as registry.example/serve:1.4"
         problems.append(_unfit("engine", "A custom engine needs an image here", "image is missing", hint))
-    if not container and not model.command:
+    if not container and model.image and not model.command:  # without an image, `spec` says so
         hint = "say command: here too, or leave targets out that run no containers"
         problems.append(_unfit("engine", "A custom engine needs a command here", "command is missing", hint))
     if model.port and model.replicas.max > 1 and not container:

@@ -128,9 +128,15 @@ def check(model: Model, *, container: bool = False, version: str = "") -> tuple[
     if engine == custom.NAME:
         return custom.set_up(model, container=container).problems
     if not container:
-        return tuple(llama_cpp.check(model))
+        return tuple(llama_cpp.check(model)) if engine == llama_cpp.NAME else ()  # `spec` says what is not served
     serving = _served(engine)
     return tuple(serving.check(model, version or serving.version_of(model)))
+
+
+def says_nothing(model: Model) -> bool:
+    """Return whether `model` asks nothing of llama.cpp that `check` could refuse; quicker than `check`."""
+    plain = not model.engine_args and model.kv_cache_dtype == "auto" and model.task in llama_cpp.TASKS
+    return plain and not model.command and model.engine != custom.NAME
 
 
 def in_own_words(engine: str, args: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from infctl.spec.stack import Stack
 
 CACHE = "cache"  # ROOT/.infctl/cache: what is known of model files
-IMAGE = "image"  # the field of a model whose provider runs its replicas as containers
+
 Report = Callable[[Path, int, int], None]  # a model file being read: path, bytes done, bytes in all
 
 
@@ -74,7 +74,7 @@ def settle_pins(
 
 def containers_of(stack: Stack) -> frozenset[str]:
     """Return the targets of `stack` whose replicas are containers of images."""
-    return frozenset(each.name for each in stack.targets.values() if IMAGE in registry.load(each.type).serves)
+    return frozenset(each.name for each in stack.targets.values() if "image" in registry.load(each.type).serves)
 
 
 def lookups_of(session: Session) -> Lookups:

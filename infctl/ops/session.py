@@ -214,12 +214,13 @@ class Session:
 
 def load(where: Where) -> Stack:
     """Return the stack that `where` names. Raises InfctlError with every problem of its files."""
+    from infctl.desired.check import model_checker
     from infctl.spec.assemble import load_stack
     from infctl.spec.stack import Inputs
     from infctl.spec.types import InstalledTypes
 
     inputs = Inputs(where.root, where.files, where.variables, where.var_files, where.env)
-    return load_stack(inputs, InstalledTypes())
+    return load_stack(inputs, InstalledTypes(), model_checker(where.root))
 
 
 def source_values(source: SecretSource) -> Values:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from infctl.desired.decide import check_models
 from infctl.diagnostics import Diagnostic, InfctlError
-from infctl.ops.pins import containers_of
 from infctl.ops.session import load
 from infctl.ops.where import Where
 
@@ -12,10 +10,9 @@ from infctl.ops.where import Where
 def validate(where: Where) -> tuple[Diagnostic, ...]:
     """Return all errors and warnings of the files that `where` names; none where all is well.
 
-    What engines cannot follow is looked for in a file that is right otherwise; no model file is read for it.
+    No model file is read.
     """
     try:
-        stack = load(where)
+        return load(where).warnings
     except InfctlError as failure:
         return failure.diagnostics
-    return (*stack.warnings, *check_models(stack, containers_of(stack)))

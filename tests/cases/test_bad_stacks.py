@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from infctl.desired.check import model_checker
 from infctl.diagnostics import Diagnostic, InfctlError
 from infctl.spec.assemble import load_stack
 from infctl.spec.stack import Inputs
@@ -31,7 +32,7 @@ def told(case: Path, folder: Path) -> str:
         shutil.copy(case, folder / "inference.yaml")
         inputs = Inputs(folder)
     with pytest.raises(InfctlError) as failed:
-        load_stack(inputs, FakeTypes())
+        load_stack(inputs, FakeTypes(), model_checker(folder))
     return "".join(map(show, failed.value.diagnostics))
 
 

@@ -1,4 +1,4 @@
-"""Owns types of targets for tests of the language: `local` serves an address, `basic` serves nothing of its own."""
+"""Owns types of targets for tests of the language: `local` serves an address, `basic` nothing, `rack` runs images."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ CONFIGS: dict[str, type[BaseModel]] = {"basic": BasicConfig, "local": LocalConfi
 SERVES = {"basic": frozenset[str](), "local": frozenset({"expose.port", "expose.bind", "served_names", "tags"})}
 
 
+CONTAINERS = frozenset(
+    {"image", "uri", "engine", "quantization", "task", "gpu", "expose.port", "expose.bind", "served_names", "tags"}
+)
+
+
 class FakeTypes:
     """Implements infctl.spec.types.TargetTypes."""
 
@@ -36,3 +41,16 @@ class FakeTypes:
 
     def serves(self, type_name: str) -> frozenset[str]:
         return SERVES[type_name]
+
+
+class RackTypes(FakeTypes):
+    """The same, and `rack`, whose replicas are containers of images."""
+
+    def names(self) -> tuple[str, ...]:
+        return (*super().names(), "rack")
+
+    def config(self, type_name: str) -> type[BaseModel] | None:
+        return BasicConfig if type_name == "rack" else super().config(type_name)
+
+    def serves(self, type_name: str) -> frozenset[str]:
+        return CONTAINERS if type_name == "rack" else super().serves(type_name)
