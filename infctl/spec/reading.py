@@ -156,6 +156,7 @@ class Reading:
                 continue
             config, problems = shape.check(form, fields, ("targets", name))
             self.found.add(problems)
+            self.found.add(served.check_target(name, fields, form))
             for loc, text in texts(fields, ("targets", name)):
                 if text.startswith(SECRET) and text.removeprefix(SECRET) not in file.secrets:
                     self.found.add([rules.unknown_secret(text.removeprefix(SECRET), file.secrets, loc)])

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infctl.diagnostics import Code, Severity
+from infctl.provider.served import unserved
 from infctl.spec.paths import Loc, listed, quote
 from infctl.spec.problems import Problem, near, problem
 from infctl.spec.types import TargetTypes
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 NOT_SERVED = Code(
     "not-served",
@@ -123,6 +127,15 @@ def check_types(targets: Mapping[str, str], installed: Collection[str]) -> Itera
             detail = f"no provider of type {quote(kind)} is installed"
             loc = ("targets", name, "type")
             yield problem(NOT_SERVED, "Targets of this type are not served", detail, loc=loc, hint=hint)
+
+
+def check_target(target: str, written: Collection[str], config: type[BaseModel]) -> Iterator[Problem]:
+    """Yield the fields written of a target that its own type knows and does not serve."""
+    for field in unserved(config):
+        if field in written:
+            loc: Loc = ("targets", target, field)
+            summary = f"{field} is not served yet"
+            yield problem(NOT_SERVED, summary, "no code does this", loc=loc, hint=_HINT, at_key=True)
 
 
 class Judge:

@@ -1,0 +1,272 @@
+"""Owns replicas on hosts: containers made, started, changed in place, stopped and removed; each safe to repeat.
+
+A container is found by the infctl.id in its labels, whatever it is called now. Knows nothing of routes or plans.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from http import HTTPStatus
+from itertools import islice
+
+from infctl.address import parse_address
+from infctl.provider.errors import ProviderError
+from infctl.provider.values import Change, Do, Emit, Observed, Progress, Share, Values
+from infctl_docker import sighting
+from infctl_docker.container import STOP_SECONDS, Made, body, part_of, secret_files, update
+from infctl_docker.delivery import put_secrets
+from infctl_docker.errors import DaemonError
+from infctl_docker.grant import grant
+from infctl_docker.hosts import Host
+from infctl_docker.images import have_image
+from infctl_docker.kinds import CONTAINER, KINDS
+from infctl_docker.labels import MADE, read_labels, write_labels
+from infctl_docker.models import deliver_model
+from infctl_docker.parts import Doc, Found, Part, Rack, wanted
+from infctl_docker.promises import ID
+from infctl_docker.reserve import reserved
+
+PORT_TRIES = 20
+TAKEN = ("port is already allocated", "address already in use")  # what daemons say of a host's port that is not free
+
+
+def make_replica(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed:
+    """Make the replica's container run; one that runs gets only what changes in place."""
+    values = wanted(change, KINDS[CONTAINER].fields)
+    doc = find(host, change.id) or _adopted(host, change)
+    if doc is not None and doc["State"]["Running"]:
+        change_in_place(host, doc, values)
+    elif doc is None or not _start_again(host, doc, values, emit):
+        doc = _make(rack, host, change, values, emit)
+    return _seen(rack, host, change, str(doc["Id"]))
+
+
+def take_down(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed | None:
+    """Stop the container, gently, and remove it where that is asked."""
+    del emit
+    doc = find(host, change.id) or _adopted(host, change)
+    if doc is None:
+        return None
+    ident = str(doc["Id"])
+    try:
+        if doc["State"]["Running"]:
+            host.api.stop(ident, timeout=STOP_SECONDS)
+        if change.do is Do.DELETE:
+            host.api.remove_container(ident, v=True, force=True)
+            return None
+    except DaemonError:
+        if find_by_id(host, ident) is None:  # somebody else removed it meanwhile
+            return None
+        raise
+    return _seen(rack, host, change, ident)
+
+
+def keep(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed | None:
+    """Return the container as it stands, nothing to wait for."""
+    del emit
+    doc = find(host, change.id) or _adopted(host, change)
+    return None if doc is None else _seen(rack, host, change, str(doc["Id"]))
+
+
+def observe_replicas(rack: Rack, found: Found) -> Iterator[Observed]:
+    """Yield our containers, and those of strangers that state knows by their id or name."""
+    place, target = found.host.name, rack.context.target
+    for doc in found.containers:
+        described = read_labels(doc["Config"].get("Labels"))
+        if described:
+            address = parse_address(described.labels.address)
+            if address.kind == CONTAINER and found.is_ours(described, target):
+                yield sighting.observed(doc, described, address, place)
+        else:
+            yield from _known(doc, found, target)
+
+
+def find(host: Host, ident: str) -> Doc | None:
+    """Return the inspect of the container with this infctl.id, None where there is none."""
+    listed = host.api.containers(all=True, filters={"label": f"{ID}={ident}"})
+    return next((doc for one in listed if (doc := find_by_id(host, one["Id"]))), None)
+
+
+def find_by_id(host: Host, container: str) -> Doc | None:
+    try:
+        doc: Doc = host.api.inspect_container(container)
+    except DaemonError as failure:
+        if failure.status == HTTPStatus.NOT_FOUND:
+            return None
+        raise
+    return doc
+
+
+def _known(doc: Doc, found: Found, target: str) -> Iterator[Observed]:
+    name, ident = doc["Name"].removeprefix("/"), str(doc["Id"])
+    for known in found.scope.known:
+        if known.address.kind == CONTAINER and (
+            known.outputs.get("container") == ident or known.id == name or ident.startswith(known.id)
+        ):
+            as_known = known.id if ident.startswith(known.id) else ident[:12]
+            yield sighting.adopted(doc, as_known, target, known.address, found.host.name)
+            return
+
+
+def _adopted(host: Host, change: Change) -> Doc | None:
+    """Return the container that state knows and that has no labels of ours, if it stands."""
+    ident = change.before.outputs.get("container") if change.before and change.before.id == change.id else None
+    doc = find_by_id(host, str(ident)) if ident else None
+    return doc if doc and not read_labels(doc["Config"].get("Labels")) else None
+
+
+def _seen(rack: Rack, host: Host, change: Change, container: str) -> Observed:
+    doc = find_by_id(host, container)
+    if doc is None:
+        raise _gone(host, change)
+    described = read_labels(doc["Config"].get("Labels"))
+    if described is None:
+        return sighting.adopted(doc, change.id, rack.context.target, change.address, host.name)
+    return sighting.observed(doc, described, change.address, host.name)
+
+
+# ---------------------------------------------------------------- to make
+
+
+def _make(rack: Rack, host: Host, change: Change, values: Values, emit: Emit) -> Doc:
+    """Return a new container that runs: its image and model in place, its devices promised to it, on a free port."""
+    _expect_free_name(host, change)
+    image = have_image(host, str(values["image"]), rack.config, rack.context, emit)
+    with rack.copying[host.name]:
+        model = deliver_model(host, values, image, rack.context.root, emit)
+    sight = rack.sights.of(host)
+    totals = {device.uuid: device.memory_total for device in sight.place.devices}
+    made = Made(
+        image.name, 0, image.entrypoint, image.arguments, model, part_of(values, totals),
+        grant(host.name, sight.tell, _shares(values)), sight.daemon.limits,
+    )  # fmt: skip
+    for port in islice(_free_ports(rack, host, change.id), PORT_TRIES):
+        doc = _create(host, change, values, replace(made, port=port), sight.room)
+        if _start(host, doc, values, emit):
+            return doc
+        host.api.remove_container(doc["Id"], v=True, force=True)
+    first, last = rack.config.ports
+    raise ProviderError(
+        f"No port is free on {host.name}",
+        f"{PORT_TRIES} of {first}-{last} were tried",
+        hint="give the target another range: ports: [FIRST, LAST]",
+        address=str(change.address),
+    )
+
+
+def _create(host: Host, change: Change, values: Values, made: Made, room: Mapping[str, int]) -> Doc:
+    devices = _shares(values)
+    labels = write_labels(change, made.values())
+    hold = reserved(host, devices, labels, image=made.image, room=room) if devices else nullcontext()
+    with hold:
+        ident = host.api.create_container_from_config(body(values, made, labels), change.name)["Id"]
+    doc = find_by_id(host, str(ident))
+    if doc is None:
+        raise _gone(host, change)
+    return doc
+
+
+def _shares(values: Values) -> tuple[Share, ...]:
+    return tuple(Share(*share) for share in values["devices"])
+
+
+def _start_again(host: Host, doc: Doc, values: Values, emit: Emit) -> bool:
+    """Start a container that does not run; False where it never did and cannot at its port, and is removed."""
+    change_in_place(host, doc, values)
+    if _start(host, doc, values, emit):
+        return True
+    if doc["State"]["Status"] == "created":
+        host.api.remove_container(doc["Id"], v=True, force=True)
+        return False
+    described = read_labels(doc["Config"].get("Labels"))
+    port = described.made["port"] if described else "?"
+    raise ProviderError(
+        f"Port {port} of {doc['Name'].removeprefix('/')} is taken on {host.name}",
+        "it was free while this did not run, and somebody else listens there now",
+        hint=f"stop what listens there (on the host: ss -ltnp 'sport = :{port}'), or make the replica anew: -replace",
+    )
+
+
+def _start(host: Host, doc: Doc, values: Values, emit: Emit) -> bool:
+    """Start a container, its secrets written anew; False when its port is taken."""
+    emit(Progress("start", host.name))
+    put_secrets(host, doc["Id"], secret_files(values["env"]), doc["Config"].get("User") or "")
+    try:
+        host.api.start(doc["Id"])
+    except DaemonError as failure:
+        if any(words in failure.message for words in TAKEN):
+            return False
+        raise
+    return True
+
+
+def _free_ports(rack: Rack, host: Host, ident: str) -> Iterator[int]:
+    """Yield ports that no container of infctl's has, the same ones first for the same object."""
+    first, last = rack.config.ports
+    many, seed = last - first + 1, int(hashlib.sha256(ident.encode()).hexdigest()[:8], 16)
+    listed = host.api.containers(all=True, filters={"label": MADE})
+    taken = {json.loads(one["Labels"][MADE]).get("port") for one in listed}
+    return (port for step in range(many) if (port := first + (seed + step) % many) not in taken)
+
+
+def _expect_free_name(host: Host, change: Change) -> None:
+    """Raise ProviderError when a container that is not ours has the name."""
+    doc = find_by_id(host, change.name)
+    if doc is None:
+        return
+    described = read_labels(doc["Config"].get("Labels"))
+    whose = f"infctl made it for stack {described.labels.stack}" if described else "infctl did not make it"
+    raise ProviderError(
+        f"{host.name} has a container {change.name} already",
+        f"{whose}; its image is {doc['Config']['Image']}",
+        hint=f"remove it or rename it: docker rename {change.name} OTHER-NAME",
+        address=str(change.address),
+    )
+
+
+# ---------------------------------------------------------------- to change in place
+
+
+def change_in_place(host: Host, doc: Doc, values: Values) -> None:
+    """Give a container the name, the network, the limits and the restart policy that it should have."""
+    described = read_labels(doc["Config"].get("Labels"))
+    if described is None:  # a stranger's that was taken in: it is as it is until it is replaced
+        return
+    made, ident = Made(**described.made), str(doc["Id"])
+    if doc["Name"].removeprefix("/") != described.name:
+        host.api.rename(ident, described.name)
+    if doc["State"].get("Paused"):
+        host.api.unpause(ident)
+    _connect(host, doc, str(values["network"]))
+    seen = sighting.seen_values(doc, described.values, made)
+    if any(seen[name] != values[name] for name in ("memory", "memory_limit", "cpus", "restart")):
+        for name in ("memory_limit", "cpus"):
+            if seen[name] and not values[name]:
+                raise ProviderError(
+                    f"Docker cannot lift the {name.replace('_', ' ')} of a container that stands",
+                    f"{described.name} on {host.name} has {seen[name]}",
+                    hint=f"make it anew: infctl apply -replace='{described.labels.address}'",
+                )
+        host.api.change(ident, update(values, made))
+
+
+def _connect(host: Host, doc: Doc, network: str) -> None:
+    networks = doc["NetworkSettings"]["Networks"] or {}
+    for name in networks:
+        if name != network:
+            host.api.disconnect_container_from_network(doc["Id"], name, force=True)
+    if network not in networks:
+        host.api.connect_container_to_network(doc["Id"], network)
+
+
+def _gone(host: Host, change: Change) -> ProviderError:
+    return ProviderError(
+        f"{change.name} on {host.name} is gone again", "somebody removed it", hint="run the same command again"
+    )
+
+
+PART = Part(make_replica, take_down, observe_replicas, keep)

@@ -1,0 +1,115 @@
+"""Owns how a file gets into a container that does not run: as a tar archive, through Docker's API.
+
+Works on every host that Docker answers on, and leaves no trace on a command line. Knows nothing of what files mean.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from infctl.provider.errors import ProviderError
+from infctl.provider.values import Emit, Progress
+from infctl.secrets import Secret
+from infctl_docker.container import SECRETS
+from infctl_docker.errors import DaemonError
+from infctl_docker.hosts import Host
+
+CHUNK = 1 << 20
+ROOT = frozenset({"", "root", "0"})
+
+
+def put_secrets(host: Host, container: str, secrets: Mapping[str, Secret], user: str) -> None:
+    """Write secrets as files of mode 0600 that `user` (of the image) may read."""
+    if not secrets:
+        return
+    owner = _uid(host, container, user)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        folder = tarfile.TarInfo(SECRETS.lstrip("/"))
+        folder.type, folder.mode, folder.uid = tarfile.DIRTYPE, 0o700, owner
+        tar.addfile(folder)
+        for name, secret in secrets.items():
+            data = secret.reveal().encode()
+            file = tarfile.TarInfo(f"{SECRETS.lstrip('/')}/{name}")
+            file.mode, file.uid, file.size, file.mtime = 0o600, owner, len(data), int(time.time())
+            tar.addfile(file, io.BytesIO(data))
+    host.api.put_archive(container, "/", buffer.getvalue())
+
+
+def put_file(host: Host, container: str, path: str, source: Path, emit: Emit) -> None:
+    """Copy a file of this machine to `path` in a container (or a volume of its), saying how far it is."""
+    target = PurePosixPath(path)
+    size = source.stat().st_size
+    info = tarfile.TarInfo(target.name)
+    info.mode, info.size, info.mtime = 0o444, size, int(source.stat().st_mtime)
+    with source.open("rb") as file:
+        host.api.put_archive(container, str(target.parent), _stream(info, file, size, source.name, emit))
+
+
+def make_folders(host: Host, container: str, root: str, folders: Iterable[str]) -> None:
+    """Make folders below `root` that everybody may read."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for folder in folders:
+            info = tarfile.TarInfo(folder)
+            info.type, info.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(info)
+    host.api.put_archive(container, root, buffer.getvalue())
+
+
+def is_there(host: Host, container: str, path: str) -> bool:
+    """Return whether a container has this path."""
+    try:
+        chunks, _ = host.api.get_archive(container, path)
+    except DaemonError as failure:
+        if failure.status == HTTPStatus.NOT_FOUND:
+            return False
+        raise
+    for _ in chunks:  # read whole, so that the stream can be used again: ask for small files only
+        pass
+    return True
+
+
+def _stream(info: tarfile.TarInfo, file: IO[bytes], size: int, what: str, emit: Emit) -> Iterator[bytes]:
+    yield info.tobuf(tarfile.PAX_FORMAT)
+    done = 0
+    while chunk := file.read(CHUNK):
+        done += len(chunk)
+        yield chunk
+        emit(Progress("fetch", what, done, size, "B"))
+    if done != size:
+        raise ProviderError(f"{what} changed while it was copied", hint="run the same command again")
+    yield bytes(-size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)
+
+
+def _uid(host: Host, container: str, user: str) -> int:
+    """Return the number of the user that a container runs as. Raises ProviderError for one that the image lacks."""
+    name = user.partition(":")[0]
+    if name in ROOT:
+        return 0
+    if name.isdigit():
+        return int(name)
+    try:
+        chunks, _ = host.api.get_archive(container, "/etc/passwd")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
+            member = tar.extractfile("passwd")
+            lines = member.read().decode(errors="replace").splitlines() if member else []
+    except DaemonError as failure:
+        if failure.status != HTTPStatus.NOT_FOUND:
+            raise
+        lines = []
+    for line in lines:
+        fields = line.split(":")
+        if fields[0] == name and len(fields) > 2 and fields[2].isdigit():  # noqa: PLR2004  # name, password, uid
+            return int(fields[2])
+    raise ProviderError(
+        f"The image's user {name} is in no /etc/passwd of it",
+        "a secret file cannot be given to it",
+        hint="deliver the secret as env: {NAME: {secret: NAME, as: env}}",
+    )

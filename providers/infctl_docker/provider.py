@@ -1,0 +1,171 @@
+"""Owns the docker target: a rack of Docker hosts, and what runs on them.
+
+Ties the parts together and keeps none of them; no SDK is loaded before a host is asked.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from infctl.provider.errors import ProviderError
+from infctl.provider.kinds import KindSpec
+from infctl.provider.protocol import Context, Finding
+from infctl.provider.values import (
+    Change,
+    Desired,
+    Do,
+    Emit,
+    Health,
+    Inventory,
+    Observed,
+    Reading,
+    Scope,
+    TargetWant,
+    Unreadable,
+)
+from infctl_docker import containers, networks
+from infctl_docker.config import RackTarget
+from infctl_docker.doctor import check_host
+from infctl_docker.errors import DaemonError, HostDown, hint_for
+from infctl_docker.hosts import Fleet, Host
+from infctl_docker.images import resolve
+from infctl_docker.inventory import Sights
+from infctl_docker.kinds import CONTAINER, KINDS, LOWERING, NETWORK
+from infctl_docker.lower import lower
+from infctl_docker.parts import Found, Part, Rack
+from infctl_docker.probing import log_lines, probe_replica
+from infctl_docker.reading import read_host
+
+PARTS: Mapping[str, Part] = MappingProxyType({CONTAINER: containers.PART, NETWORK: networks.PART})
+SERVED = (
+    *("image", "engine", "uri", "quantization", "task", "gpu", "served_names", "tags"),
+    *("expose.port", "expose.bind"),
+)
+
+
+class DockerProvider:
+    """The six methods for a rack, with logs, images and check."""
+
+    config: ClassVar[type[BaseModel]] = RackTarget
+    kinds: ClassVar[Mapping[str, KindSpec]] = KINDS
+    serves: ClassVar[frozenset[str]] = frozenset(SERVED)
+    lowering: ClassVar[int] = LOWERING
+
+    def __init__(self, config: BaseModel, context: Context) -> None:
+        assert isinstance(config, RackTarget)  # noqa: S101  # the registry's contract: built with our own config
+        fleet = Fleet(tuple(Host(host, context.root) for host in config.hosts))
+        sights = Sights(fleet, config.gpu_reserve, (config.proxy.image,), context.lineage)
+        copying = {host.name: threading.Lock() for host in fleet.hosts}
+        self._rack = Rack(config, context, fleet, sights, copying)
+
+    def inventory(self) -> Reading[Inventory]:
+        return self._rack.sights.inventory()
+
+    def lower(self, want: TargetWant, have: Inventory) -> tuple[Desired, ...]:
+        del have  # where replicas run is decided before
+        context = self._rack.context
+        workspace = "" if context.workspace == "default" else f"-{context.workspace}"
+        return lower(want, self._rack.hosts, f"infctl-cache-{context.stack}{workspace}", self._rack.config.cpus)
+
+    def observe(self, scope: Scope) -> Reading[tuple[Observed, ...]]:
+        seen: list[Observed] = []
+        unreadable: list[Unreadable] = []
+        for found in self._rack.fleet.each(lambda host: _try_read(host, scope)).values():
+            if isinstance(found, Found):
+                seen += (one for part in PARTS.values() for one in part.observe(self._rack, found))
+            else:
+                unreadable.append(found if isinstance(found, Unreadable) else found.as_unreadable())
+        return Reading(tuple(seen), tuple(unreadable))
+
+    def apply(self, change: Change, emit: Emit) -> Observed | None:
+        part = PARTS.get(change.address.kind)
+        if part is None:
+            raise ProviderError(f"{change.address} is of a kind that targets of type docker do not have")
+        try:
+            host = self._host_of(change)
+            if host is None:
+                return None
+            if change.do is Do.DRAIN:
+                return part.drain(self._rack, host, change, emit)
+            if change.do in {Do.STOP, Do.DELETE}:
+                return part.take_down(self._rack, host, change, emit)
+            return part.make(self._rack, host, change, emit)
+        except DaemonError as failure:
+            raise _in_words(change, failure) from failure
+
+    def probe(self, what: Observed) -> Health:
+        host = self._rack.fleet[what.place]
+        try:
+            return probe_replica(host, containers.find_by_id(host, str(what.outputs["container"])), what)
+        except (HostDown, DaemonError) as failure:
+            return Health(ready=False, detail=failure.diagnostics[0].detail)
+
+    def logs(self, what: Observed, *, tail: int, follow: bool) -> Iterator[str]:
+        """Yield a replica's lines; of one that was removed, nothing: its log went with it."""
+        host = self._rack.fleet[what.place]
+        container = str(what.outputs.get("container", ""))
+        if not container or containers.find_by_id(host, container) is None:
+            return iter(())
+        return log_lines(host, container, tail=tail, follow=follow)
+
+    def resolve_image(self, image: str) -> str:
+        return resolve(self._rack.fleet.hosts, image, self._rack.config, self._rack.context)
+
+    def check(self) -> tuple[Finding, ...]:
+        reserve = self._rack.config.gpu_reserve
+        said: list[Finding] = []
+        look = self._rack.fleet.each(lambda host: check_host(self._rack.sights.of(host), reserve.get(host.name, ())))
+        for name, found in look.items():
+            if isinstance(found, HostDown):
+                said.append(Finding(name, ok=False, detail=found.reason, hint=found.hint))
+            else:
+                said += found
+        return tuple(said)
+
+    def close(self) -> None:
+        self._rack.fleet.close()
+
+    def _host_of(self, change: Change) -> Host | None:
+        """Return the host that a change is for; None where what is to go stands on none. Raises ProviderError."""
+        where = (change.after or {}).get("host") or (change.before.outputs.get("host") if change.before else "")
+        where = where or (change.address.key if change.address.name == change.target else "")
+        by_name = {host.name: host for host in self._rack.fleet.hosts}
+        if where:
+            if str(where) not in by_name:
+                raise ProviderError(
+                    f"{change.address} is on {where}, which is no host of target {change.target}",
+                    f"hosts: {', '.join(by_name)}",
+                    hint="name the host again, or remove its replicas first",
+                )
+            return by_name[str(where)]
+        found = self._rack.fleet.each(lambda host: containers.find(host, change.id) is not None)
+        here = next((name for name, has in found.items() if has is True), None)
+        if here is None:
+            down = next((has for has in found.values() if isinstance(has, HostDown)), None)
+            if down is not None:
+                raise down.again()
+            return None
+        return by_name[here]
+
+
+def _try_read(host: Host, scope: Scope) -> Found | Unreadable:
+    try:
+        return read_host(host, scope)
+    except DaemonError as failure:
+        return Unreadable(host.name, failure.message, hint_for(failure.message))
+
+
+def _in_words(change: Change, failure: DaemonError) -> ProviderError:
+    return ProviderError(
+        f"{change.do} of {change.address} failed on {failure.place}",
+        failure.message,
+        hint=hint_for(failure.message),
+        address=str(change.address),
+        retryable=failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+    )
