@@ -149,16 +149,15 @@ def _count(part: Part, tell: Tell, promises: Sequence[Promise], claimed: Collect
 def _used_by_others(part: Part, tell: Tell, promises: Sequence[Promise], ours: int) -> int:
     """Return the bytes that others use: all that is in use, less what our own processes are seen to use.
 
-    Where it is not told whose it is (no process listed, its container or its memory unknown), what we were promised
-    is taken to be ours.
+    Where it is not told whose it is (a slice's processes, a process' container or memory), what we were promised is
+    taken to be ours.
     """
     owners = tell.owners or {}
     apps = [app for app in tell.apps if app.device == part.uuid]
     holders = {one.container for one in promises if any(share.device == part.uuid for share in one.shares)}
     mine = [app.memory for app in apps if owners.get(app.pid) in holders]
-    if not apps or None in mine or any(app.pid not in owners for app in apps):
-        return max(0, part.used - ours)
-    return max(0, part.used - sum(memory for memory in mine if memory is not None))
+    untold = None in mine or any(app.pid not in owners for app in apps) or (part.parent and not apps)
+    return max(0, part.used - (ours if untold else sum(memory for memory in mine if memory is not None)))
 
 
 def _has_stranger(part: Part, tell: Tell, promises: Sequence[Promise]) -> bool:

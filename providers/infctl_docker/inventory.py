@@ -17,7 +17,7 @@ from infctl_docker.errors import DaemonError
 from infctl_docker.facts.amd import parse_amd_smi, parse_rocm_smi
 from infctl_docker.facts.cdi import parse_cdi
 from infctl_docker.facts.daemon import Daemon, parse_daemon, parse_taken
-from infctl_docker.facts.machine import Disk, Memory, disk_of, parse_cgroups, parse_df, parse_meminfo
+from infctl_docker.facts.machine import Disk, disk_of, parse_cgroups, parse_df, parse_meminfo
 from infctl_docker.facts.nvidia import parse_apps, parse_gpus, parse_slice_memory, parse_slices
 from infctl_docker.gpus import Tell, claims, count_devices
 from infctl_docker.hosts import Fleet, Host
@@ -104,9 +104,12 @@ def look(host: Host, reserve: Sequence[str | int], images: Sequence[str], lineag
     if _is_here(host):
         tell = _with_nvml(tell)
     memory = parse_meminfo(said.sections.get("meminfo", ""))
-    strangers = _inspect_strangers(host, listed) if tell.gpus or not memory else []
+    strangers, taken = _read_containers(host, listed, promises, inspect=bool(tell.gpus) or not memory)
     counted = count_devices(tell, promises, claims(strangers, tell), reserve, memory)
-    free = _free(host, memory, promises) if memory else _unlimited(daemon, promises, strangers)
+    if memory:
+        free = memory.available - sum(max(0, one.memory - taken.get(one.container, 0)) for one in promises)
+    else:  # what is free nobody tells: what no container may claim
+        free = daemon.memory - _limits(strangers) - sum(one.memory for one in promises)
     devices = tuple(one.device for one in counted)
     place = Place(host.name, daemon.cpus, memory.total if memory else daemon.memory, max(0, free), devices)
     disk = disk_of(daemon.root, parse_df(said.sections.get("df", "")))
@@ -160,26 +163,25 @@ def _is_here(host: Host) -> bool:
     return host.has_shell and host.config.url.startswith("unix://")
 
 
-def _inspect_strangers(host: Host, listed: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return what inspect says of the running containers that are not infctl's; of one that just ended nothing."""
-    running = [one["Id"] for one in listed if one.get("State") == "running" and not is_ours(one)]
-    answers = host.read([f"/containers/{ident}/json" for ident in running]) if running else ()
-    return [answer.json() for answer in answers if answer.status < 400]  # noqa: PLR2004
+def _read_containers(
+    host: Host, listed: Sequence[Mapping[str, Any]], promises: Sequence[Promise], *, inspect: bool
+) -> tuple[list[Mapping[str, Any]], Mapping[str, int]]:
+    """Return what inspect says of the running containers that are not infctl's, and the bytes that ours have taken.
+
+    Of a container that ended just now nothing is said.
+    """
+    running = [one["Id"] for one in listed if one.get("State") == "running" and not is_ours(one)] if inspect else []
+    ours = [one.container for one in promises if one.memory]
+    paths = [f"/containers/{ident}/json" for ident in running]
+    paths += [f"/containers/{ident}/stats?stream=false&one-shot=true" for ident in ours]
+    answers = [answer.json() if answer.status < 400 else {} for answer in (host.read(paths) if paths else ())]  # noqa: PLR2004
+    strangers, stats = answers[: len(running)], answers[len(running) :]
+    return [one for one in strangers if one], {ident: parse_taken(one) for ident, one in zip(ours, stats, strict=True)}
 
 
-def _free(host: Host, memory: Memory, promises: Sequence[Promise]) -> int:
-    """Return what the host would still give, less what was promised and is not taken yet."""
-    waiting = [one for one in promises if one.memory]
-    stats = [f"/containers/{one.container}/stats?stream=false&one-shot=true" for one in waiting]
-    answers = host.read(stats) if stats else ()
-    taken = [parse_taken(answer.json()) if answer.status < 400 else 0 for answer in answers]  # noqa: PLR2004
-    return memory.available - sum(max(0, one.memory - had) for one, had in zip(waiting, taken, strict=True))
-
-
-def _unlimited(daemon: Daemon, promises: Sequence[Promise], strangers: Sequence[Mapping[str, Any]]) -> int:
-    """Return what no running container may claim, where the host itself does not tell what is free."""
-    limits = sum(int((one.get("HostConfig") or {}).get("Memory") or 0) for one in strangers)
-    return daemon.memory - limits - sum(one.memory for one in promises)
+def _limits(strangers: Sequence[Mapping[str, Any]]) -> int:
+    """Return what running containers may claim: all that is known where the host does not tell what is free."""
+    return sum(int((one.get("HostConfig") or {}).get("Memory") or 0) for one in strangers)
 
 
 def _value(host: Host, answer: Answer) -> Any:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infctl.provider.values import Device, Share
 from infctl_docker.facts.machine import Memory
@@ -56,8 +58,7 @@ def test_more_than_a_tenth_in_use_takes_a_device_whoever_uses_it() -> None:
 
 def test_our_promise_counts_whether_it_is_used_or_not() -> None:
     promise = holding(Share(A, 10_000))
-    idle = Tell(BOTH, apps=(), owners={})
-    assert free(idle, promise)[A] == (35_000, True)  # the thousand in use are taken to be ours
+    assert free(Tell(BOTH), promise)[A] == (34_000, True)  # nobody computes: the thousand in use are not ours
     loaded = Tell((Gpu(0, A, "L40S", 46_000, 9_000, 36_000),), apps=(App(A, 7, 8_000),), owners={7: OURS})
     assert free(loaded, promise)[A] == (34_000, True)  # 45000 usable, 10000 promised, 1000 of somebody else
 
@@ -124,8 +125,30 @@ def test_a_gpu_that_needs_a_reset_gives_nothing() -> None:
 def test_the_room_of_a_device_is_what_others_leave_and_never_less_than_we_hold() -> None:
     promises = (holding(Share(A, 10_000)), holding(Share(B)))
     crowded = Tell((Gpu(0, A, "L40S", 46_000, 40_000, 5_000), BOTH[1]), apps=(App(A, 7, 39_000),), owners={7: THEIRS})
-    assert [one.room for one in count_devices(Tell(BOTH), promises, ())] == [45_000, 45_000]
+    assert [one.room for one in count_devices(Tell(BOTH), promises, ())] == [44_000, 45_000]
     assert [one.room for one in count_devices(crowded, promises, ())] == [10_000, 45_000]
+
+
+APPS = st.builds(App, st.just(A), st.integers(1, 4), st.none() | st.integers(0, 60_000))
+
+
+@given(
+    used=st.integers(0, 46_000),
+    apps=st.lists(APPS, max_size=4),
+    owners=st.dictionaries(st.integers(1, 4), st.sampled_from([OURS, THEIRS, ""])),
+    held=st.lists(st.integers(1, 20_000), min_size=1, max_size=3),
+)
+def test_what_is_free_is_never_more_than_there_is_and_nothing_is_free_twice(
+    used: int, apps: list[App], owners: dict[int, str], held: list[int]
+) -> None:
+    tell = Tell((Gpu(0, A, "x", 46_000, used, 45_000 - used),), apps=tuple(apps), owners=owners)
+    promises = [holding(Share(A, size)) for size in held]
+    (device,) = devices(tell, *promises)
+    assert 0 <= device.memory_free <= device.memory_total
+    assert device.taken
+    if device.memory_free and all(app.pid in owners and app.memory is not None for app in apps):
+        (after,) = devices(tell, *promises, holding(Share(A, device.memory_free)))
+        assert after.memory_free == 0
 
 
 # ---------------------------------------------------------------- what strangers asked for
