@@ -1,0 +1,150 @@
+"""Owns how a target's proxies and routes are handled: made, taken down; and the draining of a replica.
+
+A route is a part of its host's proxy, which is found by its labels. What a proxy is told is `proxy`'s.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
+from infctl.provider.errors import ProviderError
+from infctl.provider.values import Change, Do, Emit, Observed, Progress
+from infctl_docker.door_key import door_pem
+from infctl_docker.hosts import Host
+from infctl_docker.images import have_image
+from infctl_docker.labels import write_labels
+from infctl_docker.parts import Found, Part, Rack, wanted
+from infctl_docker.promises import ID
+from infctl_docker.proxy import LOAD_S, POLL_S, HostProxy, first_files
+from infctl_docker.proxy_book import BOOK, CONFIG, parse_book
+from infctl_docker.proxy_box import FOLDER, ContainerBox, archive_path, body, parse_archive
+from infctl_docker.proxy_kinds import PROXY, PROXY_KINDS, ROUTE
+from infctl_docker.proxy_ports import candidates
+from infctl_docker.proxy_sight import Running, find, find_proxy, observe, proxy_of, route_of
+
+PORTS_TRIED = 10  # for the master socket: each taken one costs the start of a container
+STOP_S = 5
+
+
+class Proxies:
+    """The proxies of a target's hosts. Keeps nothing but locks: one change of a proxy at a time."""
+
+    def __init__(self) -> None:
+        self._alone: Mapping[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def parts(self) -> dict[str, Part]:
+        """Return how the two kinds are handled. Seeing a proxy is seeing its routes: one reading for both."""
+        return {
+            PROXY: Part(self._make_proxy, self._take_proxy, observe, _serves_nobody),
+            ROUTE: Part(self._make_route, self._take_route, _seen_with_proxy, _serves_nobody),
+        }
+
+    def drain_replica(self, rack: Rack, host: Host, change: Change, endpoint: str, emit: Emit) -> None:
+        """Wait until the proxy of the replica's host has no request there, as long as the change has time.
+
+        Requests of other hosts come through that proxy too, so nobody else need be asked.
+        """
+        found = find_proxy(host, change)
+        if found and found.running:
+            self._told(rack, host, found).drain(endpoint, change.timeout, emit)
+
+    def _make_proxy(self, rack: Rack, host: Host, change: Change, emit: Emit) -> Observed:
+        after = wanted(change, PROXY_KINDS[PROXY].fields)
+        found = find(host, {ID: change.id})
+        if found is None or not found.running:
+            found = self._start(rack, host, change, emit, found)
+        host.api.update_container(found.container, restart_policy={"Name": after["restart"], "MaximumRetryCount": 0})
+        book = self._told(rack, host, found).settle(after, f"{change.labels.lineage}/{change.target}")
+        return proxy_of(found._replace(running=True), book, after, host.name)
+
+    def _start(self, rack: Rack, host: Host, change: Change, emit: Emit, found: Running | None) -> Running:
+        """Make the container unless it is there, and start it, at the first port for its master socket that is free."""
+        emit(Progress("start", "proxy"))
+        seed = f"{change.labels.lineage}/{change.target}/admin"
+        for admin in islice(candidates(seed, rack.config.ports), PORTS_TRIED):
+            found = found or _create(rack, host, change, admin, emit)
+            box = ContainerBox(host, found.container, found.admin)
+            if CONFIG not in box.read():  # it is new, or a run was killed before it wrote them
+                box.write(first_files(FOLDER, door_pem(rack.context.key(), change.target)))
+            host.api.start(found.container)
+            if self._comes_up(rack, host, found):
+                return found
+            said, routes = box.said(), parse_book(box.read()[BOOK]).routes
+            if routes or "cannot bind" not in said.lower():
+                raise ProviderError(f"The proxy of {host.name} does not start", said, hint="check proxy.image")
+            host.api.remove_container(found.container, v=True, force=True)
+            found = None
+        raise ProviderError(f"The proxy of {host.name} finds no free port", hint="give the target other `ports`")
+
+    def _comes_up(self, rack: Rack, host: Host, found: Running) -> bool:
+        """Wait until the proxy runs what it was given; False once its process has ended."""
+        proxy, deadline = self._told(rack, host, found), time.monotonic() + LOAD_S
+        while time.monotonic() < deadline:
+            if proxy.is_loaded():
+                return True
+            if not host.ask(f"/containers/{found.container}/json")["State"]["Running"]:
+                return False
+            time.sleep(POLL_S)
+        return False
+
+    def _make_route(self, rack: Rack, host: Host, change: Change, emit: Emit) -> Observed:
+        del emit
+        after = wanted(change, PROXY_KINDS[ROUTE].fields)
+        found = find_proxy(host, change)
+        if found is None or not found.running:
+            raise ProviderError(
+                f"The proxy of {host.name} does not run",
+                "a route is a part of it",
+                hint="the next `infctl apply` starts it again",
+                address=str(change.address),
+                retryable=True,
+            )
+        return route_of(self._told(rack, host, found).put_route(change, after, host.address), host.name, running=True)
+
+    def _take_route(self, rack: Rack, host: Host, change: Change, emit: Emit) -> Observed | None:
+        del emit
+        found = find_proxy(host, change)
+        if found and found.running:
+            self._told(rack, host, found).drop_route(change.id)
+        return None
+
+    def _take_proxy(self, rack: Rack, host: Host, change: Change, emit: Emit) -> Observed | None:
+        del rack, emit
+        found = find(host, {ID: change.id})
+        if found is None:
+            return None
+        if change.do is Do.DELETE:
+            host.api.remove_container(found.container, v=True, force=True)
+            return None
+        host.api.stop(found.container, timeout=STOP_S)
+        (answer,) = host.read((archive_path(found.container),))
+        book = parse_book(parse_archive(answer.body)[BOOK])
+        return proxy_of(found._replace(running=False), book, book.proxy, host.name)
+
+    def _told(self, rack: Rack, host: Host, found: Running) -> HostProxy:
+        return HostProxy(ContainerBox(host, found.container, found.admin), rack.config.ports, self._alone[host.name])
+
+
+def _create(rack: Rack, host: Host, change: Change, admin: int, emit: Emit) -> Running:
+    image = have_image(host, wanted(change, PROXY_KINDS[PROXY].fields)["image"], rack.config, rack.context, emit).name
+    labels = write_labels(change, {"admin": admin, "image": image})
+    made = body(image, admin, "no", labels)  # one that cannot bind must not come back for ever
+    host.api.create_container_from_config(made, change.name)
+    found = find(host, {ID: change.id})
+    assert found is not None, change  # noqa: S101  # the daemon just said that it made it
+    return found
+
+
+def _seen_with_proxy(rack: Rack, found: Found) -> Iterable[Observed]:
+    del rack, found
+    return ()
+
+
+def _serves_nobody(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed | None:
+    """Return nothing new: only replicas are drained, through `drain_replica`."""
+    del rack, host, change, emit
+    return None
