@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -203,3 +204,25 @@ def test_the_same_object_made_again_is_not_in_its_own_way(daemon: Host) -> None:
     leave(daemon, "replica", {**MINE, DEVICES: write_shares([Share(GPU)])})
     with reserved(daemon, [Share(GPU)], MINE, image=IMAGE, room=ROOM):
         assert "/infctl-gpu-GPU-race-0-0" in names(daemon)
+
+
+@pytest.mark.parametrize("seconds", [0.35, 0.4, 0.45, 0.5, 0.6, 0.8])
+def test_a_run_that_is_killed_keeps_nothing_from_the_next(hosts: HostsOf, seconds: float) -> None:
+    (host,) = hosts("current")
+    daemon = reach(host)
+    argv = [sys.executable, "-m", "tests.contract.docker.race_worker", str(host.socket), "mine", "12"]
+    killed = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+    time.sleep(seconds)
+    killed.kill()
+    killed.wait()
+    for replica in daemon.api.containers(all=True, filters={"label": ID}):  # those are the state's business
+        daemon.api.remove_container(replica["Id"], force=True)
+    begun = time.monotonic()
+    later = {**MINE, ID: "mine-later", FENCE: "4"}
+    whole = [Share(device, 1) for device in ROOM]
+    with reserved(daemon, whole, later, image=IMAGE, room=ROOM):
+        pass
+    assert time.monotonic() - begun < 5  # and not after the lock's lease
+    sweep(daemon, "mine", 4)
+    assert [name for name in names(daemon) if name.startswith("/infctl-gpu-")] == []
+    daemon.close()
