@@ -31,6 +31,11 @@ SYSTEM = {
     "mkfs.ext4": "e2fsprogs",
     "faketime": "faketime",
 }
+UNITS = {
+    "docker.io": ("docker.service", "docker.socket", "containerd.service"),
+    "docker-registry": ("docker-registry.service",),
+    "openssh-server": ("ssh.service",),
+}
 FILES = {"/usr/include/stdio.h": "libc6-dev", "/usr/bin/python3": "python3"}
 
 # What is unpacked from a newer suite, apart from this machine's packages. First the wished suite, then the fallback.
@@ -64,7 +69,7 @@ def missing_here() -> tuple[str, ...]:
 
 
 def install(packages: list[str]) -> None:
-    """Install packages on this machine; the daemons among them are not started. Needs root."""
+    """Install packages on this machine; the daemons among them start neither now nor at boot. Needs root."""
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     # invoke-rc.d asks this file whether a service may start: the tests start their own, in namespaces.
     policy = Path("/usr/sbin/policy-rc.d")
@@ -74,10 +79,14 @@ def install(packages: list[str]) -> None:
         policy.chmod(0o755)
     try:
         subprocess.run(["apt-get", "update", "-qq"], check=True, env=quiet)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], check=True, env=quiet)
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+        subprocess.run(install, check=True, env=quiet, stdout=subprocess.DEVNULL)
     finally:
         if ours:
             policy.unlink()
+    units = [unit for package in packages for unit in UNITS.get(package, ())]
+    if units and shutil.which("systemctl"):
+        subprocess.run(["systemctl", "--quiet", "disable", *units], check=False)
 
 
 def unpacked(part: str) -> Path | None:
