@@ -37,7 +37,9 @@ class Rollout(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What is free of each pool (one that is not there has no limit), and what having each device whole takes of it."""
+    """What is free of each pool (one that is not there has no limit), and what having a device whole takes of it,
+    for those that can be had whole once nothing of ours is there.
+    """
 
     free: Mapping[Pool, int]
     whole: Mapping[Pool, int]

@@ -44,7 +44,8 @@ def room_of(views: Mapping[str, TargetView], resources: Iterable[Resource]) -> R
             for device in place.devices:
                 pool = Pool(name, place.name, device.uuid)
                 free[pool] = device.memory_free
-                whole[pool] = max(1, _worth(device, ours.get(pool, ())))
+                if worth := _worth(device, ours.get(pool, ())):
+                    whole[pool] = worth
     return Room(free, whole)
 
 
@@ -65,5 +66,10 @@ def _ours(views: Mapping[str, TargetView], resources: Iterable[Resource]) -> dic
 
 
 def _worth(device: Device, ours: tuple[int, ...]) -> int:
-    """Return what having a device whole takes: all that is free of it, and all that is ours already."""
-    return device.memory_free + sum(share or device.memory_total for share in ours)
+    """Return what having a device whole takes: all that is free, and all that is ours already; 0 where others have it.
+
+    Who has a part of a device that is ours too is not told, so what is missing of its memory says it.
+    """
+    worth = device.memory_free + sum(share or device.memory_total for share in ours)
+    by_others = worth < (1 - LITTLE) * device.memory_total if ours else device.taken
+    return 0 if by_others else worth

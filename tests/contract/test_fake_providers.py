@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from infctl.provider.protocol import Context, Provider
 from infctl.provider.testkit import CHECKS, Check
-from infctl.provider.values import Deployment, Template
+from infctl.provider.values import Deployment, Share, Spot, Template
 from infctl.secrets import SecretRef
 from tests.fakes.failing import FailingProvider, FailingTarget
+from tests.fakes.fleet import FleetProvider, FleetTarget
 from tests.fakes.memory import MemoryProvider, MemoryTarget
 from tests.fakes.world import World
 
@@ -70,6 +72,36 @@ def on_disk(context: Context, world: World) -> Provider:
 
 def failing(context: Context, world: World) -> Provider:
     return FailingProvider(FailingTarget(places=PLACES), context, world)
+
+
+class FleetHarness(FakeHarness):
+    """Two hosts with a device each: the deployments say where their replicas run."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, in_a_fleet)
+
+    def wish(self, revision: int, replicas: int, env: Mapping[str, SecretRef]) -> Deployment:
+        return _with_spots(super().wish(revision, replicas, env))
+
+    def doomed(self, revision: int) -> Deployment:
+        return _with_spots(super().doomed(revision))
+
+    def break_place(self) -> int:
+        return super().break_place() + 2  # and the host's relay and route
+
+
+def _with_spots(wish: Deployment) -> Deployment:
+    spots = (Spot(PLACES[slot % 2], (Share(f"{PLACES[slot % 2]}-gpu0", 10),)) for slot in wish.slots)
+    return replace(wish, spots=tuple(spots))
+
+
+def in_a_fleet(context: Context, world: World) -> Provider:
+    return FleetProvider(FleetTarget(places=PLACES, gpus={"one": (40,), "two": (40,)}), context, world)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_a_fleet_conforms(check: Check, tmp_path: Path) -> None:
+    check(FleetHarness(tmp_path))
 
 
 @pytest.mark.parametrize("open_", [in_memory, on_disk, failing])

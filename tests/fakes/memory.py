@@ -140,8 +140,9 @@ class MemoryProvider:
 
     def apply(self, change: Change, emit: Emit) -> Observed | None:
         thing = self.world.get(change.id)
-        if self._place(change.address) in self.world.down:
-            raise ProviderError(f"{self._place(change.address)} is switched off", address=str(change.address))
+        place = thing["place"] if thing else self._place(change)
+        if place in self.world.down:
+            raise ProviderError(f"{place} is switched off", address=str(change.address))
         if change.do is Do.DELETE:
             if thing:
                 self.world.drop(change.id)
@@ -156,8 +157,8 @@ class MemoryProvider:
         self.world.put(thing)
         return self._seen(thing)
 
-    def _place(self, address: Address) -> str:
-        places = self.settings.places
+    def _place(self, change: Change) -> str:
+        address, places = change.address, self.settings.places
         return places[address.slot % len(places)] if address.kind == PROCESS else places[0]
 
     def _refuse_twins(self, change: Change) -> None:
@@ -165,7 +166,7 @@ class MemoryProvider:
             raise ProviderError(f"the name {change.name} is taken", address=str(change.address))
 
     def _refuse_too_much(self, change: Change) -> None:
-        place, asked = self._place(change.address), (change.after or {}).get("memory", 0)
+        place, asked = self._place(change), (change.after or {}).get("memory", 0)
         others = (thing for thing in self.world.things() if thing["id"] != change.id)
         used = sum(t["values"].get("memory", 0) for t in others if t["running"] and t["place"] == place)
         if asked and used + asked > self.settings.memory:
@@ -181,7 +182,7 @@ class MemoryProvider:
             "name": change.name,
             "labels": asdict(change.labels),
             "running": bool(old and old["running"]) if change.do is Do.DRAIN else change.do is not Do.STOP,
-            "place": self._place(change.address),
+            "place": old["place"] if old else self._place(change),
         }
 
     def _outputs(self, change: Change, old: Thing | None) -> Thing:

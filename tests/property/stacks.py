@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from infctl.apply.executor import execute
 from infctl.apply.outcome import Outcome
+from infctl.plan.evacuate import with_places_left
 from infctl.plan.model import Plan
 from infctl.plan.planner import make_plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Question, Request, TargetView
 from infctl.plan.revisions import assign
+from infctl.plan.spots import give_spots, lower_all
 from infctl.provider.protocol import Context
 from infctl.provider.values import (
     Change,
@@ -123,6 +125,7 @@ class Stack:
     worlds: dict[str, World] = field(default_factory=lambda: {name: World() for name in TARGETS})
     fence: int = 0
     touched: set[str] = field(default_factory=set)
+    spread: dict[str, str] = field(default_factory=dict)
 
     def provider(self, target: str, faults: FailingTarget | None = None) -> MemoryProvider:
         context = Context(target, "shop", "default", "lin", Path("/nowhere"), Path("/nowhere"))
@@ -134,11 +137,12 @@ class Stack:
     def views(self) -> dict[str, TargetView]:
         known = tuple(thing.known for thing in self.state.resources.values())
         found = {}
-        for target in TARGETS:
+        for target in self.worlds:
             provider = self.provider(target)
             seen = provider.observe(Scope("lin", "shop", "default", known))
             inventory = provider.inventory().value
-            found[target] = TargetView(target, "memory", {}, provider.kinds, 1, inventory, seen.value, seen.unreadable)
+            view = TargetView(target, "memory", {}, provider.kinds, 1, inventory, seen.value, seen.unreadable)
+            found[target] = with_places_left(view, self.state.resources.values())
         return found
 
     def question(self, wishes: Wishes, request: Request | None = None) -> tuple[Question, dict[str, ModelState]]:
@@ -146,17 +150,16 @@ class Stack:
         placed = tuple((wish.target, wish.deployment(name)) for name, wish in wishes.items() if wish.replicas)
         assigned = assign(placed, self.state, request)
         views = self.views()
-        desired: list[Desired] = []
-        for target in TARGETS:
-            mine = zip(assigned.placed_on, assigned.deployments, strict=True)
-            want = TargetWant(target, tuple(wish for where, wish in mine if where == target))
-            desired += self.provider(target).lower(want, Inventory())
         secrets = {"hf": {"env": "HF"}} if any(wish.secret for wish in wishes.values()) else {}
         question = Question(
-            refresh(self.state, views), views, assigned.deployments, assigned.placed_on, tuple(desired), request,
+            refresh(self.state, views), views, assigned.deployments, assigned.placed_on, (), request,
             secrets=secrets, holds=assigned.holds, infctl_version="0.1",
         )  # fmt: skip
-        return question, dict(assigned.models)
+        question = replace(question, deployments=give_spots(question, self.lower, self.spread))
+        return replace(question, desired=lower_all(question, self.lower)), dict(assigned.models)
+
+    def lower(self, want: TargetWant) -> tuple[Desired, ...]:
+        return self.provider(want.target).lower(want, Inventory())
 
     def plan(self, wishes: Wishes, request: Request | None = None) -> Plan:
         return make_plan(*self.question(wishes, request))
@@ -168,7 +171,7 @@ class Stack:
         death = death or Death()
         lease = MortalLease(self.state, death, self.fence)
         providers = {}
-        for target in TARGETS:
+        for target in self.worlds:
             provider = self.provider(target, faults or FailingTarget())
             assert isinstance(provider, MortalProvider)
             provider.death, provider.touched = death, self.touched
@@ -195,7 +198,7 @@ class Stack:
         """Assert that world, state and wishes are one: nothing missing, nothing twice, nothing left over."""
         live = [thing for world in self.worlds.values() for thing in world.things()]
         addresses = sorted(thing["address"] for thing in live)
-        assert addresses == sorted(expected(wishes)), "orphans, duplicates or missing objects"
+        assert addresses == sorted(self.expected(wishes)), "orphans, duplicates or missing objects"
         assert sorted(thing["id"] for thing in live) == sorted(self.state.resources)
         for thing in self.state.resources.values():
             assert (thing.pending, thing.deposed, thing.ready) == ("", False, True), thing
@@ -204,6 +207,9 @@ class Stack:
             assert self.hashes(name) == ({wish.deployment(name).spec_hash} if wish.replicas else set())
         again = self.plan(wishes)
         assert again.is_empty, (again.steps, again.changes, again.model_states, again.forgotten_models, again.forget)
+
+    def expected(self, wishes: Wishes) -> list[str]:
+        return expected(wishes)
 
     def hashes(self, model: str) -> set[str]:
         """Return the specs that the replicas of `model` run, as state knows them."""
