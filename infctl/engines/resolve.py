@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 DISTRIBUTIONS: Mapping[str, str] = MappingProxyType({llama_cpp.NAME: llama_cpp.DISTRIBUTION})
 READS_HEADER = frozenset({llama_cpp.NAME})  # engines whose model file infctl understands
 LOCAL = "file:"
-_PROBES = MappingProxyType({"generate": ("completions", "/v1/completions"), "embed": ("embeddings", "/v1/embeddings")})
+_COMPLETIONS = ("completions", "/v1/completions")
+_PROBES = MappingProxyType(
+    {"generate": _COMPLETIONS, "vision": _COMPLETIONS, "embed": ("embeddings", "/v1/embeddings")}
+)
 _SERVINGS: Mapping[str, str] = MappingProxyType(  # engine -> the module that says how it is served in a container
     {
         "vllm": "vllm",

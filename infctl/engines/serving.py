@@ -268,10 +268,7 @@ _ways = MappingProxyType(
 def _check_devices(serving: Serving, model: Model) -> Iterator[Problem]:
     if model.gpu is None:
         return
-    if not serving.gpus and not serving.gpu_image and not model.image:
-        detail, hint = "this image computes on CPUs", "leave gpu out, or name an image that computes on GPUs"
-        yield unfit("gpu", f"{serving.name} takes no GPU", detail, hint)
-    elif shares(model) and not serving.share and not serving.thrifty:
+    if shares(model) and not serving.share and not serving.thrifty:
         hint = "give it whole devices: gpu: {count: 1}"
         yield unfit("gpu", f"{serving.name} cannot be kept to a part of a device", "it takes what is free", hint)
 
