@@ -97,7 +97,7 @@ def look(host: Host, reserve: Sequence[str | int], images: Sequence[str], lineag
         said = ask_in_container(host, daemon, images)
     promises = [
         one
-        for one in read_promises(listed, daemon.clock)
+        for one in read_promises(listed, daemon.clock, lineage)
         if not (one.reservation and one.labels.get(LINEAGE) == lineage)
     ]
     tell = read_tell(said, daemon)

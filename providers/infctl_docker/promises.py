@@ -19,9 +19,8 @@ FENCE = "infctl.fence"
 FOR = "infctl.for"  # of a reservation: the id of the object it is for
 LEASE = "infctl.lease"  # of a reservation: how many seconds after its creation it is void
 
-# A container that was taken down holds nothing: whoever starts it again reserves again. One that the daemon will start
-# again by itself is "restarting", one not yet started is "created".
-RELEASED = frozenset({"exited", "dead", "removing"})
+GONE = frozenset({"dead", "removing"})  # states that no container comes back from
+DOWN = "exited"
 
 
 class Promise(NamedTuple):
@@ -70,13 +69,17 @@ def read_shares(labels: Mapping[str, str]) -> tuple[Share, ...]:
         return ()
 
 
-def read_promises(listed: Iterable[Mapping[str, Any]], clock: float) -> tuple[Promise, ...]:
+def read_promises(listed: Iterable[Mapping[str, Any]], clock: float, lineage: str) -> tuple[Promise, ...]:
     """Return what the containers in GET /containers/json?all=1 hold, whosever stack and lineage they are of.
 
-    `clock` is the daemon's own, in seconds since 1970: a reservation that has expired by it holds nothing.
+    `clock` is the daemon's own, in seconds since 1970: a reservation that has expired by it holds nothing. Nor does a
+    container of our own `lineage` that is down: who starts it again reserves again. Another stack's may be one that
+    the daemon starts again by itself in a moment, as after a reboot: it keeps what it was promised.
     """
-    ours = (one for one in listed if is_ours(one) and one.get("State") not in RELEASED)
-    return tuple(promise for promise in map(read_promise, ours) if not promise.expired(clock))
+    ours = (read_promise(one) for one in listed if is_ours(one) and one.get("State") not in GONE)
+    return tuple(
+        one for one in ours if not one.expired(clock) and not (one.state == DOWN and one.labels.get(LINEAGE) == lineage)
+    )
 
 
 def is_ours(listed: Mapping[str, Any]) -> bool:

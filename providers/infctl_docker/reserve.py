@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from infctl.provider.errors import ProviderError
@@ -94,32 +95,33 @@ def _reserve(share: Share, asker: Asker, room: Mapping[str, int]) -> str:
     """Return the id of the container that now holds the share."""
     if share.device not in room:
         raise _gone(share, asker)
+    names = _names(share.device)
     for _ in _tries(f"{share.device} on {asker.host.name}"):
         with _locked(share.device, asker):
             if others := _in_the_way(share, asker, room):
                 raise _taken(share, asker, others)
-            container = _create(_free_name(share.device, asker), {DEVICES: write_shares([share])}, asker, LEASE_SECONDS)
-            if container and not _in_the_way(share, asker, room):
+            container = ""
+            while not container:  # which numbers are free, the daemon says
+                container = _create(next(names), {DEVICES: write_shares([share])}, asker, LEASE_SECONDS)
+            if not _in_the_way(share, asker, room):
                 return container
-            if container:  # the lock was broken: somebody else counted at the same time
-                _remove(asker.host.api, container)
+            _remove(asker.host.api, container)  # the lock was broken: somebody else counted at the same time
     raise AssertionError  # _tries ends by raising
 
 
 def _in_the_way(share: Share, asker: Asker, room: Mapping[str, int]) -> tuple[Promise, ...]:
     """Return what others were promised, unless the share fits beside it."""
-    others = _others(share, asker, 0.0)
-    if _fits(share, others, room):
-        return ()
-    others = _others(share, asker, _clock(asker))  # asked only now: most often nothing has expired
+    listed = asker.host.api.containers(all=True, filters={"label": DEVICES})
+    others = _others(share, asker, listed, 0.0)
+    if not _fits(share, others, room):
+        others = _others(share, asker, listed, _clock(asker))  # asked only now: most often nothing has expired
     return () if _fits(share, others, room) else others
 
 
-def _others(share: Share, asker: Asker, clock: float) -> tuple[Promise, ...]:
-    listed = asker.host.api.containers(all=True, filters={"label": DEVICES})
+def _others(share: Share, asker: Asker, listed: Sequence[Mapping[str, Any]], clock: float) -> tuple[Promise, ...]:
     return tuple(
         one
-        for one in read_promises(listed, clock)
+        for one in read_promises(listed, clock, asker.lineage)
         if one.id != asker.id and not asker.succeeds(one) and any(held.device == share.device for held in one.shares)
     )
 
@@ -160,12 +162,6 @@ def _break_void(name: str, asker: Asker) -> None:
         _remove(asker.host.api, lock.container)
 
 
-def _free_name(device: str, asker: Asker) -> str:
-    listed = asker.host.api.containers(all=True, filters={"name": f"^/{re.escape(_prefix(device))}"})
-    names = {name.removeprefix("/") for one in listed for name in one.get("Names") or ()}
-    return next(name for number in range(len(names) + 1) if (name := f"{_prefix(device)}{number}") not in names)
-
-
 def _create(name: str, labels: Mapping[str, str], asker: Asker, lease: int) -> str:
     """Return the id of a container of this name that is never started, "" where there is one already."""
     api = asker.host.api
@@ -200,6 +196,10 @@ def _unless(answers: Collection[HTTPStatus], call: Callable[[], Any]) -> Any:
 def _clock(asker: Asker) -> float:
     """Return the daemon's own time: ours and another machine's are never compared with it."""
     return parse_time(str(asker.host.api.info().get("SystemTime", "")))
+
+
+def _names(device: str) -> Iterator[str]:
+    return (f"{_prefix(device)}{number}" for number in count())
 
 
 def _prefix(device: str) -> str:

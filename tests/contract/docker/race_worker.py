@@ -32,7 +32,7 @@ def take(host: Host, lineage: str, number: int) -> str:
     except ProviderError as refused:
         return f"taken {str(refused).splitlines()[0]}"
     listed = host.api.containers(all=True, filters={"label": [DEVICES, ID]})
-    count = max(promised(read_promises(listed, 0.0), one, whole) for one, whole in ROOM.items())
+    count = max(promised(read_promises(listed, 0.0, lineage), one, whole) for one, whole in ROOM.items())
     time.sleep(0.05)
     host.api.remove_container(made, v=True, force=True)
     return f"had {count}"

@@ -17,7 +17,7 @@ from infctl_docker.ask import ASKING
 from infctl_docker.grant import grant
 from infctl_docker.hosts import Fleet, Host, HostConfig
 from infctl_docker.inventory import Sights
-from infctl_docker.promises import DEVICES, ID, VALUES, write_shares
+from infctl_docker.promises import DEVICES, ID, LINEAGE, VALUES, write_shares
 from tests.testbed import gpus
 from tests.testbed.hosts import DockerHost, Make
 from tests.testbed.plugin import HostsOf
@@ -117,7 +117,18 @@ def test_what_others_run_and_ask_for_is_counted(hosts: HostsOf, sights: SightsOf
 def test_our_own_promises_are_counted_once_used_or_not(hosts: HostsOf, sights: SightsOf) -> None:
     (host,) = hosts(HOOK)
     label = f"{DEVICES}={write_shares([Share(GPU[0], 30_000 * MIB), Share(GPU[1])])}"
-    run(host, "ours", "--label", f"{ID}=a", "--label", label, "--gpus", f'"device={GPU[0]},{GPU[1]}"')
+    run(
+        host,
+        "ours",
+        "--label",
+        f"{ID}=a",
+        "--label",
+        f"{LINEAGE}=mine",
+        "--label",
+        label,
+        "--gpus",
+        f'"device={GPU[0]},{GPU[1]}"',
+    )
     pid = host.docker("inspect", "-f", "{{.State.Pid}}", "ours").strip()
     host.sh("tee", "/etc/testbed/gpu-apps", given=f"{GPU[0]}, {pid}, 20000\n".encode())
     host.sh("sh", "-c", "sed -i 's/81559, 0/81559, 20500/' /etc/testbed/gpus.d/00")

@@ -199,25 +199,29 @@ def listed(state: str, labels: Mapping[str, str]) -> dict[str, Any]:
 @pytest.mark.parametrize("state", ["created", "running", "restarting", "paused"])
 def test_a_container_that_may_run_holds_what_it_was_promised(state: str) -> None:
     labels = {ID: "i", DEVICES: write_shares([Share(A, 5), Share(B)]), VALUES: '{"memory": 7}'}
-    (promise,) = read_promises([listed(state, labels)], 0.0)
+    (promise,) = read_promises([listed(state, labels)], 0.0, "mine")
     assert (promise.shares, promise.memory) == ((Share(A, 5), Share(B)), 7)
 
 
-@pytest.mark.parametrize("state", ["exited", "dead", "removing"])
-def test_one_that_was_taken_down_holds_nothing(state: str) -> None:
-    assert read_promises([listed(state, {ID: "i", DEVICES: write_shares([Share(A)])})], 0.0) == ()
+@pytest.mark.parametrize(
+    ("state", "lineage", "holds"),
+    [("exited", "mine", False), ("exited", "theirs", True), ("dead", "theirs", False), ("removing", "theirs", False)],
+)
+def test_one_that_is_down_holds_nothing_unless_others_may_start_it_again(state: str, lineage: str, holds: bool) -> None:
+    labels = {ID: "i", LINEAGE: lineage, DEVICES: write_shares([Share(A)])}
+    assert bool(read_promises([listed(state, labels)], 0.0, "mine")) is holds
 
 
 def test_a_reservation_holds_until_its_time_is_over_by_the_daemons_clock() -> None:
     labels = {LEASE: "60", LINEAGE: "l", FENCE: "3", DEVICES: write_shares([Share(A)])}
-    (promise,) = read_promises([listed("created", labels)], 160.0)
+    (promise,) = read_promises([listed("created", labels)], 160.0, "mine")
     assert (promise.reservation, promise.fence) == (True, 3)
-    assert read_promises([listed("created", labels)], 160.5) == ()
+    assert read_promises([listed("created", labels)], 160.5, "mine") == ()
 
 
 def test_what_strangers_write_into_our_labels_promises_nothing() -> None:
     wild = [
         listed("running", {DEVICES: text, VALUES: text}) for text in ("", "{", "7", '["x"]', "null", '{"memory": "x"}')
     ]
-    assert all(not one.shares and not one.memory for one in read_promises(wild, 0.0))
-    assert read_promises([listed("running", {}), {**listed("running", {}), "Labels": None}], 0.0) == ()
+    assert all(not one.shares and not one.memory for one in read_promises(wild, 0.0, "mine"))
+    assert read_promises([listed("running", {}), {**listed("running", {}), "Labels": None}], 0.0, "mine") == ()
