@@ -32,7 +32,7 @@ class Make:
     """What a host is made of; hosts of equal make can stand in for each other."""
 
     docker: str = "current"  # "current" (28 or 26) or "old" (20.10)
-    gpus: str = ""  # GPUs that are not there: "h100x8" (gpus.PRODUCTS)
+    gpus: str = ""  # GPUs that are not there: "h100x8", "a100-40x1:3g.20gb,2g.10gb" (gpus.PRODUCTS)
     ssh_port: int = 22
     max_sessions: int = 10  # sshd's own default
     max_startups: str = "10:30:100"  # sshd's own default
@@ -96,9 +96,9 @@ def _write_users(folder: Path) -> None:
 
 def _put_gpus(make: Make, folder: Path) -> None:
     etc = folder / "etc"
-    uuids = gpus.write_gpus(make.gpus, etc)
+    there = gpus.write_gpus(make.gpus, etc)
     gpus.write_tools(folder / "bin")
-    gpus.write_cdi(uuids, etc)
+    gpus.write_cdi(there, etc)
     (folder / "lib").mkdir()
     shutil.copy(gpus.nvml() / "libnvidia-ml.so.1", folder / "lib")
     if make.docker != "old":

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,36 +37,72 @@ PRODUCTS = {
 }
 
 
-def write_gpus(wanted: str, etc: Path) -> tuple[str, ...]:
-    """Write the files of `wanted` ("h100x8", or "h100x2+l4x1") below an /etc; returns the GPUs' uuids."""
+class Gpu(NamedTuple):
+    """One of them: its uuid, the line that tells of it, and the lines that tell of it with one slice only."""
+
+    uuid: str
+    line: str
+    slices: Mapping[str, str]
+
+
+def write_gpus(wanted: str, etc: Path) -> tuple[Gpu, ...]:
+    """Write the files of `wanted` below an /etc: "h100x8", "h100x2+l4x1", "a100-40x1:3g.20gb,2g.10gb" (cut by MIG)."""
+    found = []
+    for name, many, cut in re.findall(r"([\w-]+)x(\d+)(?::([\w.,]+))?", wanted):
+        found += [(PRODUCTS[name], tuple(filter(None, cut.split(","))))] * int(many)
+    gpus = tuple(_gpu(number, product, cut) for number, (product, cut) in enumerate(found))
     folder = etc / GPUS_D
     folder.mkdir(parents=True, exist_ok=True)
-    products = [PRODUCTS[name] for name, many in re.findall(r"([\w-]+)x(\d+)", wanted) for _ in range(int(many))]
-    uuids = tuple(uuid_of(number) for number in range(len(products)))
-    for number, (product, uuid) in enumerate(zip(products, uuids, strict=True)):
-        line = f"{product.name}, {uuid}, {product.memory}, 0, 0, {product.compute}\n"
-        (folder / f"{number:02}").write_text(line)
-    return uuids
+    for number, gpu in enumerate(gpus):
+        (folder / f"{number:02}").write_text(f"{gpu.line}\n")
+    return gpus
+
+
+def _gpu(number: int, product: Product, cut: tuple[str, ...]) -> Gpu:
+    whole = f"{product.name}, {uuid_of(number)}, {product.memory}, 0, 0, {product.compute}"
+    parts = [f"{profile} {slice_of(number, k)} {_slice_memory(profile)}" for k, profile in enumerate(cut)]
+    slices = {slice_of(number, k): f"{whole}, {part}" for k, part in enumerate(parts)}
+    return Gpu(uuid_of(number), ", ".join([whole, *parts]), slices)
 
 
 def uuid_of(number: int) -> str:
     return f"GPU-{number:08x}-1111-4222-8333-444444444444"
 
 
-def write_cdi(uuids: tuple[str, ...], etc: Path) -> None:
+def slice_of(number: int, part: int) -> str:
+    """Return the uuid of a GPU's MIG slice."""
+    return f"MIG-{number:08x}-1111-5222-8333-{part:012x}"
+
+
+def _slice_memory(profile: str) -> int:
+    """Return MiB: an A100's 3g.20gb shows 19968, 0.975 of what its name says; taken for all."""
+    return int(profile.partition(".")[2].partition("gb")[0]) * 1024 * 975 // 1000
+
+
+def write_cdi(gpus: tuple[Gpu, ...], etc: Path) -> None:
     """Write the CDI specification of the GPUs (CNCF, Container Device Interface 0.6) below an /etc."""
-    names = {**{str(n): [n] for n in range(len(uuids))}, **{uuid: [n] for n, uuid in enumerate(uuids)}}
-    devices = [
-        {"name": name, "containerEdits": {"mounts": [_mount(f"/etc/{GPUS_D}/{n:02}") for n in numbers]}}
-        for name, numbers in {**names, "all": list(range(len(uuids)))}.items()
-    ]
+    devices = []
+    for number, gpu in enumerate(gpus):
+        file = f"/etc/{GPUS_D}/{number:02}"
+        if not gpu.slices:
+            devices += [_device(name, _mount(file)) for name in (str(number), gpu.uuid)]
+        for k, (uuid, line) in enumerate(gpu.slices.items()):
+            part = etc / "testbed" / "slices" / uuid
+            part.parent.mkdir(exist_ok=True)
+            part.write_text(f"{line}\n")
+            devices += [_device(name, _mount(f"/etc/testbed/slices/{uuid}", file)) for name in (f"{number}:{k}", uuid)]
+    devices.append(_device("all", *(_mount(f"/etc/{GPUS_D}/{number:02}") for number in range(len(gpus)))))
     library = "/usr/local/lib/libnvidia-ml.so.1"
     shared = [_mount("/usr/local/sbin/nvidia-smi", "/usr/bin/nvidia-smi")]
     shared.append(_mount(library, "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"))
     edits = {"env": ["NVIDIA_VISIBLE_DEVICES=void"], "mounts": shared}
     spec = {"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": devices, "containerEdits": edits}
     (etc / "cdi").mkdir(exist_ok=True)
-    (etc / "cdi" / "nvidia.json").write_text(json.dumps(spec))
+    (etc / "cdi" / "nvidia.json").write_text(json.dumps(spec, indent=1))
+
+
+def _device(name: str, *mounts: Mapping[str, object]) -> dict[str, object]:
+    return {"name": name, "containerEdits": {"mounts": mounts}}
 
 
 def _mount(source: str, target: str = "") -> dict[str, object]:

@@ -1,28 +1,43 @@
 /* libnvidia-ml.so.1 for GPUs that are not there: what infctl asks of NVML (NVIDIA, NVML API reference), answered from
  * the files of $TESTBED_GPUS or /etc/testbed/gpus.d, each one line of
- * "name, uuid, MiB total, MiB used, % busy, compute capability".
+ * "name, uuid, MiB total, MiB used, % busy, compute capability[, MIG profile uuid MiB]...".
  * A function that is not here is one that this driver lacks: pynvml raises NVMLError_FunctionNotFound. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9 };
-enum { MOST = 64 };
+enum { MOST = 64, MOST_SLICES = 7 };
 typedef int Result;
-typedef struct {
-    char name[96], uuid[96];
+typedef struct Gpu {
+    char name[160], uuid[96];
     unsigned long long total, used; /* bytes */
     unsigned busy;
     int major, minor;
+    unsigned cut; /* into so many slices */
+    struct Gpu *slices;
 } Gpu;
 
-static Gpu gpus[MOST];
+static Gpu gpus[MOST], slices[MOST][MOST_SLICES];
 static int count = -1;
 
 static Result text(char *into, unsigned size, const char *said) {
     if (strlen(said) >= size) return INSUFFICIENT_SIZE;
     strcpy(into, said);
     return SUCCESS;
+}
+
+static void read_slices(Gpu *gpu, FILE *file) {
+    char profile[32];
+    gpu->cut = 0;
+    gpu->slices = slices[gpu - gpus];
+    while (gpu->cut < MOST_SLICES) {
+        Gpu *slice = &gpu->slices[gpu->cut];
+        if (fscanf(file, ", %31s %95s %llu", profile, slice->uuid, &slice->total) != 3) return;
+        snprintf(slice->name, sizeof slice->name, "%.96s MIG %s", gpu->name, profile);
+        slice->total <<= 20;
+        gpu->cut++;
+    }
 }
 
 Result nvmlInitWithFlags(unsigned flags) {
@@ -37,6 +52,7 @@ Result nvmlInitWithFlags(unsigned flags) {
         if (!file) continue;
         int read = fscanf(file, "%95[^,], %95[^,], %llu, %llu, %u, %d.%d", gpu->name, gpu->uuid, &gpu->total, &gpu->used,
                           &gpu->busy, &gpu->major, &gpu->minor);
+        if (read == 7) read_slices(gpu, file);
         fclose(file);
         if (read != 7) continue;
         gpu->total <<= 20;
@@ -111,8 +127,16 @@ Result nvmlDeviceGetUtilizationRates(Gpu *gpu, Utilization *into) {
     return SUCCESS;
 }
 Result nvmlDeviceGetMigMode(Gpu *gpu, unsigned *current, unsigned *pending) {
-    (void)gpu;
-    *current = *pending = 0;
+    *current = *pending = gpu->cut > 0;
+    return SUCCESS;
+}
+Result nvmlDeviceGetMaxMigDeviceCount(Gpu *gpu, unsigned *into) {
+    *into = gpu->cut ? MOST_SLICES : 0;
+    return SUCCESS;
+}
+Result nvmlDeviceGetMigDeviceHandleByIndex(Gpu *gpu, unsigned index, Gpu **into) {
+    if (index >= gpu->cut) return NOT_FOUND;
+    *into = &gpu->slices[index];
     return SUCCESS;
 }
 typedef struct { char legacy[16]; unsigned domain, bus, device, id, subsystem; char bus_id[32]; } Pci;

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.testbed.bed import Bed
-from tests.testbed.gpus import nvml, uuid_of, write_gpus
+from tests.testbed.gpus import nvml, slice_of, uuid_of, write_gpus
 from tests.testbed.hosts import Make
 from tests.testbed.plugin import HostsOf, need_testbed
 from tests.testbed.registry import Registry
@@ -81,18 +81,38 @@ def test_nvidia_smi_answers_a_query(hosts: HostsOf) -> None:
     assert "not a valid field" in host.sh("nvidia-smi", "--query-gpu=index,colour", "--format=csv", check=False)
 
 
+def test_slices_of_a_gpu_are_given_by_hook_and_by_cdi(hosts: HostsOf) -> None:
+    cut = "l4x1+a100-40x1:3g.20gb,2g.10gb"
+    old, new = hosts(Make("old", gpus=cut), Make("current", gpus=cut))
+    listed = old.sh("nvidia-smi", "-L").splitlines()
+    assert listed[-1] == f"  MIG 2g.10gb     Device  1: (UUID: {slice_of(1, 1)})"
+    assert "19968MiB" in old.sh("nvidia-smi")
+    by_hook = old.docker("run", "--rm", "--gpus", f"device={slice_of(1, 1)}", "busybox:1", "nvidia-smi", "-L")
+    by_cdi = new.docker("run", "--rm", "--device", "nvidia.com/gpu=1:1", "busybox:1", "nvidia-smi", "-L")
+    assert by_hook == by_cdi
+    assert slice_of(1, 1) in by_hook
+    assert slice_of(1, 0) not in by_hook
+    assert "unresolvable" in new.docker("run", "--rm", "--device", "nvidia.com/gpu=1", "busybox:1", "true", check=False)
+
+
 def test_pynvml_finds_the_gpus(tmp_path: Path) -> None:
     need_testbed()
-    write_gpus("h200x1+l4x1", tmp_path)
+    write_gpus("h200x1+l4x1+a100-40x1:3g.20gb", tmp_path)
     script = (
         "import pynvml as n; n.nvmlInit()\n"
         "for i in range(n.nvmlDeviceGetCount()):\n"
         "    h = n.nvmlDeviceGetHandleByIndex(i)\n"
-        "    print(n.nvmlDeviceGetName(h), n.nvmlDeviceGetMemoryInfo(h).total >> 20, n.nvmlDeviceGetUUID(h))"
+        "    print(n.nvmlDeviceGetName(h), n.nvmlDeviceGetMemoryInfo(h).total >> 20, n.nvmlDeviceGetUUID(h))\n"
+        "print(n.nvmlDeviceGetName(n.nvmlDeviceGetMigDeviceHandleByIndex(h, 0)))"
     )
     env = {"LD_LIBRARY_PATH": str(nvml()), "TESTBED_GPUS": str(tmp_path / "testbed/gpus.d")}
     said = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True).stdout
-    assert said.splitlines() == [f"NVIDIA H200 143771 {uuid_of(0)}", f"NVIDIA L4 23034 {uuid_of(1)}"]
+    assert said.splitlines() == [
+        f"NVIDIA H200 143771 {uuid_of(0)}",
+        f"NVIDIA L4 23034 {uuid_of(1)}",
+        f"NVIDIA A100-SXM4-40GB 40960 {uuid_of(2)}",
+        "NVIDIA A100-SXM4-40GB MIG 3g.20gb",
+    ]
 
 
 def test_a_registry_is_pulled_from_by_digest(hosts: HostsOf, registry: Registry) -> None:
