@@ -100,7 +100,7 @@ def _choose(uri: str, asked: str, files: tuple[str, ...], quantization: str) -> 
     fitting = [name for name in files if name.endswith(".gguf")]
     wanted = quantization.partition(":")[2].lower()
     if wanted:
-        fitting = [name for name in fitting if re.search(rf"(?:^|[-._/]){re.escape(wanted)}(?:[-._/]|$)", name.lower())]
+        fitting = [name for name in fitting if re.search(rf"(?:^|[-._/]){re.escape(wanted)}(?:[-./]|$)", name.lower())]
     if len(fitting) == 1 and not _PARTS.search(fitting[0]):
         return fitting[0]
     if not fitting:
