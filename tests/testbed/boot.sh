@@ -25,6 +25,13 @@ for device in "null 1 3" "zero 1 5" "full 1 7" "random 1 8" "urandom 1 9" "tty 5
     read -r path major minor <<<"$device"
     mknod -m 666 "$root/dev/$path" c "$major" "$minor"
 done
+if [ -f "$folder/nodes" ]; then # of GPUs that are not there: render nodes are the group render's, as udev makes them
+    mkdir "$root/dev/dri"
+    while read -r path major minor; do
+        mknod -m 660 "$root/dev/$path" c "$major" "$minor"
+        chgrp 993 "$root/dev/$path"
+    done <"$folder/nodes"
+fi
 mount -t devpts -o newinstance,ptmxmode=666,gid=5,mode=620 devpts "$root/dev/pts"
 mount -t tmpfs tmpfs "$root/dev/shm"
 ln -s pts/ptmx "$root/dev/ptmx"

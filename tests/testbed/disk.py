@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.testbed import gpus, packages
+from tests.testbed import amd, gpus, packages
 from tests.testbed.bed import Bed, make_key
 
 HERE = Path(__file__).resolve().parent
@@ -32,7 +32,7 @@ class Make:
     """What a host is made of; hosts of equal make can stand in for each other."""
 
     docker: str = "current"  # "current" (28 or 26) or "old" (20.10)
-    gpus: str = ""  # GPUs that are not there: "h100x8", "a100-40x1:3g.20gb,2g.10gb" (gpus.PRODUCTS)
+    gpus: str = ""  # GPUs that are not there: "h100x8", "a100-40x1:3g.20gb,2g.10gb", "mi300xx2"
     ssh_port: int = 22
     max_sessions: int = 10  # sshd's own default
     max_startups: str = "10:30:100"  # sshd's own default
@@ -58,7 +58,9 @@ def write_disk(make: Make, bed: Bed, folder: Path, name: str, address: str) -> N
     _write_users(folder)
     shutil.copy(HERE / "bin" / "runc", tools)
     _choose_docker(make, folder)
-    if make.gpus:
+    if many := amd.wanted_of(make.gpus):
+        amd.write_amd(many, folder)
+    elif make.gpus:
         _put_gpus(make, folder)
     if make.tcp == "tls":
         bed.authority.sign(address, etc / "docker" / "tls")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.testbed.amd import RENDER_GROUP, unique_id
 from tests.testbed.bed import Bed
 from tests.testbed.gpus import nvml, slice_of, uuid_of, write_gpus
 from tests.testbed.hosts import Make
@@ -93,6 +95,14 @@ def test_slices_of_a_gpu_are_given_by_hook_and_by_cdi(hosts: HostsOf) -> None:
     assert slice_of(1, 1) in by_hook
     assert slice_of(1, 0) not in by_hook
     assert "unresolvable" in new.docker("run", "--rm", "--device", "nvidia.com/gpu=1", "busybox:1", "true", check=False)
+
+
+def test_amds_gpus_are_device_nodes_that_a_container_is_given(hosts: HostsOf) -> None:
+    (host,) = hosts(Make("current", gpus="mi300xx2"))
+    assert json.loads(host.sh("rocm-smi"))["card1"]["Unique ID"] == unique_id(1)
+    nodes = ("--device", "/dev/kfd", "--device", "/dev/dri/renderD129")
+    given = host.docker("run", "--rm", *nodes, "--group-add", str(RENDER_GROUP), "busybox:1", "ls", "-n", "/dev/dri")
+    assert re.search(r" 993 +226, +129 .* renderD129$", given.strip())
 
 
 def test_pynvml_finds_the_gpus(tmp_path: Path) -> None:
