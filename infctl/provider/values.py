@@ -441,7 +441,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A word from a long action: "pull", "load", "drain". `done` and `total` in `unit`; total 0 is unknown."""
+    """A word from a long action: "pull", "load", "drain". `done` and `total` in `unit`, of which "bytes" are shown in
+    KiB to GiB; total 0 is unknown.
+    """
 
     phase: str
     detail: str = ""

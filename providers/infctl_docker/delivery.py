@@ -82,7 +82,7 @@ def _stream(info: tarfile.TarInfo, file: IO[bytes], size: int, what: str, emit: 
     while chunk := file.read(CHUNK):
         done += len(chunk)
         yield chunk
-        emit(Progress("fetch", what, done, size, "B"))
+        emit(Progress("fetch", what, done, size, "bytes"))
     if done != size:
         raise ProviderError(f"{what} changed while it was copied", hint="run the same command again")
     yield bytes(-size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)

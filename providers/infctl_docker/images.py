@@ -111,7 +111,7 @@ def _pull(host: Host, image: str, login: Mapping[str, str] | None, emit: Emit) -
             if word.get("status") == "Downloading" and part.get("total"):
                 done[word["id"]] = int(part["current"]), int(part["total"])
                 have, total = (sum(one[index] for one in done.values()) for index in (0, 1))
-                emit(Progress("pull", image, have, total, "B"))
+                emit(Progress("pull", image, have, total, "bytes"))
     except DaemonError as failure:
         raise _refused(host, image, failure.message) from failure
 
