@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import astuple
-from typing import Any, ClassVar
-
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from infctl.address import Address, parse_address
+from infctl.provider.form import form
 from infctl.provider.kinds import FieldSpec, KindSpec, Role
 from infctl.provider.protocol import Context
 from infctl.provider.values import (
@@ -32,22 +31,21 @@ from infctl.provider.values import (
     encode,
 )
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 KIND = "zero_replica"
 
 
-class ZeroTarget(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class ZeroProvider:
-    config: ClassVar[type[BaseModel]] = ZeroTarget
+    config: ClassVar[type[BaseModel]] = form("zero_target", "ZeroTarget")
     kinds: ClassVar[Mapping[str, KindSpec]] = {
         KIND: KindSpec(Role.REPLICA, {"engine": FieldSpec("read at start"), "args": FieldSpec("read at start")})
     }
     serves: ClassVar[frozenset[str]] = frozenset()
     lowering: ClassVar[int] = 1
 
-    def __init__(self, config: BaseModel, context: Context) -> None:
+    def __init__(self, config: object, context: Context) -> None:
         del config
         self._target = context.target
         self._path = context.data / "zero.jsonl"

@@ -15,6 +15,7 @@ from infctl.diagnostics import Code, InfctlError, error
 from infctl.ops.stores import open_store, who
 from infctl.ops.where import Where
 from infctl.provider import registry
+from infctl.provider.form import takes_plain_values
 from infctl.provider.protocol import Context, Provider
 from infctl.provider.values import Values
 from infctl.state import workspaces
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from infctl.plan.model import TargetRef
     from infctl.secrets import Secret
     from infctl.spec.secrets import SecretSource
-    from infctl.spec.stack import Stack
+    from infctl.spec.stack import Stack, Target
 
 NOT_INSTALLED = Code(
     "provider-not-installed",
@@ -147,7 +148,7 @@ class Session:
         """
         if self.stack is not None:
             for target in self.stack.targets.values():
-                self._open(target.name, Reach(target.type, target.values), state, target.config)
+                self._open(target.name, Reach(target.type, target.values), state, target)
         for ref in targets:
             self._open(ref.name, Reach(ref.type, ref.config), state)
         for thing in state.resources.values():
@@ -161,7 +162,7 @@ class Session:
         """Return the folder in which the provider of `target` keeps what it runs."""
         return self.root / workspaces.FOLDER / self.store.workspace / DATA / target
 
-    def _open(self, name: str, reach: Reach, state: State, config: Any = None) -> None:
+    def _open(self, name: str, reach: Reach, state: State, target: Target | None = None) -> None:
         if name in self.providers:
             return
         if reach.type not in registry.installed():
@@ -175,7 +176,11 @@ class Session:
             name, state.stack, state.workspace, state.lineage, self.root, data,
             secret=self.secret_reader(), key=self.store.digest_key,
         )  # fmt: skip
-        self.providers[name] = made(config if config is not None else made.config.model_validate(reach.config), context)
+        config: Any = target.config if target is not None else None
+        if config is None:
+            checked = target is not None and takes_plain_values(made)
+            config = reach.config if checked else made.config.model_validate(reach.config)
+        self.providers[name] = made(config, context)
         self.reaches[name] = reach
 
     def _target_changed(self, thing: Resource) -> InfctlError:
@@ -214,13 +219,21 @@ class Session:
 
 def load(where: Where) -> Stack:
     """Return the stack that `where` names. Raises InfctlError with every problem of its files."""
-    from infctl.desired.check import model_checker
-    from infctl.spec.assemble import load_stack
+    from infctl.ops.pins import CACHE
+    from infctl.spec.kept import load_kept
     from infctl.spec.stack import Inputs
-    from infctl.spec.types import InstalledTypes
+    from infctl.spec.which import LOCK_FILE
 
     inputs = Inputs(where.root, where.files, where.variables, where.var_files, where.env)
-    return load_stack(inputs, InstalledTypes(), model_checker(where.root))
+
+    def read() -> Stack:
+        from infctl.desired.check import model_checker
+        from infctl.spec.assemble import load_stack
+        from infctl.spec.types import InstalledTypes
+
+        return load_stack(inputs, InstalledTypes(), model_checker(where.root))
+
+    return load_kept(inputs, where.root / workspaces.FOLDER / CACHE, read, beside=(where.root / LOCK_FILE,))
 
 
 def source_values(source: SecretSource) -> Values:

@@ -63,7 +63,7 @@ class Provider(Protocol):
     Everything else that goes wrong is raised as ProviderError.
     """
 
-    config: ClassVar[type[BaseModel]]  # the fields of `targets.X` of this type, besides `type`
+    config: ClassVar[type[BaseModel]]  # the fields of `targets.X` of this type, besides `type`; see also `form.form`
     kinds: ClassVar[Mapping[str, KindSpec]]
     serves: ClassVar[frozenset[str]]  # fields of a model it honours beyond the core's, as "expose.port"
     lowering: ClassVar[int]  # raised by one whenever `lower` says the same thing differently

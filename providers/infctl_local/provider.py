@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, ClassVar
-
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_validator
+from typing import TYPE_CHECKING, ClassVar
 
 from infctl.address import parse_address
+from infctl.provider.form import form
 from infctl.provider.kinds import KindSpec
 from infctl.provider.protocol import Context, Finding
 from infctl.provider.values import (
@@ -29,7 +28,7 @@ from infctl.provider.values import (
     Unreadable,
     Values,
 )
-from infctl_local import ports, process, routing
+from infctl_local import process, routing
 from infctl_local.errors import in_words, wanted_values
 from infctl_local.health import probe_replica
 from infctl_local.kinds import KINDS, LOWERING, PROCESS, RELAY, ROUTE
@@ -37,39 +36,27 @@ from infctl_local.lower import lower
 from infctl_local.objects import Found, Objects, run_in
 from infctl_local.replicas import run_replica, stop_replica
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from infctl_local.ports import Range
+
 PLACE = "this-machine"
-Port = Annotated[int, Field(ge=1, le=65_535)]
-
-
-class LocalTarget(BaseModel):
-    """The fields of a target of type local, besides `type`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    memory: ByteSize | None = Field(None, description="most memory that replicas here may be promised, as 8GB")
-    ports: tuple[Port, Port] = Field(
-        ports.DEFAULT, description="first and last port to choose from where none is given"
-    )
-
-    @model_validator(mode="after")
-    def _ports_in_order(self) -> LocalTarget:
-        first, last = self.ports
-        if first > last:
-            raise ValueError("ports: the first must not be above the last")
-        return self
 
 
 class LocalProvider:
     """The six methods for this machine, with logs and check."""
 
-    config: ClassVar[type[BaseModel]] = LocalTarget
+    config: ClassVar[type[BaseModel]] = form("infctl_local.config", "LocalTarget")
     kinds: ClassVar[Mapping[str, KindSpec]] = KINDS
     serves: ClassVar[frozenset[str]] = frozenset({"expose.port", "expose.bind", "served_names", "tags"})
     lowering: ClassVar[int] = LOWERING
 
-    def __init__(self, config: BaseModel, context: Context) -> None:
-        assert isinstance(config, LocalTarget)  # noqa: S101  # the registry's contract: built with our own config
-        self._config = config
+    def __init__(self, config: BaseModel | Values, context: Context) -> None:
+        checked = config if isinstance(config, Mapping) else config.model_dump(mode="json")
+        first, last = checked["ports"]
+        self._ports: Range = (first, last)
+        self._memory: int | None = checked["memory"]
         self._context = context
         self._objects = Objects(context.data.absolute())
 
@@ -83,7 +70,7 @@ class LocalProvider:
             if run.running and run.status:
                 child = run.status.child
                 promises.append(Promise(one.record.values.get("memory", 0), child.pid if child else None))
-        return Reading(Inventory((read_machine(PLACE, self._config.memory, promises),)))
+        return Reading(Inventory((read_machine(PLACE, self._memory, promises),)))
 
     def lower(self, want: TargetWant, have: Inventory) -> tuple[Desired, ...]:
         del have  # one process per slot, whatever there is
@@ -130,17 +117,17 @@ class LocalProvider:
         from infctl_local.machine import check_machine  # noqa: PLC0415  -- as in inventory
 
         free = sum(place.memory_free for place in self.inventory().value.places)
-        return check_machine(self._context.data, self._config.ports, free)
+        return check_machine(self._context.data, self._ports, free)
 
     def close(self) -> None:
         """Nothing is held open: what runs here outlives the command line."""
 
     def _make(self, change: Change, after: Values) -> Found:
         if change.address.kind == PROCESS:
-            return run_replica(self._objects, self._config.ports, self._context.root.absolute(), change, after)
+            return run_replica(self._objects, self._ports, self._context.root.absolute(), change, after)
         if change.address.kind == RELAY:
             return routing.run_relay(self._objects, change, after)
-        return routing.put_route(self._objects, self._config.ports, change, after)
+        return routing.put_route(self._objects, self._ports, change, after)
 
     def _drain(self, change: Change, emit: Emit) -> Observed | None:
         found = self._objects.find(change.name, change.id)

@@ -31,7 +31,8 @@ from infctl.provider.values import (
     TargetWant,
     Template,
 )
-from infctl_local.provider import LocalProvider, LocalTarget
+from infctl_local.config import LocalTarget
+from infctl_local.provider import LocalProvider
 
 MODEL = Path("tiny.gguf")
 LINEAGE = "3f0c"

@@ -13,9 +13,10 @@ from infctl.provider.protocol import Provider
 from infctl.provider.testkit import CHECKS, Check
 from infctl.provider.values import Deployment, Labels
 from infctl.secrets import SecretRef
+from infctl_local.config import LocalTarget
 from infctl_local.facts import Record
 from infctl_local.objects import Objects
-from infctl_local.provider import LocalProvider, LocalTarget
+from infctl_local.provider import LocalProvider
 from tests.contract.local.stack import SERVER, LocalStack, custom, template
 
 

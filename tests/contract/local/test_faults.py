@@ -16,7 +16,7 @@ import pytest
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Do, Probe, Scope
 from infctl.secrets import Secret, SecretRef
-from infctl_local.provider import LocalTarget
+from infctl_local.config import LocalTarget
 from infctl_local.record import STATUS
 from tests.contract.local.asking import answer, kill, pids, processes_in, run_dir
 from tests.contract.local.stack import LocalStack, custom, deployment, ident_of, only, stack_in, template

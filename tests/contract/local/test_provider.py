@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from infctl.provider.values import Do, Known, Scope, template_hash
 from infctl.secrets import Secret, SecretRef
-from infctl_local.provider import LocalProvider, LocalTarget
+from infctl_local.config import LocalTarget
+from infctl_local.provider import LocalProvider
 from tests.contract.local.asking import answer, pids, processes_in, run_dir, stream
 from tests.contract.local.stack import LocalStack, custom, deployment, ident_of, only, template
 
