@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from infctl.provider.values import Change, Labels, Values, decode, encode, without_secrets
+from infctl.provider.values import Change, Labels, Share, Values, decode, encode, without_secrets
 from infctl_docker.promises import DEVICES, FENCE, ID, LINEAGE, VALUES, write_shares
 
 STACK, WORKSPACE, TARGET = "infctl.stack", "infctl.workspace", "infctl.target"
@@ -44,7 +44,7 @@ def write_labels(change: Change, made: Values) -> dict[str, str]:
         NAME: change.name,
         VALUES: _text(without_secrets(after)),
         MADE: _text(made),
-        **({DEVICES: write_shares(after["devices"])} if after.get("devices") else {}),
+        **({DEVICES: write_shares(Share(*one) for one in after["devices"])} if after.get("devices") else {}),
         **{f"{TAG}{name}": str(value) for name, value in tags.items()},
     }
 
