@@ -33,6 +33,7 @@ class Make:
 
     docker: str = "current"  # "current" (28 or 26) or "old" (20.10)
     gpus: str = ""  # GPUs that are not there: "h100x8", "a100-40x1:3g.20gb,2g.10gb", "mi300xx2"
+    gpu_hook: bool = True  # NVIDIA's hook is there; False leaves CDI as the only way to GPUs
     ssh_port: int = 22
     max_sessions: int = 10  # sshd's own default
     max_startups: str = "10:30:100"  # sshd's own default
@@ -99,7 +100,7 @@ def _write_users(folder: Path) -> None:
 def _put_gpus(make: Make, folder: Path) -> None:
     etc = folder / "etc"
     there = gpus.write_gpus(make.gpus, etc)
-    gpus.write_tools(folder / "bin")
+    gpus.write_tools(folder / "bin", hook=make.gpu_hook)
     gpus.write_cdi(there, etc)
     (folder / "lib").mkdir()
     shutil.copy(gpus.nvml() / "libnvidia-ml.so.1", folder / "lib")

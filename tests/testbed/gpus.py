@@ -126,7 +126,7 @@ def nvml() -> Path:
     return folder
 
 
-def write_tools(tools: Path) -> None:
-    """Put nvidia-smi and Docker's hook into a host's folder of commands."""
-    for name in ("nvidia-smi", "nvidia-container-runtime-hook"):
+def write_tools(tools: Path, *, hook: bool) -> None:
+    """Put nvidia-smi, and Docker's hook if wished, into a host's folder of commands."""
+    for name in ("nvidia-smi", *(["nvidia-container-runtime-hook"] if hook else [])):
         shutil.copy(HERE / "bin" / name, tools)

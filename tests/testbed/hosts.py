@@ -205,7 +205,11 @@ class DockerHost:
             self.docker("load", "-q", given=given.read())
 
     def clean(self) -> None:
-        """Remove every container, volume and network that was made; images stay."""
+        """Remove every container, volume and network that was made, and what was done to its GPUs; images stay."""
+        gpus = Path(f"/proc/{self._pid}/root/etc/testbed")
+        if self.make.gpus and gpus.exists():
+            shutil.rmtree(gpus)
+            shutil.copytree(self.folder / "etc" / "testbed", gpus)
         self.sh(
             "sh", "-c",
             "docker ps -aq | xargs -r docker rm -fv; docker volume ls -q | xargs -r docker volume rm -f;"

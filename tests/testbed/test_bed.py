@@ -80,12 +80,17 @@ def test_nvidia_smi_answers_a_query(hosts: HostsOf) -> None:
     first, *rows = asked.splitlines()
     assert first == "index, uuid, memory.total [MiB], memory.free [MiB], compute_cap"
     assert rows[7] == f"7, {uuid_of(7)}, 81559 MiB, 81559 MiB, 9.0"
+    host.sh("tee", "/etc/testbed/gpu-apps", given=f"{uuid_of(7)}, 41, 900\n".encode())
+    apps = ("nvidia-smi", "--query-compute-apps=gpu_uuid,pid,used_memory", "--format=csv,noheader")
+    assert host.sh(*apps) == f"{uuid_of(7)}, 41, 900 MiB\n"
+    host.clean()
+    assert host.sh(*apps) == ""
     assert "not a valid field" in host.sh("nvidia-smi", "--query-gpu=index,colour", "--format=csv", check=False)
 
 
 def test_slices_of_a_gpu_are_given_by_hook_and_by_cdi(hosts: HostsOf) -> None:
     cut = "l4x1+a100-40x1:3g.20gb,2g.10gb"
-    old, new = hosts(Make("old", gpus=cut), Make("current", gpus=cut))
+    old, new = hosts(Make("old", gpus=cut), Make("current", gpus=cut, gpu_hook=False))
     listed = old.sh("nvidia-smi", "-L").splitlines()
     assert listed[-1] == f"  MIG 2g.10gb     Device  1: (UUID: {slice_of(1, 1)})"
     assert "19968MiB" in old.sh("nvidia-smi")
@@ -94,6 +99,9 @@ def test_slices_of_a_gpu_are_given_by_hook_and_by_cdi(hosts: HostsOf) -> None:
     assert by_hook == by_cdi
     assert slice_of(1, 1) in by_hook
     assert slice_of(1, 0) not in by_hook
+    assert "could not select device driver" in new.docker(
+        "run", "--rm", "--gpus", "1", "busybox:1", "true", check=False
+    )
     assert "unresolvable" in new.docker("run", "--rm", "--device", "nvidia.com/gpu=1", "busybox:1", "true", check=False)
 
 
