@@ -51,6 +51,7 @@ ENGINES = {
         r"",
     ),
 }
+CLOSED = {"CacheDType"}  # types with words that plugins of other platforms add to, which infctl does not run
 _SIMPLE = {"bool": "bool", "int": "int", "float": "float", "str": "str", "Path": "str", "dict": "json", "Dict": "json"}
 _LISTS = {"list", "List", "tuple", "Tuple", "set", "Sequence"}
 _BOUNDS = {"ge": "least", "gt": "above", "le": "most", "lt": "below"}
@@ -166,12 +167,12 @@ class Reader:
     def _argument(self, call: ast.Call) -> dict[str, Row]:
         names = [each.value for each in call.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
         row: Row = {"type": "str"}
-        given = {each.arg: each.value for each in call.keywords if each.arg}
+        given: dict[str | None, ast.expr] = {each.arg: each.value for each in call.keywords if each.arg}
         for spread in (each.value for each in call.keywords if each.arg is None):
-            parts = [node for node in ast.walk(spread) if isinstance(node, ast.Subscript)]
-            for part in (each for each in parts if isinstance(each.slice, ast.Constant)):
-                field = self._field(self._kwargs.get(ast.unparse(part.value), ""), part.slice.value)
-                row = self._row_of(field) if field else {"type": "any"}
+            for part in (node for node in ast.walk(spread) if isinstance(node, ast.Subscript)):
+                if isinstance(part.slice, ast.Constant):
+                    field = self._field(self._kwargs.get(ast.unparse(part.value), ""), str(part.slice.value))
+                    row = self._row_of(field) if field else {"type": "any"}
         return {plain(name): self._with(row, given) for name in names if name.startswith("--")}
 
     def _field(self, owner: str, name: str) -> ast.AnnAssign | None:
@@ -228,18 +229,22 @@ class Reader:
             return self._words(value.args[0], depth + 1)
         return []
 
+    def _union(self, parts: list[ast.expr], depth: int) -> Row:
+        rows = [self.row(part, depth) for part in parts]
+        types = {row["type"] for row in rows}
+        chosen = next((row for row in rows if "choices" in row), None)
+        closed = {"type": "str"} not in rows or any(ast.unparse(part) in CLOSED for part in parts)
+        if chosen and closed and not types & {"bool", "int", "float"} - {chosen["type"]}:
+            return chosen
+        return {"type": types.pop() if len(types) == 1 else "any"}
+
     def row(self, kind: ast.expr, depth: int = 0) -> Row:
         """Return what an annotation lets through."""
         if isinstance(kind, ast.Constant) and isinstance(kind.value, str):
             return self.row(ast.parse(kind.value, mode="eval").body, depth)
         parts = [part for part in alternatives(kind) if ast.unparse(part) not in {"None", "SkipValidation"}]
         if len(parts) != 1:
-            rows = [self.row(part, depth) for part in parts]
-            types = {row["type"] for row in rows}
-            chosen = next((row for row in rows if "choices" in row), None)
-            if chosen and {"type": "str"} not in rows and not types & {"bool", "int", "float"} - {chosen["type"]}:
-                return chosen
-            return {"type": types.pop()} if len(types) == 1 else {"type": "any"}
+            return self._union(parts, depth)
         name = ast.unparse(parts[0]).split("[")[0]
         if name in _SIMPLE:
             return {"type": _SIMPLE[name]}

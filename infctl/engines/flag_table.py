@@ -25,6 +25,7 @@ from infctl.spec.problems import Problem, problem
 
 FOLDER = Path(__file__).parent / "flags"
 UNCHECKED = "engine_args_unchecked"
+MOST_LISTED = 10  # choices that a message names
 Row = Mapping[str, Any]
 _WORDS = {
     "bool": "true or false", "flag": "true or false", "int": "a whole number", "float": "a number", "str": "a text",
@@ -106,7 +107,7 @@ def check_flags(
         elif (row := table.row(name, at)) is None:
             detail = f"{table.engine} {at} has no such argument"
             detail += f": {fate}" if (fate := table.fate(name, at)) else ""
-            summary, hint = "Unknown engine argument", _near(name, table, at)
+            summary, hint = "Unknown engine argument", _near(name, table, at) or _ways_on(unchecked=unchecked)
             yield problem(BAD_ENGINE_ARG, summary, detail, loc=loc, hint=hint, at_key=True, severity=severity)
         elif wrong := wrong_value(row, value):
             hint = did_you_mean(str(value), map(str, row.get("choices", ()))) or f"as {table.engine} {at} takes it"
@@ -121,7 +122,11 @@ def _near(name: str, table: FlagTable, version: str) -> str:
     positive = plain.removeprefix("no_")
     if positive in names:
         return f"write {positive}: false"
-    return did_you_mean(plain, names) or f"{UNCHECKED}: true lets through what infctl does not know"
+    return did_you_mean(plain, names)
+
+
+def _ways_on(*, unchecked: bool) -> str:
+    return "it is passed on as it is" if unchecked else f"{UNCHECKED}: true lets through what infctl does not know"
 
 
 def wrong_value(row: Row, value: Any) -> str:
@@ -130,7 +135,8 @@ def wrong_value(row: Row, value: Any) -> str:
     if value is None or not _fits(kind, value):
         return f"must be {_WORDS.get(kind, 'a value')}"
     if choices and any(each not in choices for each in (value if isinstance(value, list) else [value])):
-        return f"must be one of {', '.join(map(str, choices))}"
+        more = f" and {len(choices) - MOST_LISTED} more" if len(choices) > MOST_LISTED else ""
+        return f"must be one of {', '.join(map(str, choices[:MOST_LISTED]))}{more}"
     for key, words in _BOUNDS:
         if key in row and not _holds(key, value, row[key]):
             return f"must be {words} {row[key]:g}"

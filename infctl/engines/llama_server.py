@@ -33,6 +33,10 @@ def _more(model: Model) -> Iterator[Problem]:
         detail = f"must be one of auto, {', '.join(llama_cpp.CACHE_TYPES)}"
         hint = did_you_mean(model.kv_cache_dtype, llama_cpp.CACHE_TYPES)
         yield unfit("kv_cache_dtype", "llama.cpp has no such format for the KV cache", detail, hint)
+    slots = model.engine_args.get("parallel", 1)
+    if type(slots) is int and not 1 <= slots <= llama_cpp.MOST_SLOTS:  # -1 is its own choice, which nobody can size
+        detail = f"must be 1 to {llama_cpp.MOST_SLOTS}"
+        yield unfit("engine_args.parallel", "parallel has a wrong value", detail, "how many requests at once")
     yield from llama_cpp.check_cache({**llama_cpp.cache_types(model), **model.engine_args})
 
 
@@ -40,9 +44,6 @@ def _prepare(serving: Serving, model: Model, version: str, file: ModelFile | Non
     """Return the setup for serving `file`, or a model that nobody has read yet, as `model` asks."""
     checked = tuple(serving.check(model, version))
     own = {"cache_ram": 0, "parallel": llama_cpp.DEFAULT_SLOTS, **llama_cpp.cache_types(model), **taken(model, checked)}
-    if type(own["parallel"]) is not int or own["parallel"] < 1:  # -1 is llama.cpp's own choice, which nobody can size
-        checked += (unfit("engine_args.parallel", "parallel has a wrong value", "must be at least 1", "1 to 256"),)
-        own["parallel"] = 1
     trained = file.shape.context_length if file and file.shape else 0
     context = model.max_model_len or min(trained or llama_cpp.DEFAULT_CONTEXT, llama_cpp.DEFAULT_CONTEXT)
     args = {**serving.fixed, **_said(model, version), "ctx_size": context * own["parallel"], **own}
