@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import signal
 import sys
+from typing import Any
 
 from tests.testbed import images
 from tests.testbed.bed import Bed
@@ -17,7 +19,7 @@ from tests.testbed.pool import Pool
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.testbed", description=__doc__)
     parser.add_argument(
-        "make", nargs="*", default=["current"], help='"old", "current", or a Make: "current,max_sessions=1"'
+        "make", nargs="*", default=["current"], help='"old", "current", or a Make: "current,max_sessions=2"'
     )
     parser.add_argument("--load", action="append", default=[], choices=sorted(images.IMAGES))
     asked = parser.parse_args()
@@ -37,9 +39,12 @@ def main() -> None:
 
 
 def make_of(text: str) -> Make:
-    docker, *fields = text.split(",")
-    given = dict(field.split("=", 1) for field in fields)
-    return Make(docker, **{name: int(value) if value.isdigit() else value for name, value in given.items()})  # type: ignore[arg-type]
+    docker, *fields = re.split(r",(?=\w+=)", text)
+    given: dict[str, Any] = {}
+    for field in fields:
+        name, value = field.split("=", 1)
+        given[name] = int(value) if value.isdigit() else {"False": False, "True": True}.get(value, value)
+    return Make(docker, **given)
 
 
 def obey(hosts: dict[str, DockerHost], words: list[str]) -> str:
