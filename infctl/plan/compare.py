@@ -76,14 +76,16 @@ class World:
                 self.deposed.append(thing)
             else:
                 self.current[thing.address] = thing
-        self.names = frozenset(seen.name for seen in self.live.values())
+        names = {seen.name for seen in self.live.values()}
         self.outputs = {i: seen.outputs for i, seen in self.live.items()}
         self.ids = {str(address): thing.id for address, thing in self.current.items() if thing.id in self.live}
         for thing in state.resources.values():
             if thing.id not in self.live and not self.reads(thing):  # untouched: taken as it was
                 self.outputs[thing.id] = thing.outputs
+                names.add(thing.name)
                 if not thing.deposed:
                     self.ids[str(thing.address)] = thing.id
+        self.names = frozenset(names)
         self.deployments = {
             (where, wish.model): wish for where, wish in zip(question.placed_on, question.deployments, strict=True)
         }

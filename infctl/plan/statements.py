@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -155,10 +155,38 @@ def assumptions(
 
 
 def notes(question: Question, verdicts: list[Verdict]) -> tuple[str, ...]:
+    said = [*_unswitched(question, verdicts), *_given_up(question, verdicts)]
     kept = sum(1 for v in verdicts if v.want and v.have and v.lowering < question.views[v.target].lowering)
-    if not kept:
-        return ()
-    return (f"{kept} resources would be rendered differently by this version of infctl; `plan -upgrade` shows how.",)
+    if kept:
+        said.append(
+            f"{kept} resources would be rendered differently by this version of infctl; `plan -upgrade` shows how."
+        )
+    return tuple(said)
+
+
+def _unswitched(question: Question, verdicts: list[Verdict]) -> Iterator[str]:
+    """Yield a sentence for each route that cannot follow its model's replicas: its place could not be read."""
+    if not any(view.unreadable for view in question.views.values()):
+        return
+    moving = {v.model for v in verdicts if v.is_replica and v.action not in {Action.NOOP, Action.UPDATE}}
+    for verdict in verdicts:
+        if verdict.unknown and verdict.have and verdict.kind.role is Role.ROUTER and verdict.model in moving:
+            place = question.views[verdict.target].place_of(verdict.address, verdict.have.values) or verdict.target
+            yield (
+                f"{verdict.address} cannot follow: {place} could not be read. "
+                f"If {place} still runs, it goes on sending to the replicas it knows until the next apply reaches it."
+            )
+
+
+def _given_up(question: Question, verdicts: list[Verdict]) -> Iterator[str]:
+    waiting: dict[str, int] = {}
+    for verdict in verdicts:
+        if verdict.is_lost and verdict.unknown and verdict.have:
+            place = question.views[verdict.target].place_of(verdict.address, verdict.have.values)
+            waiting[place] = waiting.get(place, 0) + 1
+    for place, count in waiting.items():
+        replicas = "1 replica" if count == 1 else f"{count} replicas"
+        yield f"{replicas} given up on {place} will be removed, before anything else, once {place} can be read."
 
 
 def outputs(parts: Mapping[str, ModelVerdicts]) -> dict[str, Any]:
