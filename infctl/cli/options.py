@@ -91,6 +91,12 @@ planning = stacked(
         shell_complete=tab.models,
     ),
     flag("upgrade", "Take the newest rendering of what does not change otherwise."),
+    option(
+        "evacuate",
+        "HOST",
+        "Make the replicas of HOST, which cannot be read, elsewhere; repeatable.",
+        multiple=True,
+    ),
     working,
 )
 approving = stacked(
@@ -128,6 +134,8 @@ def request_of(given: Given, **more: Any) -> Request:
         raise click.UsageError("-destroy and -refresh-only exclude each other")
     if given["refresh_only"] and not given["refresh"]:
         raise click.UsageError("-refresh-only needs to look: leave out -refresh=false")
+    if given["refresh_only"] and given["evacuate"]:
+        raise click.UsageError("-evacuate makes replicas elsewhere, and -refresh-only makes nothing")
     mode = Mode.DESTROY if given["destroy"] else Mode.REFRESH_ONLY if given["refresh_only"] else Mode.NORMAL
     return Request(
         mode=mode,
@@ -140,6 +148,7 @@ def request_of(given: Given, **more: Any) -> Request:
         at=now(),
         upgrade=given["upgrade"],
         allow_unreachable=given["allow_unreachable"],
+        evacuate=tuple(dict.fromkeys(given["evacuate"])),
         unattended=unattended(given),
         **more,
     )
@@ -149,7 +158,7 @@ def request_with(given: Given, **more: Any) -> Request:
     """Return the request of a command that has only some of the flags."""
     plain: dict[str, Any] = {"destroy": False, "refresh_only": False, "refresh": True, "upgrade": False}
     none: dict[str, Any] = dict.fromkeys(
-        ("target", "exclude", "target_file", "exclude_file", "replace", "release", "retry"), ()
+        ("target", "exclude", "target_file", "exclude_file", "replace", "release", "retry", "evacuate"), ()
     )
     return request_of({**plain, **none, **given}, **more)
 
