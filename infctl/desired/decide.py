@@ -61,13 +61,13 @@ def decide(stack: Stack, facts: Facts, containers: Collection[str] = (), held: H
 
     Models that ask the same of the same file share one setup, so many models cost little.
     """
-    making = _Making(stack, facts, containers, held or Held())
+    making = _Making(facts, held or Held())
     for model in stack.models.values():
         order = order_of(stack, model)
-        for container in dict.fromkeys(target in containers for target in order):
-            making.decide(
-                model, [target for target in order if (target in containers) == container], container=container
-            )
+        if containers:
+            making.decide(model, tuple(target for target in order if target in containers), container=True)
+            order = tuple(target for target in order if target not in containers)
+        making.decide(model, order, container=False)
     if making.problems:
         raise InfctlError(*(placed(stack, each) for each in making.problems))
     return Decisions(making.pins, making.setups, making.needs, facts.versions, containers)
@@ -76,40 +76,42 @@ def decide(stack: Stack, facts: Facts, containers: Collection[str] = (), held: H
 class _Making:
     """Decisions while they are being made, and what is made once for all models that ask the same."""
 
-    def __init__(self, stack: Stack, facts: Facts, containers: Collection[str], held: Held) -> None:
-        self._stack, self._facts, self._containers, self._held = stack, facts, containers, held
+    def __init__(self, facts: Facts, held: Held) -> None:
+        self._facts, self._held = facts, held
         self.pins: dict[Key, Pin] = {}
         self.setups: dict[Key, Setup] = {}
         self.needs: dict[Key, Need | None] = {}
         self.problems: list[Problem] = []
         self._blamed: set[Asked] = set()  # one bad file is reported once, at the first model that names it
         self._pins: dict[tuple[object, ...], Pin] = {}
-        self._made: dict[tuple[object, ...], tuple[Setup, Need | None]] = {}
+        self._made: dict[tuple[str, tuple[object, ...]], tuple[Setup, Need | None]] = {}
 
-    def decide(self, model: Model, targets: list[str], *, container: bool) -> None:
-        """Decide about `model` on targets of one kind."""
-        engine = engine_of(model, container=container)
-        asked = None
-        if model.uri and (model.uri.startswith(LOCAL) or not container):
+    def decide(self, model: Model, targets: tuple[str, ...], *, container: bool) -> None:
+        """Decide about `model` on `targets`, all of one kind."""
+        if not targets:
+            return
+        engine, asked = engine_of(model, container=container), None
+        if model.uri and (not container or model.uri.startswith(LOCAL)):
             asked = file_asked(engine, model.uri)
         if asked is not None and asked not in self._facts.files:
             self._blame(asked, model)
             self._add(model, check(model, container=container))
             return
         file = self._facts.files[asked] if asked else None
-        inputs = (*inputs_of(model, container=container), container)
+        inputs = inputs_of(model, container=container)
         if (pin := self._pins.get(inputs)) is None:
             pin = self._pins[inputs] = decide_pin(model, file, self._facts.versions, container=container)
-        asking_key = (container, *asking(model, container=container))
+        asking_key, told = asking(model, container=container), None
         for target in targets:
             key = (model.name, target)
-            self.pins[key] = pin
             version = self._held.version(key, pin) if container else ""
-            if (found := self._made.get((version, *asking_key))) is None:
-                found = self._made[version, *asking_key] = _set_up(model, file, version, container=container)
-            if not self.setups.get(key):
-                self.setups[key], self.needs[key] = found
-        self._add(model, dict.fromkeys(each for target in targets for each in self.setups[model.name, target].problems))
+            if (found := self._made.get((version, asking_key))) is None:
+                found = self._made[version, asking_key] = _set_up(model, file, version, container=container)
+            self.pins[key] = pin
+            self.setups[key], self.needs[key] = found
+            if found[0].problems and found is not told:
+                told = found
+                self._add(model, found[0].problems)
 
     def _blame(self, asked: Asked, model: Model) -> None:
         if asked not in self._blamed:

@@ -47,7 +47,11 @@ def gather(stack: Stack, cache: Path, report: Report, containers: Collection[str
 
     Raises nothing for what is wrong with a file: that is in `problems`, without a place in the configuration.
     """
-    asked = {each: None for model in stack.models.values() for each in files_asked(stack, model, containers)}
+    models = stack.models.values()
+    if containers:
+        asked = dict.fromkeys(each for model in models for each in files_asked(stack, model, containers))
+    else:  # ten thousand models are asked the same
+        asked = {file_asked(engine_of(model), model.uri): None for model in models if model.uri}
     kept = Cache(cache)
     files: dict[Asked, ModelFile] = {}
     problems: dict[Asked, tuple[Diagnostic, ...]] = {}

@@ -1,6 +1,6 @@
 """Owns ONNX Runtime: through Hugging Face Text Embeddings Inference, whose CPU image computes with it. Pure.
 
-ONNX Runtime itself has no server; docs/decisions/0011-engines-in-containers.md says why this one stands for it.
+ONNX Runtime itself has no server; docs/decisions/0012-engines-in-containers.md says why this one stands for it.
 Sources: huggingface.co/docs/text-embeddings-inference (cli_arguments, quick_tour); flags: `flags/onnxruntime.json`.
 """
 
