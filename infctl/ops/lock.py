@@ -44,7 +44,7 @@ def lock_models(session: Session, models: Iterable[str], report: Report, *, upgr
     assert stack is not None  # noqa: S101  -- opened with its file
     only = frozenset(models)
     _refuse_unknown(stack, only)
-    found = settle_pins(stack, report, lookups=lookups_of(session), only=only or None, upgrade=upgrade)
+    found = settle_pins(stack, report, lookups=lambda: lookups_of(session), only=only or None, upgrade=upgrade)
     settled = found.settled
     renamed_from = {(move.from_, target) for move in stack.moved for _, target in settled.pins}
     dropped = tuple(sorted(key for key in found.locked.keys() - settled.pins.keys() if key not in renamed_from))

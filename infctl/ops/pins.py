@@ -41,7 +41,7 @@ def settle_pins(
     stack: Stack,
     report: Report,
     *,
-    lookups: Lookups | None = None,
+    lookups: Callable[[], Lookups] | None = None,
     only: Collection[str] | None = None,
     upgrade: bool = False,
 ) -> Pins:
@@ -50,7 +50,6 @@ def settle_pins(
 
     Raises InfctlError: all that is wrong with models, model files and the lock file.
     """
-    from infctl.desired.complete import complete
     from infctl.desired.decide import Held, decide
     from infctl.desired.facts import gather
     from infctl.desired.lockfile import LOCK_FILE, read_lock
@@ -68,7 +67,9 @@ def settle_pins(
         locked = read_lock(path)
     settled = settle(locked, decisions.pins, renamed=renamed, only=only, upgrade=upgrade)
     if containers and lookups is not None:
-        settled = complete(stack, settled, lookups)
+        from infctl.desired.complete import complete
+
+        settled = complete(stack, settled, lookups())
     return Pins(path, locked, decisions, settled)
 
 

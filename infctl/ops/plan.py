@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from infctl import __version__
-from infctl.diagnostics import Diagnostic, InfctlError, Severity, Span
+from infctl.diagnostics import Diagnostic, InfctlError, Severity
 from infctl.ops.pins import Report, lookups_of, settle_pins
 from infctl.ops.reading import Hear, Readings
 from infctl.ops.session import Session, source_values
@@ -85,7 +85,10 @@ def plan_stack(
     used = {leaf.name for w in assigned.deployments for leaf in leaves(w.template.env) if isinstance(leaf, SecretRef)}
     secrets = read_secrets(session, used)
     question = _question(session, state, views, assigned, wishes, secrets=secrets, request=request, moved=moved)
-    plan = make_plan(question, assigned.models)
+    try:
+        plan = make_plan(question, assigned.models)
+    except InfctlError as failure:  # only what is wrong is looked up in the file
+        raise InfctlError(*(_at_line(session, each) for each in failure.diagnostics)) from failure
     _refuse_what_cannot_start(plan, wishes.wanted)
     before = {name: value for name, value in state.outputs.items() if name in plan.outputs or plan.models}
     warnings = (*plan.warnings, *(said for name in needed_secrets(plan) for said in secrets.unreadable.get(name, ())))
@@ -103,7 +106,7 @@ def settle_wishes(session: Session, stack: Stack, state: State, request: Request
     from infctl.desired.lockfile import write_lock
     from infctl.desired.settle import refuse
 
-    pins = settle_pins(stack, report, lookups=lookups_of(session), upgrade=request.upgrade)
+    pins = settle_pins(stack, report, lookups=lambda: lookups_of(session), upgrade=request.upgrade)
     settled = pins.settled
     if settled.changes:
         if request.unattended:
@@ -165,7 +168,7 @@ def _question(
         assigned.placed_on,
         (),
         request,
-        _protected(stack) if stack is not None else {},
+        {name: None for name, model in stack.models.items() if model.protect} if stack is not None else {},
         {name: source_values(session.secret_source(name)) for name in sorted({*secrets.used, *declared})},
         secrets.digests,
         moved,
@@ -182,10 +185,6 @@ def _question(
     return replace(question, desired=lower_all(question, lower))
 
 
-def _protected(stack: Stack) -> dict[str, Span | None]:
-    return {name: stack.locate(f"models.{name}.protect") for name, model in stack.models.items() if model.protect}
-
-
 def read_secrets(session: Session, names: set[str]) -> Secrets:
     """Return what is known of each secret now; one that cannot be read is compared when it is used."""
     if not names:
@@ -199,6 +198,12 @@ def read_secrets(session: Session, names: set[str]) -> Secrets:
         except InfctlError as problem:
             unreadable[name] = tuple(_as_warning(session, each) for each in problem.diagnostics)
     return Secrets(tuple(sorted(names)), digests, unreadable)
+
+
+def _at_line(session: Session, problem: Diagnostic) -> Diagnostic:
+    if session.stack is None or problem.span is not None or not problem.path:
+        return problem
+    return problem.at(session.stack.locate(problem.path))
 
 
 def _as_warning(session: Session, problem: Diagnostic) -> Diagnostic:
