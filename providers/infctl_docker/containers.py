@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator
 from dataclasses import replace
 from http import HTTPStatus
 from itertools import islice
@@ -28,7 +27,6 @@ from infctl_docker.labels import MADE, read_labels, write_labels
 from infctl_docker.models import deliver_model
 from infctl_docker.parts import Doc, Found, Part, Rack, wanted
 from infctl_docker.promises import ID
-from infctl_docker.reserve import reserved
 
 PORT_TRIES = 20
 TAKEN = ("port is already allocated", "address already in use")  # what daemons say of a host's port that is not free
@@ -40,7 +38,7 @@ def make_replica(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed
     doc = find(host, change.id) or _adopted(host, change)
     if doc is not None and doc["State"]["Running"]:
         change_in_place(host, doc, values)
-    elif doc is None or not _start_again(host, doc, values, emit):
+    elif doc is None or not _start_again(rack, host, doc, change, emit):
         doc = _make(rack, host, change, values, emit)
     return _seen(rack, host, change, str(doc["Id"]))
 
@@ -145,7 +143,7 @@ def _make(rack: Rack, host: Host, change: Change, values: Values, emit: Emit) ->
         grant(host.name, sight.tell, _shares(values)), sight.daemon.limits,
     )  # fmt: skip
     for port in islice(_free_ports(rack, host, change.id), PORT_TRIES):
-        doc = _create(host, change, values, replace(made, port=port), sight.room)
+        doc = _create(rack, host, change, values, replace(made, port=port))
         if _start(host, doc, values, emit):
             return doc
         host.api.remove_container(doc["Id"], v=True, force=True)
@@ -158,11 +156,9 @@ def _make(rack: Rack, host: Host, change: Change, values: Values, emit: Emit) ->
     )
 
 
-def _create(host: Host, change: Change, values: Values, made: Made, room: Mapping[str, int]) -> Doc:
-    devices = _shares(values)
+def _create(rack: Rack, host: Host, change: Change, values: Values, made: Made) -> Doc:
     labels = write_labels(change, made.values())
-    hold = reserved(host, devices, labels, image=made.image, room=room) if devices else nullcontext()
-    with hold:
+    with rack.sights.hold(host, _shares(values), change.labels, made.image):
         ident = host.api.create_container_from_config(body(values, made, labels), change.name)["Id"]
     doc = find_by_id(host, str(ident))
     if doc is None:
@@ -174,10 +170,16 @@ def _shares(values: Values) -> tuple[Share, ...]:
     return tuple(Share(*share) for share in values["devices"])
 
 
-def _start_again(host: Host, doc: Doc, values: Values, emit: Emit) -> bool:
-    """Start a container that does not run; False where it never did and cannot at its port, and is removed."""
+def _start_again(rack: Rack, host: Host, doc: Doc, change: Change, emit: Emit) -> bool:
+    """Start a container that does not run; False where it never did and cannot at its port, and is removed.
+
+    While it was down its devices may have become somebody else's: they are reserved anew.
+    """
+    values = wanted(change, KINDS[CONTAINER].fields)
     change_in_place(host, doc, values)
-    if _start(host, doc, values, emit):
+    with rack.sights.hold(host, _shares(values), change.labels, doc["Image"]):
+        started = _start(host, doc, values, emit)
+    if started:
         return True
     if doc["State"]["Status"] == "created":
         host.api.remove_container(doc["Id"], v=True, force=True)
@@ -194,7 +196,7 @@ def _start_again(host: Host, doc: Doc, values: Values, emit: Emit) -> bool:
 def _start(host: Host, doc: Doc, values: Values, emit: Emit) -> bool:
     """Start a container, its secrets written anew; False when its port is taken."""
     emit(Progress("start", host.name))
-    put_secrets(host, doc["Id"], secret_files(values["env"]), doc["Config"].get("User") or "")
+    put_secrets(host, doc, secret_files(values["env"]))
     try:
         host.api.start(doc["Id"])
     except DaemonError as failure:

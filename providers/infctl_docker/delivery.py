@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Emit, Progress
@@ -24,22 +24,24 @@ CHUNK = 1 << 20
 ROOT = frozenset({"", "root", "0"})
 
 
-def put_secrets(host: Host, container: str, secrets: Mapping[str, Secret], user: str) -> None:
-    """Write secrets as files of mode 0600 that `user` (of the image) may read."""
+def put_secrets(host: Host, doc: Mapping[str, Any], secrets: Mapping[str, Secret]) -> None:
+    """Write secrets as files of mode 0600 that the user of the container (its inspect is `doc`) may read."""
     if not secrets:
         return
-    owner = _uid(host, container, user)
+    owner = _uid(host, doc["Id"], doc["Config"].get("User") or "")
+    # A read-only root takes no file: there the folder is a volume's, which stands already.
+    inside, prefix = (SECRETS, ".") if doc["HostConfig"].get("ReadonlyRootfs") else ("/", SECRETS.lstrip("/"))
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        folder = tarfile.TarInfo(SECRETS.lstrip("/"))
+        folder = tarfile.TarInfo(prefix)
         folder.type, folder.mode, folder.uid = tarfile.DIRTYPE, 0o700, owner
         tar.addfile(folder)
         for name, secret in secrets.items():
             data = secret.reveal().encode()
-            file = tarfile.TarInfo(f"{SECRETS.lstrip('/')}/{name}")
+            file = tarfile.TarInfo(f"{prefix}/{name}")
             file.mode, file.uid, file.size, file.mtime = 0o600, owner, len(data), int(time.time())
             tar.addfile(file, io.BytesIO(data))
-    host.api.put_archive(container, "/", buffer.getvalue())
+    host.api.put_archive(doc["Id"], inside, buffer.getvalue())
 
 
 def put_file(host: Host, container: str, path: str, source: Path, emit: Emit) -> None:

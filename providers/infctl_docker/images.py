@@ -20,6 +20,7 @@ from infctl_docker.hosts import Host
 HUB = "docker.io"  # the registry of names that begin with none
 OFFICIAL = "library/"  # its folder for names of one word
 HUB_NAMES = frozenset({HUB, "index.docker.io", "registry-1.docker.io"})
+PHASES = {"Downloading": "pull", "Extracting": "unpack"}  # the daemon's words for what takes long
 
 
 class Image(NamedTuple):
@@ -102,16 +103,16 @@ def split_registry(image: str) -> tuple[str, str]:
 
 def _pull(host: Host, image: str, login: Mapping[str, str] | None, emit: Emit) -> None:
     emit(Progress("pull", image))
-    done: dict[str, tuple[int, int]] = {}
+    done: dict[str, dict[str, tuple[int, int]]] = {phase: {} for phase in PHASES.values()}
     try:
         for word in _words(host, image, login):
             if "error" in word:
                 raise _refused(host, image, str(word["error"]))
-            part = word.get("progressDetail") or {}
-            if word.get("status") == "Downloading" and part.get("total"):
-                done[word["id"]] = int(part["current"]), int(part["total"])
-                have, total = (sum(one[index] for one in done.values()) for index in (0, 1))
-                emit(Progress("pull", image, have, total, "bytes"))
+            phase, part = PHASES.get(word.get("status", "")), word.get("progressDetail") or {}
+            if phase and part.get("total"):
+                done[phase][word["id"]] = int(part["current"]), int(part["total"])
+                have, total = (sum(one[index] for one in done[phase].values()) for index in (0, 1))
+                emit(Progress(phase, image, have, total, "B"))
     except DaemonError as failure:
         raise _refused(host, image, failure.message) from failure
 

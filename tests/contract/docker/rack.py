@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infctl.address import Address
-from infctl.provider.protocol import Context, Provider
+from infctl.provider.protocol import Context
 from infctl.provider.testbench import Bench, in_order
 from infctl.provider.values import (
     Change,
@@ -69,7 +69,7 @@ class Rack:
 
     # ---- what the kit asks for
 
-    def provider(self) -> Provider:
+    def provider(self) -> DockerProvider:
         self._made.append(DockerProvider(self.config, self.context))
         return self._made[-1]
 
