@@ -9,7 +9,9 @@ import io
 import socket
 import ssl
 import subprocess
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -24,21 +26,28 @@ from infctl_docker.streams import Link, Ran, Stream, Way, silent_socket
 class Plugged(Link):
     """The kernel watches a socket: what it has not closed lives."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, at: str) -> None:
         self.place = place
+        self._at = at
 
     def lives(self) -> bool:
         return True
+
+    def broke(self, failure: Exception) -> HostDown:
+        if isinstance(failure, ssl.SSLError):  # in TLS 1.3 what the server thinks of us comes after the handshake
+            return errors.not_tls(self.place, self._at, failure)
+        return super().broke(failure)
 
 
 class Socket(Way):
     """What both kinds of socket have in common."""
 
-    def __init__(self, place: str, seconds: float) -> None:
-        super().__init__()
+    def __init__(self, place: str, at: str, seconds: float) -> None:
         self.place = place
+        self._at = at
+        self._idle: list[Stream] = []  # appended and popped, each at one stroke
         self._seconds = seconds
-        self._link = Plugged(place)
+        self._link = Plugged(place, at)
 
     def run(self, argv: Sequence[str], timeout: float, feed: BinaryIO | None = None) -> Ran:
         del argv, timeout, feed
@@ -48,19 +57,32 @@ class Socket(Way):
         del port
         raise no_shell(self.place)
 
-    def usable(self, stream: Stream) -> bool:
-        assert isinstance(stream.carrier, socket.socket)  # noqa: S101  # ours: made in open()
-        return silent_socket(stream.carrier)
+    def take(self) -> tuple[Stream, bool]:
+        with suppress(IndexError):
+            while stream := self._idle.pop():
+                assert isinstance(stream.carrier, socket.socket)  # noqa: S101  # ours: made in open()
+                if silent_socket(stream.carrier):
+                    return stream, True
+                stream.close()
+        return self.open(), False
+
+    def give(self, stream: Stream) -> None:
+        self._idle.append(stream)
 
     def close(self) -> None:
-        self.drop_idle()
+        while self._idle:
+            self._idle.pop().close()
+
+    @abstractmethod
+    def open(self) -> Stream:
+        """Return a new stream to the daemon. Raises HostDown."""
 
 
 class Unix(Socket):
     """A daemon's socket file. With `shell` its host is this machine; a socket that leads elsewhere has none."""
 
     def __init__(self, place: str, path: str, seconds: float, *, shell: bool) -> None:
-        super().__init__(place, seconds)
+        super().__init__(place, path, seconds)
         self._path = path
         self.has_shell = shell
 
@@ -101,7 +123,7 @@ class Tcp(Socket):
     def __init__(
         self, place: str, host: str, port: int, seconds: float, context: Callable[[], ssl.SSLContext] | None
     ) -> None:
-        super().__init__(place, seconds)
+        super().__init__(place, f"{host}:{port}", seconds)
         self._host = host
         self._port = port
         self._make = context
@@ -124,11 +146,10 @@ class Tcp(Socket):
         context = self._context
         sock = open_tcp(self.place, self._host, self._port, self._seconds)
         if context:
-            at = f"{self._host}:{self._port}"
             try:
                 sock = context.wrap_socket(sock, server_hostname=self._host)
             except ssl.SSLError as failure:
-                raise errors.not_tls(self.place, at, failure) from failure
+                raise errors.not_tls(self.place, self._at, failure) from failure
             except OSError as failure:
                 raise errors.not_connected(self.place, self._host, self._port, failure, self._seconds) from failure
         return Stream(sock, self._link)

@@ -1,63 +1,30 @@
-"""Owns SSH to one host: logging in with a checked host key, and as many sessions at once as its sshd bears.
+"""Owns asking one host by SSH: the daemon's streams, commands, ports; each is a channel of a connection.
 
-paramiko's only user besides the config's parser. Knows Docker only as the command whose output is the daemon's.
+Knows Docker only as the command that passes bytes to the daemon; logging in is in `login`, who may speak in `sessions`.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 import shlex
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 from infctl_docker.errors import HostDown, cut, no_daemon, no_session, nobody_listens, silent, too_long
 from infctl_docker.login import connect
+from infctl_docker.sessions import ALIVE, Connection, Sessions
 from infctl_docker.ssh_config import Route
-from infctl_docker.streams import PIECE, READ, Link, Ran, Stream, Way
+from infctl_docker.streams import PIECE, Link, Ran, Stream, Way
 
 if TYPE_CHECKING:
     import paramiko
 
 DIAL = "docker system dial-stdio"  # what the docker CLI runs for ssh:// since 18.09
-SESSIONS = 8  # at once on one connection; sshd's own default for MaxSessions is 10
-CONNECTIONS = 4  # at once to one host, where long streams hold every session of the first
-PATIENCE = 1.0  # seconds to wait for a session to end before another connection is made
-REAP = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds between tries: sshd counts a session until its command is reaped
-ALIVE = 5.0  # seconds that sshd has to answer when it is asked whether it lives
-
-
-@dataclass(eq=False)
-class Connection(Link):
-    """One SSH connection. `taken` sessions are open of the `bears` that its sshd is known to allow.
-
-    A `packed` one is compressed: what the daemon says shrinks to a tenth, which is fewer round trips; files go four
-    times slower through it (measured: 28 against 124 MB/s), so they have a connection of their own.
-    """
-
-    place: str
-    transport: paramiko.Transport
-    packed: bool = True
-    taken: int = 0
-    bears: int = SESSIONS
-    asking: threading.Lock = field(default_factory=threading.Lock)
-
-    def lives(self) -> bool:
-        """Ask sshd for an answer, whatever it is; a connection that gives none is closed."""
-        with self.asking:
-            asked = threading.Thread(target=self._ask, daemon=True)
-            asked.start()
-            asked.join(ALIVE)
-            if asked.is_alive():
-                self.transport.close()
-        return self.transport.is_active()
-
-    def _ask(self) -> None:
-        with suppress(EOFError, OSError):  # it ended meanwhile: is_active says so
-            self.transport.global_request("keepalive@openssh.com", wait=True)
+REAPED = 5.0  # seconds in which an sshd that bears one session gets rid of the last: it counts until its command ends
 
 
 class Session(Link):
@@ -85,26 +52,35 @@ class Session(Link):
 
 
 class Ssh(Way):
-    """A host reached by SSH: one connection, made when it is needed, and more only when every session is held."""
+    """A host reached by SSH; the daemon's streams are sessions of a command that passes its bytes through."""
 
     has_shell = True
 
     def __init__(self, place: str, route: Route, seconds: float) -> None:
-        super().__init__()
         self.place = place
         self._route = route
         self._seconds = seconds
-        self._connections: list[Connection] = []
-        self._connecting = False
-        self._down: HostDown | None = None
+        self._sessions = Sessions(place, lambda packed: connect(place, route, seconds, packed=packed))
 
-    def open(self) -> Stream:
-        connection, channel = self._session(DIAL)
-        link = Session(connection, channel)
-        return Stream(channel, link, on_close=lambda: self._free(connection))
+    def take(self) -> tuple[Stream, bool]:
+        while True:
+            got = self._sessions.reserve(streams=True)
+            if not isinstance(got, Stream):
+                return self._dial_daemon(got), False
+            channel: paramiko.Channel = got.carrier  # type: ignore[assignment]  # ours: made in _dial_daemon()
+            heard = channel.recv_ready() or channel.recv_stderr_ready() or channel.eof_received
+            if not (heard or channel.closed):
+                return got, True
+            got.close()
+
+    def give(self, stream: Stream) -> None:
+        with self._sessions.changed:
+            self._sessions.idle.append(stream)
+            self._sessions.changed.notify_all()
 
     def run(self, argv: Sequence[str], timeout: float, feed: BinaryIO | None = None) -> Ran:
-        connection, channel = self._session(shlex.join(argv), packed=feed is None)
+        packed = feed is None
+        connection, channel = self._start(shlex.join(argv), self._sessions.reserve(packed=packed), packed=packed)
         try:
             return _gather(channel, timeout, feed)
         except TimeoutError:
@@ -113,108 +89,55 @@ class Ssh(Way):
             raise cut(self.place, str(failure)) from failure
         finally:
             channel.close()
-            self._free(connection)
+            self._sessions.free(connection)
 
     def dial(self, port: int) -> Stream:
         from paramiko import ChannelException, SSHException  # noqa: PLC0415  # loaded by then
 
-        connection = self._reserve(sessions=0)
+        connection = self._sessions.any()
+        there, here = ("127.0.0.1", port), ("127.0.0.1", 0)
         try:
-            channel = connection.transport.open_channel(
-                "direct-tcpip", ("127.0.0.1", port), ("127.0.0.1", 0), timeout=self._seconds
-            )
+            channel = connection.transport.open_channel("direct-tcpip", there, here, timeout=self._seconds)
         except ChannelException as refused:
             raise nobody_listens(self.place, port, refused.text) from refused
         except (SSHException, OSError, EOFError) as failure:
             raise self._lost(connection, failure) from failure
         return Stream(channel, connection, f"port {port}")
 
-    def usable(self, stream: Stream) -> bool:
-        channel: paramiko.Channel = stream.carrier  # type: ignore[assignment]  # ours: made in open()
-        return not (channel.closed or channel.eof_received or channel.recv_ready() or channel.recv_stderr_ready())
-
     def close(self) -> None:
-        self.drop_idle()
-        with self.changed:
-            connections, self._connections = self._connections, []
-        for connection in connections:
-            connection.transport.close()
+        self._sessions.close()
 
-    def _session(self, command: str, *, packed: bool = True) -> tuple[Connection, paramiko.Channel]:
+    def _dial_daemon(self, reserved: Connection | None) -> Stream:
+        connection, channel = self._start(DIAL, reserved)
+        return Stream(channel, Session(connection, channel), on_close=lambda: self._sessions.free(connection))
+
+    def _start(
+        self, command: str, reserved: Connection | Stream | None, *, packed: bool = True
+    ) -> tuple[Connection, paramiko.Channel]:
         """Start a command. sshd's refusal teaches how many sessions it bears, and is never an error if it bears one."""
         from paramiko import ChannelException, SSHException  # noqa: PLC0415  # loaded by then
 
-        pauses = iter(REAP)
-        while True:
-            connection = self._reserve(packed=packed)
+        opened, until = -1, 0.0
+        while isinstance(reserved, Connection):
             try:
-                channel = connection.transport.open_session(timeout=self._seconds)
+                channel = reserved.transport.open_session(timeout=self._seconds)
                 channel.settimeout(self._seconds)
                 channel.exec_command(command)
             except ChannelException as refused:
-                self._free(connection)
-                pause = next(pauses, None)
-                if pause is None and not connection.taken:
+                others = self._sessions.refused(reserved)
+                if others or reserved.opened != opened:  # it bears some: wait for those to end
+                    opened, until = reserved.opened, time.monotonic() + REAPED
+                elif time.monotonic() > until:
                     raise no_session(self.place, self._route.user, refused.text) from refused
-                time.sleep(pause or 0)
-                if pause is None:
-                    pauses = iter(REAP)
-                    with self.changed:
-                        connection.bears = max(1, connection.taken)
+                time.sleep(0 if others else random.uniform(0.02, 0.1))  # noqa: S311  # not all at the same instant
+                reserved = self._sessions.reserve(packed=packed)
             except (SSHException, OSError, EOFError) as failure:
-                self._free(connection)
-                raise self._lost(connection, failure) from failure
+                self._sessions.free(reserved)
+                raise self._lost(reserved, failure) from failure
             else:
-                return connection, channel
-
-    def _reserve(self, sessions: int = 1, *, packed: bool = True) -> Connection:
-        """Return a connection with a session to spare, counted as taken. Raises HostDown."""
-        with self.changed:
-            began = time.monotonic()
-            while True:
-                if self._down:
-                    raise self._down.again()
-                self._connections = [each for each in self._connections if each.transport.is_active()]
-                fit = [each for each in self._connections if each.packed == packed]
-                for each in fit:
-                    if each.taken + sessions <= each.bears or not sessions:
-                        each.taken += sessions
-                        return each
-                if self.idle and packed:
-                    self.idle.pop().close()
-                    continue
-                full = len(self._connections) >= CONNECTIONS
-                waited = time.monotonic() - began
-                hurry = not fit or waited > PATIENCE
-                if hurry and not full and not self._connecting:
-                    self._connecting = True
-                    break
-                if waited > READ:
-                    raise no_session(self.place, self._route.user, "all are held by streams")
-                self.changed.wait(PATIENCE / 4)
-        return self._connect(sessions, packed=packed)
-
-    def _connect(self, sessions: int, *, packed: bool) -> Connection:
-        made: Connection | None = None
-        try:
-            transport = connect(self.place, self._route, self._seconds, packed=packed)
-            made = Connection(self.place, transport, packed, taken=sessions)
-        except HostDown as down:
-            if not self._connections:
-                self._down = down  # this costs its timeout once in a run
-            raise
-        finally:
-            with self.changed:
-                self._connecting = False
-                if made:
-                    self._connections.append(made)
-                self.changed.notify_all()
-        return made
-
-    def _free(self, connection: Connection) -> None:
-        with self.changed:
-            connection.taken -= 1
-            self.changed.notify_all()
+                reserved.opened += 1
+                return reserved, channel
+        raise no_session(self.place, self._route.user, "streams hold all that it bears")
 
     def _lost(self, connection: Connection, failure: Exception) -> HostDown:
         slow = isinstance(failure, TimeoutError) or "Timeout" in str(failure)

@@ -96,14 +96,17 @@ def _jumps(chain: str, depth: int) -> tuple[Route, ...]:
     return (*routes[0].jumps, *routes)
 
 
-@cache
 def _config(home: str) -> paramiko.SSHConfig:
+    lines = [*_read(f"{home}/.ssh/config", f"{home}/.ssh", DEPTH), "Host *"]
+    return _parse("\n".join([*lines, *_read("/etc/ssh/ssh_config", "/etc/ssh", DEPTH)]))
+
+
+@cache  # many hosts, one config
+def _parse(text: str) -> paramiko.SSHConfig:
     from paramiko import ConfigParseError, SSHConfig  # noqa: PLC0415  # costs more than a plan without hosts may
 
-    lines = [*_read(f"{home}/.ssh/config", f"{home}/.ssh", DEPTH), "Host *"]
-    lines += _read("/etc/ssh/ssh_config", "/etc/ssh", DEPTH)
     try:
-        return SSHConfig.from_text("\n".join(lines))
+        return SSHConfig.from_text(text)
     except ConfigParseError as wrong:
         raise ValueError(f"~/.ssh/config: {wrong}") from wrong
 

@@ -10,7 +10,6 @@ import os
 import select
 import socket
 import ssl
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -19,7 +18,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 from infctl_docker.errors import HostDown, cut, silent
 
 PIECE = 256 * 1024
-QUIET = 15.0  # seconds without a byte on a stream without timeout, after which the link is asked whether it lives
+QUIET = 10.0  # seconds without a byte on a stream without timeout, after which the link is asked whether it lives
 DAEMON = "the Docker daemon"
 READ = 60.0  # seconds without a byte that an answer may take, as docker-py has it
 
@@ -50,6 +49,10 @@ class Link(ABC):
     @abstractmethod
     def lives(self) -> bool:
         """Return whether the other end still answers, within seconds."""
+
+    def broke(self, failure: Exception) -> HostDown:
+        """Return what is to be said of a stream that broke."""
+        return cut(self.place, str(failure))
 
     def ended(self) -> HostDown | None:
         """Return why a stream that brought no byte ended, where that is known."""
@@ -85,7 +88,7 @@ class Stream:
                     if self._timeout is None and self.link.lives():
                         continue
                     raise self._silent() from None
-                raise cut(self.link.place, str(failure)) from failure
+                raise self.link.broke(failure) from failure
             if not data and not self._heard and (why := self.link.ended()):
                 raise why
             self._heard = True
@@ -99,7 +102,7 @@ class Stream:
         except (OSError, EOFError) as failure:
             if _quiet(failure):
                 raise self._silent() from None
-            raise (self.link.ended() or cut(self.link.place, str(failure))) from failure
+            raise (self.link.ended() or self.link.broke(failure)) from failure
 
     def send(self, data: bytes | memoryview) -> int:
         self.sendall(data)
@@ -157,7 +160,7 @@ class Tap(io.RawIOBase):
 
     def __init__(self, stream: Stream) -> None:
         super().__init__()
-        self._stream = stream
+        self._stream = self._sock = stream  # _sock is where docker-py looks for what to shut down
         self.recv = stream.recv
         self.send = stream.send
         self.sendall = stream.sendall
@@ -184,18 +187,18 @@ class Tap(io.RawIOBase):
 
 
 class Way(ABC):
-    """How one host's daemon is reached; keeps streams that answered whole for the next request."""
+    """How one host is reached. Everything raises HostDown, or ProviderError where the host is not to blame."""
 
     place: str
     has_shell = False
 
-    def __init__(self) -> None:
-        self.changed = threading.Condition()
-        self.idle: list[Stream] = []
+    @abstractmethod
+    def take(self) -> tuple[Stream, bool]:
+        """Return a stream to the daemon, and whether it served before."""
 
     @abstractmethod
-    def open(self) -> Stream:
-        """Return a new stream to the daemon. Raises HostDown."""
+    def give(self, stream: Stream) -> None:
+        """Take back a stream whose last answer was read whole."""
 
     @abstractmethod
     def run(self, argv: Sequence[str], timeout: float, feed: BinaryIO | None = None) -> Ran: ...
@@ -205,34 +208,6 @@ class Way(ABC):
 
     @abstractmethod
     def close(self) -> None: ...
-
-    def usable(self, stream: Stream) -> bool:
-        """Return whether an idle stream is still whole: nothing came on it, not even its end."""
-        raise NotImplementedError
-
-    def take(self) -> tuple[Stream, bool]:
-        """Return a stream to the daemon, and whether it served before. Raises HostDown."""
-        while True:
-            with self.changed:
-                if not self.idle:
-                    break
-                stream = self.idle.pop()
-            if self.usable(stream):
-                return stream, True
-            stream.close()
-        return self.open(), False
-
-    def give(self, stream: Stream) -> None:
-        """Take back a stream whose last answer was read whole."""
-        with self.changed:
-            self.idle.append(stream)
-            self.changed.notify_all()
-
-    def drop_idle(self) -> None:
-        with self.changed:
-            idle, self.idle = self.idle, []
-        for stream in idle:
-            stream.close()
 
 
 def _quiet(failure: Exception) -> bool:
