@@ -8,10 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infctl.provider.values import Inventory, Place, Reading, Unreadable
+from infctl.provider.values import Inventory, Labels, Place, Reading, Share, Unreadable
 from infctl_docker.ask import Said, ask_by_shell, ask_in_container
 from infctl_docker.errors import DaemonError
 from infctl_docker.facts.amd import parse_amd_smi, parse_rocm_smi
@@ -23,6 +24,7 @@ from infctl_docker.gpus import Tell, claims, count_devices
 from infctl_docker.hosts import Fleet, Host
 from infctl_docker.pipeline import Answer
 from infctl_docker.promises import LINEAGE, Promise, is_ours, read_promises
+from infctl_docker.reserve import reserved, sweep
 
 READS = ("/info", "/version", "/containers/json?all=1")
 HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-runtime")
@@ -59,6 +61,7 @@ class Sights:
         self._images = images
         self._lineage = lineage
         self._seen: dict[str, Sight] = {}
+        self._tidied: set[str] = set()
         self._locks = {host.name: threading.Lock() for host in fleet.hosts}
 
     def of(self, host: Host) -> Sight:
@@ -78,6 +81,18 @@ class Sights:
             else:
                 unreadable.append(found if isinstance(found, Unreadable) else found.as_unreadable())
         return Reading(Inventory(tuple(places)), tuple(unreadable))
+
+    def hold(self, host: Host, shares: Sequence[Share], labels: Labels, image: str) -> AbstractContextManager[None]:
+        """Hold shares of a host's devices while the container of these labels is made or started: see `reserved`."""
+        return reserved(host, shares, labels, image=image, room=self.of(host).room) if shares else nullcontext()
+
+    def tidy(self, host: Host, fence: int) -> None:
+        """Remove what an earlier run of ours reserved on a host and did not live to remove; asked once in a run."""
+        with self._locks[host.name]:
+            seen = self._seen.get(host.name)
+            if host.name not in self._tidied and (seen is None or seen.tell.gpus):
+                sweep(host, self._lineage, fence)
+            self._tidied.add(host.name)
 
     def _try(self, host: Host) -> Sight | Unreadable:
         try:

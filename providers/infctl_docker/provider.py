@@ -91,6 +91,7 @@ class DockerProvider:
             host = self._host_of(change)
             if host is None:
                 return None
+            self._rack.sights.tidy(host, change.labels.fence)
             if change.do is Do.DRAIN:
                 return part.drain(self._rack, host, change, emit)
             if change.do in {Do.STOP, Do.DELETE}:

@@ -19,7 +19,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.values import Share
+from infctl.provider.values import Labels, Share
 from infctl_docker.errors import DaemonError
 from infctl_docker.facts.daemon import parse_time
 from infctl_docker.hosts import Host
@@ -27,7 +27,6 @@ from infctl_docker.promises import (
     DEVICES,
     FENCE,
     FOR,
-    ID,
     LEASE,
     LINEAGE,
     Promise,
@@ -67,15 +66,14 @@ class Asker:
 
 @contextmanager
 def reserved(
-    host: Host, shares: Iterable[Share], labels: Mapping[str, str], *, image: str, room: Mapping[str, int]
+    host: Host, shares: Iterable[Share], labels: Labels, *, image: str, room: Mapping[str, int]
 ) -> Iterator[None]:
-    """Hold `shares` of the devices of `host` while the container with these `labels` is made in the block.
+    """Hold `shares` of the devices of `host` while the container with these `labels` is made or started in the block.
 
-    `labels` are the container's own (infctl.id, infctl.lineage, infctl.fence); `image` is any that is on the host;
-    `room` says, by uuid, how many bytes all replicas together may be promised of a device. Raises ProviderError
-    when a device has become taken, or its lock cannot be had.
+    `image` is any that is on the host; `room` says, by uuid, how many bytes all replicas together may be promised of
+    a device. Raises ProviderError when a device has become taken, or its lock cannot be had.
     """
-    asker = Asker(host, labels[ID], labels[LINEAGE], int(labels[FENCE]), image)
+    asker = Asker(host, labels.id, labels.lineage, labels.fence, image)
     with ExitStack() as held:
         for share in sorted(shares):  # one order for all, so that of two that want the same the second holds nothing
             held.callback(_remove, host.api, _reserve(share, asker, room))

@@ -11,9 +11,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.values import Share
+from infctl.provider.values import Labels, Share
 from infctl_docker.hosts import Host, HostConfig
-from infctl_docker.promises import DEVICES, FENCE, ID, LINEAGE, promised, read_promises, write_shares
+from infctl_docker.promises import DEVICES, ID, LINEAGE, promised, read_promises, write_shares
 from infctl_docker.reserve import reserved
 
 ROOM = {"GPU-race-0": 10, "MIG-GPU-race-1/3/0": 10}
@@ -24,10 +24,10 @@ IMAGE = "busybox:1"
 def take(host: Host, lineage: str, number: int) -> str:
     device = list(ROOM)[number % 2]
     share = Share(device, 0 if number % 5 == 4 else 4)
-    labels = {ID: f"{lineage}-{number}", LINEAGE: lineage, FENCE: "3"}
+    labels = Labels(f"{lineage}-{number}", lineage, "s", "default", "a.b", "b", 1, "", 3)
     try:
         with reserved(host, [share], labels, image=IMAGE, room=ROOM):
-            kept = {**labels, DEVICES: write_shares([share])}
+            kept = {ID: labels.id, LINEAGE: lineage, DEVICES: write_shares([share])}
             made = host.api.create_container(IMAGE, command=["true"], labels=kept)["Id"]
     except ProviderError as refused:
         return f"taken {str(refused).splitlines()[0]}"

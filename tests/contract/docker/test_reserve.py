@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.values import Share
+from infctl.provider.values import Labels, Share
 from infctl_docker.errors import DaemonError
 from infctl_docker.hosts import Host, HostConfig
 from infctl_docker.promises import DEVICES, FENCE, FOR, ID, LEASE, LINEAGE, write_shares
@@ -25,7 +26,7 @@ from tests.testbed.plugin import HostsOf
 pytestmark = pytest.mark.xdist_group("docker")
 
 GPU = "GPU-race-0"
-MINE = {ID: "0123456789ab", LINEAGE: "mine", FENCE: "3"}
+MINE = Labels("0123456789ab", "mine", "s", "default", "a.b", "b", 1, "", 3)
 
 
 def reach(host: DockerHost) -> Host:
@@ -134,11 +135,11 @@ def test_a_share_is_held_while_the_block_runs_and_no_longer(daemon: Host) -> Non
         assert names(daemon) == ["/infctl-gpu-GPU-race-0-0"]
         with (
             pytest.raises(ProviderError, match="was promised to others") as refused,
-            reserved(daemon, [Share(GPU, 5)], {**MINE, ID: "other", LINEAGE: "theirs"}, image=IMAGE, room=ROOM),
+            reserved(daemon, [Share(GPU, 5)], replace(MINE, id="other", lineage="theirs"), image=IMAGE, room=ROOM),
         ):
             pass
         assert "0123456789ab" in refused.value.diagnostics[0].detail
-        beside = {**MINE, ID: "beside", LINEAGE: "theirs"}
+        beside = replace(MINE, id="beside", lineage="theirs")
         with reserved(daemon, [Share(GPU, 4)], beside, image=IMAGE, room=ROOM):
             assert names(daemon) == ["/infctl-gpu-GPU-race-0-0", "/infctl-gpu-GPU-race-0-1"]
     assert names(daemon) == []
@@ -201,7 +202,7 @@ def test_a_run_that_lost_its_state_lock_reserves_nothing(daemon: Host) -> None:
 
 
 def test_the_same_object_made_again_is_not_in_its_own_way(daemon: Host) -> None:
-    leave(daemon, "replica", {**MINE, DEVICES: write_shares([Share(GPU)])})
+    leave(daemon, "replica", {ID: MINE.id, LINEAGE: MINE.lineage, DEVICES: write_shares([Share(GPU)])})
     with reserved(daemon, [Share(GPU)], MINE, image=IMAGE, room=ROOM):
         assert "/infctl-gpu-GPU-race-0-0" in names(daemon)
 
@@ -218,7 +219,7 @@ def test_a_run_that_is_killed_keeps_nothing_from_the_next(hosts: HostsOf, second
     for replica in daemon.api.containers(all=True, filters={"label": ID}):  # those are the state's business
         daemon.api.remove_container(replica["Id"], force=True)
     begun = time.monotonic()
-    later = {**MINE, ID: "mine-later", FENCE: "4"}
+    later = replace(MINE, id="mine-later", fence=4)
     whole = [Share(device, 1) for device in ROOM]
     with reserved(daemon, whole, later, image=IMAGE, room=ROOM):
         pass
