@@ -75,6 +75,8 @@ _CORE: Mapping[str, Values] = {
     "replicas": Values("a fixed number", lambda value, _: value.get("max", value.get("min")) == value.get("min"), dict),
 }
 _ORDER = ("placement", "order")
+_SPREAD = ("placement", "spread")
+_SPREADS = ("host", "none")  # what the core does where it chooses the hosts, as it does for targets that serve `gpu`
 _ENFORCED = frozenset({"placement.keep_in"})  # promises: kept everywhere or not made
 _LATER_SECTIONS = ("endpoints", "access", "policies", "observability")
 _HINT = "take it out: this infctl would ignore it"
@@ -82,9 +84,15 @@ _HINT = "take it out: this infctl would ignore it"
 
 def served_fields(types: TargetTypes) -> Mapping[str, str]:
     """Return the fields of a model that the core or an installed type serves, and which values; "" for all."""
-    whole = {*_WHOLLY, ".".join(_ORDER)}.union(*map(types.serves, types.names()))
+    whole = {*_WHOLLY, ".".join(_ORDER)}.union(*(_served(types, name) for name in types.names()))
     parents = {field.partition(".")[0] for field in whole}
     return {**dict.fromkeys(whole | parents, ""), **{field: values.words for field, values in _CORE.items()}}
+
+
+def _served(types: TargetTypes, name: str) -> frozenset[str]:
+    """Return what targets of a type serve, with what the core does for such."""
+    found = types.serves(name)
+    return found | {".".join(_SPREAD)} if "gpu" in found else found
 
 
 def check_stack(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -148,10 +156,9 @@ class Judge:
     def __init__(self, targets: Mapping[str, str], types: TargetTypes) -> None:
         self._targets = targets
         here = {kind for kind in targets.values() if kind in types.names()}
-        self._serves = {kind: types.serves(kind) for kind in here}
-        self._any = (
-            frozenset().union(*map(types.serves, types.names())) if set(targets.values()) - here else frozenset()
-        )
+        self._serves = {kind: _served(types, kind) for kind in here}
+        every = (_served(types, kind) for kind in types.names())
+        self._any = frozenset().union(*every) if set(targets.values()) - here else frozenset()
         self._by_part = {"placement"} | {
             field.partition(".")[0]
             for served in (self._any, *self._serves.values())
@@ -167,7 +174,12 @@ class Judge:
             values = _CORE.get(field)
             if values is None:
                 for path in self._parts(field, value):
-                    yield from self._weigh(name, model, path, "")
+                    if path == _SPREAD and value["spread"] not in _SPREADS:
+                        detail = f"{quote(value['spread'])} is not served"
+                        loc, hint = ("models", name, *path), f"served: {listed(_SPREADS)}"
+                        yield problem(NOT_SERVED, "placement.spread is not served yet", detail, loc=loc, hint=hint)
+                    else:
+                        yield from self._weigh(name, model, path, "")
             elif isinstance(value, values.kind) and not values.holds(value, model):
                 yield from self._weigh(name, model, (field,), f"{quote(value)} is not served", values.words)
 
