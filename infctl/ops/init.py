@@ -17,6 +17,7 @@ from infctl.templating import render, shipped
 
 if TYPE_CHECKING:
     from infctl.ops.pins import Report
+    from infctl.ops.session import Session
     from infctl.ops.where import Where
 
 NO_SUCH_STACK = Code(
@@ -44,7 +45,8 @@ class Begun:
 
 
 def begin(name: str, where: Where, report: Report) -> Begun:
-    """Write the stack `name` into the folder of `where` and pin its models.
+    """Write the stack `name` into the folder of `where` and pin its models, unless a place of theirs must be asked
+    for that: the first plan pins them, once the file names the places.
 
     Raises InfctlError (no-such-stack, file-in-the-way) before anything is written.
     """
@@ -53,9 +55,17 @@ def begin(name: str, where: Where, report: Report) -> Begun:
 
     written = write_stack(name, where.root)
     with Session.open(where) as session:
-        locked = lock_models(session, (), report)
+        lock = () if _asks_places(session) else (lock_models(session, (), report).path,)
     ignored = FOLDER in (where.root / ".gitignore").read_text()
-    return Begun(name, describe(stacks()[name]), (*written, locked.path), ignored)
+    return Begun(name, describe(stacks()[name]), (*written, *lock), ignored)
+
+
+def _asks_places(session: Session) -> bool:
+    """Return whether a target of the stack runs images: what a tag stands for, only a place can tell."""
+    from infctl.provider import registry
+
+    assert session.stack is not None  # noqa: S101  -- opened with its file
+    return any("image" in registry.load(target.type).serves for target in session.stack.targets.values())
 
 
 def stacks() -> Mapping[str, Path]:
