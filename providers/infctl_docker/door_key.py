@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from datetime import UTC, datetime
 
-NAME = "infctl"  # whom the certificate names; every proxy of a target has the same one
+DOMAIN = "infctl"  # whom the certificate names: MODEL.infctl for every model, so that the name asked for says which
 
 
 def door_pem(key: bytes, target: str) -> bytes:
@@ -28,7 +28,7 @@ def door_pem(key: bytes, target: str) -> bytes:
 
     seed = hmac.new(key, f"engine-key/{target}".encode(), hashlib.sha256).digest()
     private = Ed25519PrivateKey.from_private_bytes(seed)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, DOMAIN)])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -37,7 +37,7 @@ def door_pem(key: bytes, target: str) -> bytes:
         .serial_number(1)
         .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
         .not_valid_after(datetime(2120, 1, 1, tzinfo=UTC))  # no host's clock is that wrong
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(f"*.{DOMAIN}")]), critical=False)
         .sign(private, None)
     )
     return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate.public_bytes(

@@ -1,7 +1,7 @@
-"""Owns reading which TCP addresses are listened on from the kernel's own tables, and whether one is still free. Pure.
+"""Owns reading which TCP addresses are in use from the kernel's own tables, and whether one is still free. Pure.
 
 A reload that meets a taken port pauses every address of the proxy for a second while it tries again (measured with
-2.6 and 3.0), so it is looked up first.
+HAProxy 2.6), so it is looked up first.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 COMMAND = ("cat", "/proc/net/tcp", "/proc/net/tcp6")  # the second is not there without IPv6
-_LISTEN = "0A"  # TCP_LISTEN of the kernel's include/net/tcp_states.h
+_OVER = "06"  # TCP_TIME_WAIT of the kernel's include/net/tcp_states.h: nobody holds it any more
 
 
 class Listener(NamedTuple):
@@ -20,13 +20,16 @@ class Listener(NamedTuple):
 
 
 def parse_listeners(text: str) -> frozenset[Listener]:
-    """Return who listens, from /proc/net/tcp and tcp6 one after the other (format: proc(5))."""
-    rows = (line.split() for line in text.splitlines())
-    return frozenset(_listener(row[1]) for row in rows if len(row) > 3 and row[3] == _LISTEN)  # noqa: PLR2004
+    """Return the addresses in use, from /proc/net/tcp and tcp6 one after the other (format: proc(5)).
+
+    The local end of an outgoing connection is one too: nobody can listen there while it lasts.
+    """
+    rows = (line.split() for line in text.splitlines() if ":" in line)
+    return frozenset(_listener(row[1]) for row in rows if row[0] != "sl" and row[3] != _OVER)
 
 
 def is_taken(bind: str, port: int, listeners: Iterable[Listener]) -> bool:
-    """Tell whether somebody listens there, on that address or on all of them."""
+    """Tell whether somebody holds that address, or the port on all of them."""
     wanted = ipaddress.ip_address(bind)
     found = (ipaddress.ip_address(one.address) for one in listeners if one.port == port)
     return any(one == wanted or one.is_unspecified or wanted.is_unspecified for one in found)

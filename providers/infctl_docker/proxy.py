@@ -153,14 +153,15 @@ class HostProxy:
 
     def _go_back(self, before: bytes) -> None:
         """Put the old configuration back after a reload that did not come about, and say what HAProxy said."""
-        words = "\n".join(re.findall(r"^\[ALERT\].*$", self._box.said(), re.MULTILINE)[-3:])
+        said = self._box.said()
+        words = "\n".join(re.findall(r"^\[ALERT\].*$", said, re.MULTILINE)[-3:] or said.splitlines()[-5:])
         self._box.write({CONFIG: before})
         self._box.reload()
         back = self._loads(said_digest(before.decode()))
         hint = "the routes are as before" if back else "the next apply loads the routes again"
         if "Permission denied" in words:
             hint = "ports below 1024 need `sysctl net.ipv4.ip_unprivileged_port_start=0` on the host, or take a higher"
-        raise ProviderError("HAProxy did not take up the routes", words or "its new worker never came up", hint=hint)
+        raise ProviderError("HAProxy did not take up the routes", words, hint=hint)
 
     def _loads(self, wanted: str) -> bool:
         deadline = time.monotonic() + LOAD_S

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from infctl.provider.values import Values
 from infctl.templating import render
 from infctl_docker.container import LOOPBACK
+from infctl_docker.door_key import DOMAIN
 
 CONNECTIONS = 8000  # at once; each takes two file descriptors, of which the container gets FILES
 FILES = 20_000
@@ -49,7 +50,7 @@ class Route:
 
 def render_config(routes: Iterable[Route], *, folder: str, door: str) -> str:
     """Return the configuration; `folder` is where its files are, `door` the address of the door, "" for none."""
-    given = {"routes": sorted(routes, key=lambda route: route.name), "folder": folder, "door": door}
+    given = {"routes": sorted(routes, key=lambda route: route.name), "folder": folder, "door": door, "domain": DOMAIN}
     body = render("haproxy/haproxy.cfg.j2", digest="", connections=CONNECTIONS, **given)
     return render("haproxy/haproxy.cfg.j2", digest=digest(body), connections=CONNECTIONS, **given)
 

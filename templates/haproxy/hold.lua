@@ -10,10 +10,15 @@ local function live(backend)
   return false
 end
 
+local function stopping(txn)
+  local said = txn.f:stopping() -- a number up to HAProxy 3.0, a boolean later (tune.lua.bool-sample-conversion)
+  return said == true or said == 1
+end
+
 core.register_action("hold", { "http-req" }, function(txn, backend, seconds)
   local deadline = core.now().sec + tonumber(seconds)
-  while not live(backend) and not txn.f:stopping() do
-    if core.now().sec >= deadline then
+  while not live(backend) and not stopping(txn) do
+    if core.now().sec > deadline then
       txn:set_var("txn.nobody", true)
       return
     end
