@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from infctl.diagnostics import Diagnostic, error
 from infctl.placement.room import Held, Load, Pool, Rollout, Room, Way, add, best, fits, least, peak
@@ -24,7 +25,7 @@ _REPLACES = (Action.REPLACE_BESIDE, Action.REPLACE)
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """The chosen way for one model, with the figures that chose it (bytes, on its tightest target)."""
+    """The chosen way for one model, with the figures that chose it (bytes, on its tightest target; devices)."""
 
     rollout: Rollout
     batch: int = 0  # how many new replicas stand beside the old at a time
@@ -34,6 +35,8 @@ class Course:
     why: str = ""
     waits: bool = False  # nothing new comes, of any model, before what only leaves is gone
     takes: Held = field(default_factory=dict)  # the most, at any time, beyond what is held now
+    gpus_needed: int = 0  # devices of all new replicas
+    gpus_free: int = 0  # devices that have what a new replica asks of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,9 @@ def _choose(models: Sequence[ModelVerdicts], room: Room) -> tuple[dict[str, Cour
             problems += _no_room(model.name, load, mine, free)
         way = way or Way(Rollout.SWAP, 1)
         takes = peak(load, way)
-        courses[model.name] = replace(_course(model, load, way, free, beside=beside), takes=takes)
+        needed, had = _devices(load, left, room)
+        figures = _Figures(free, needed, had, _short_of_devices(load, free))
+        courses[model.name] = replace(_course(model, load, way, figures, beside=beside), takes=takes)
         add(left, takes, -1)
     return courses, problems
 
@@ -171,20 +176,55 @@ def _load(model: ModelVerdicts, room: Room) -> Load:
     )
 
 
-def _course(model: ModelVerdicts, load: Load, way: Way, free: Held, *, beside: bool) -> Course:
+class _Figures(NamedTuple):
+    """What decides: the free memory, devices that are needed and can be had, and whether these are too few."""
+
+    free: Held
+    needed: int
+    had: int
+    short: bool
+
+
+def _devices(load: Load, left: Held, room: Room) -> tuple[int, int]:
+    """Return how many devices all new replicas need, and how many of their targets have what they ask of each."""
+    asked: dict[str, tuple[int, bool]] = {}
+    needed = 0
+    for held in (*(new for _, new in load.replaced), *load.coming):
+        for pool, size in held.items():
+            if pool.device:
+                needed += 1
+                asked.setdefault(pool.target, (size, size == room.whole.get(pool)))
+    if not asked:
+        return 0, 0
+    had = 0
+    for pool, free in left.items():
+        if pool.device and pool.target in asked:
+            size, whole = asked[pool.target]
+            had += free >= room.whole.get(pool, free + 1) if whole else free >= size
+    return needed, had
+
+
+def _short_of_devices(load: Load, free: Held) -> bool:
+    return any(pool.device and size > free.get(pool, size) for pool, size in load.total.items())
+
+
+def _course(model: ModelVerdicts, load: Load, way: Way, figures: _Figures, *, beside: bool) -> Course:
     rollout = way.rollout
     if not model.doing(*_MAKES):
         return Course(Rollout.NONE)
     if rollout is Rollout.FIRST and any(verdict.live for verdict in model.replicas):
         rollout = Rollout.NONE
+    gpus = f": {figures.needed} GPUs needed, {figures.had} free" if figures.short and beside else ""
     why = {
         Rollout.SURGE: "room for old and new side by side",
-        Rollout.ROLLING: f"room for {way.batch} beside the old",
-        Rollout.SWAP: "no room beside the old" if beside else "old and new cannot stand side by side",
+        Rollout.ROLLING: f"room for {way.batch} beside the old{gpus}",
+        Rollout.SWAP: f"no room beside the old{gpus}" if beside else "old and new cannot stand side by side",
     }
     dark = rollout is Rollout.SWAP and _goes_dark(model, way.batch if load.replaced else 0)
-    needed, room = _tightest(load, free)
-    return Course(rollout, way.batch, needed, room, dark, why.get(rollout, ""))
+    needed, free = _tightest(load, figures.free)
+    return Course(
+        rollout, way.batch, needed, free, dark, why.get(rollout, ""), gpus_needed=figures.needed, gpus_free=figures.had
+    )
 
 
 def _tightest(load: Load, free: Held) -> tuple[int, int]:

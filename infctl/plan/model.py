@@ -66,9 +66,19 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceUse:
+    """What an object has of a device: `memory` bytes, 0 for the whole. `index` is -1 where the device is not seen."""
+
+    uuid: str
+    index: int
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ResourceChange:
     """The net change of one address. `before` and `after` are values (None: not there); `reason` is a short
-    phrase ("engine args", "gone from the host", "requested by -replace", "late write of run 7").
+    phrase ("engine args", "gone from the host", "requested by -replace", "late write of run 7"). `place` and
+    `devices` are where it will be, or was when it goes, where the core chooses that.
     """
 
     address: Address
@@ -84,6 +94,8 @@ class ResourceChange:
     id_after: str = ""
     revision_before: int = 0
     revision_after: int = 0
+    place: str = ""
+    devices: tuple[DeviceUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +149,9 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class ModelChange:
     """What happens to one model as its owner sees it. Memory in bytes; `downtime` is whether it answers nobody
-    for a while. `fields` are the changes of the template; `where` counts replicas by target after the change.
+    for a while. `fields` are the changes of the template; `where` counts replicas by target after the change, and
+    `places` by place, as "TARGET/PLACE", where the core chooses these. `gpus_needed` are the devices that all new
+    replicas need, `gpus_free` those that can be had now.
     """
 
     name: str
@@ -157,6 +171,9 @@ class ModelChange:
     memory_free: int = 0
     why_rollout: str = ""
     memory: Values = field(default_factory=dict)  # the parts of one replica's, where they are known
+    places: Mapping[str, int] = field(default_factory=dict)
+    gpus_needed: int = 0
+    gpus_free: int = 0
     served_names: tuple[str, ...] = ()  # what clients send as "model", the first one first
 
 

@@ -13,6 +13,7 @@ from infctl.plan.diff import diff
 from infctl.plan.model import (
     Action,
     Assumption,
+    DeviceUse,
     Drift,
     Effect,
     FieldChange,
@@ -20,8 +21,8 @@ from infctl.plan.model import (
     ModelChange,
     ResourceChange,
 )
-from infctl.plan.promised import room_of
-from infctl.plan.request import Question
+from infctl.plan.promised import room_of, spot_of
+from infctl.plan.request import Question, TargetView
 from infctl.provider.kinds import KindSpec, Role
 from infctl.provider.values import Deployment, Ref, leaves, template_from, template_values
 from infctl.secrets import SecretRef
@@ -31,10 +32,12 @@ from infctl.state.model import ModelState, State
 def resource_change(verdict: Verdict, question: Question) -> ResourceChange:
     have, want = verdict.have, verdict.want
     leaves_only = verdict.action in {Action.DELETE, Action.FORGET}
+    view = question.views[verdict.target]
+    spot = spot_of(verdict.kind, verdict.values) if verdict.is_replica else None
     return ResourceChange(
         verdict.address,
         verdict.target,
-        question.views[verdict.target].type,
+        view.type,
         verdict.model,
         verdict.action,
         have.values if have and verdict.live else None,
@@ -45,7 +48,14 @@ def resource_change(verdict: Verdict, question: Question) -> ResourceChange:
         "" if leaves_only else verdict.id,
         have.revision if have and verdict.live else 0,
         want.revision if want and not leaves_only else 0,
+        spot.place if spot else "",
+        tuple(DeviceUse(uuid, _index(view, uuid), memory) for uuid, memory in spot.devices) if spot else (),
     )
+
+
+def _index(view: TargetView, uuid: str) -> int:
+    found = (device.index for place in view.inventory.places for device in place.devices if device.uuid == uuid)
+    return next(found, -1)
 
 
 def moves(part: ModelVerdicts) -> bool:
@@ -58,8 +68,12 @@ def model_change(part: ModelVerdicts, course: Course, question: Question) -> Mod
     known = question.state.models.get(part.name, ModelState(part.name))
     wish = next(iter(part.wishes.values()), None)
     where: dict[str, int] = {}
+    places: dict[str, int] = {}
     for verdict in after:
         where[verdict.target] = where.get(verdict.target, 0) + 1
+        if (spot := spot_of(verdict.kind, verdict.values)) is not None:
+            place = f"{verdict.target}/{spot.place}"
+            places[place] = places.get(place, 0) + 1
     if not after:
         action = Action.DELETE
     elif not before:
@@ -83,6 +97,9 @@ def model_change(part: ModelVerdicts, course: Course, question: Question) -> Mod
         downtime=course.downtime,
         memory_needed=course.needed,
         memory_free=course.free,
+        places=places,
+        gpus_needed=course.gpus_needed,
+        gpus_free=course.gpus_free,
         served_names=wish.served_names if wish and not removed else (),
         why_rollout=course.why,
     )

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from infctl.views.diagnostics import show_diagnostic
 from infctl.views.plan_model import show_model
-from infctl.views.style import Style, columns, count
+from infctl.views.style import Style, bytes_text, columns, count
 from infctl.views.values import KNOWN_AFTER_APPLY, word
 
 View = dict[str, Any]
@@ -97,14 +97,27 @@ def _what(change: View, told: set[tuple[str, ...]]) -> str:
         paths = (tuple(field["path"]) for field in ours["fields"])
         names = dict.fromkeys(path[0] for path in paths if path not in told and path != ("revision",))
         because = ", ".join(names) if ours["fields"] else reason
-        return f"replaced, {order} ({because})" if because else f"replaced, {order}"
+        what = f"replaced{_where(ours)}, {order}"
+        return f"{what} ({because})" if because else what
     words = {
         "create": "created",
         "update": "updated in place" if ours["fields"] else "started again",
         "delete": "destroyed",
         "forget": "leaves state",
     }[action]
+    words += _where(ours) if action in {"create", "delete"} else ""
     return f"{words} ({reason})" if reason else words
+
+
+def _where(ours: View) -> str:
+    """Return where an object comes to be, or was: its host, and what it has of the devices there."""
+    if not ours.get("host"):
+        return ""
+    parts: dict[int, list[str]] = {}
+    for device in ours["devices"]:
+        parts.setdefault(device["memory"], []).append(str(device["index"]) if device["index"] >= 0 else device["uuid"])
+    said = (f"{f'{bytes_text(size)} of ' if size else ''}GPU {', '.join(names)}" for size, names in parts.items())
+    return " ".join((f" on {ours['host']}", *(f"with {each}" for each in said)))
 
 
 def _fields(fields: list[View], style: Style) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from infctl.plan.model import (
@@ -96,6 +97,7 @@ def change_json(change: ResourceChange) -> dict[str, Any]:
             "id_after": change.id_after,
             "revision_before": change.revision_before,
             "revision_after": change.revision_after,
+            **({"host": change.place, "devices": list(map(asdict, change.devices))} if change.place else {}),
         },
     }
 
@@ -238,6 +240,8 @@ def model_json(model: ModelChange) -> dict[str, Any]:
         "settings": dict(settings(template)) if template else {},
         "said": said_fields(template, fields) if template else fields,
         "where": dict(model.where),
+        **({"places": dict(model.places)} if model.places else {}),
+        **({"gpus_needed": model.gpus_needed, "gpus_free": model.gpus_free} if model.gpus_needed else {}),
         "rollout": model.rollout.value,
         "downtime": model.downtime,
         "why_rollout": model.why_rollout,

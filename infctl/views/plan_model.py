@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from typing import Any, Final
 
 from infctl.views.style import Style, bytes_text, columns, count
@@ -24,7 +25,8 @@ def show_model(name: str, model: View, changes: list[View], style: Style) -> lis
     lines += _fields(model, changes, style)
     if model["replicas_after"]:
         lines += _label("memory", _memory(model), style)
-        lines += _label("placement", " · ".join(f"{target} {n}" for target, n in model["where"].items()), style)
+        lines += _label("gpus", _gpus(model), style)
+        lines += _label("placement", " · ".join(_placement(model)), style)
     rollout = _rollout(model)
     return lines + (_label("rollout", rollout, style) if rollout else [])
 
@@ -108,6 +110,29 @@ def _memory(model: View) -> str:
     elif need and need != parts.get("total"):
         said.append(f"needs {_amount(need)}")
     return " · ".join(said)
+
+
+def _gpus(model: View) -> str:
+    """Return what one replica has of GPUs, and how many of these there are."""
+    if not model.get("gpus_needed"):
+        return ""
+    template = model["template"]
+    part = _amount(template["gpu_memory"]) if template.get("gpu_memory") else ""
+    part = f"{template['gpu_fraction']:.0%}" if template.get("gpu_fraction") and not part else part
+    each = f"{part} of each, " if part else ""
+    return f"{each}{template.get('gpus', 0)} a replica · needs {model['gpus_needed']} of {model['gpus_free']} free"
+
+
+def _placement(model: View) -> Iterator[str]:
+    """Yield each target with its number of replicas, and where the core chose them, the places with theirs."""
+    for target, number in model["where"].items():
+        mine = {
+            place.removeprefix(f"{target}/"): count
+            for place, count in model.get("places", {}).items()
+            if place.startswith(f"{target}/")
+        }
+        places = ", ".join(f"{place} {count}" for place, count in mine.items())
+        yield f"{target} {number} ({places})" if places else f"{target} {number}"
 
 
 def _amount(size: float) -> str:

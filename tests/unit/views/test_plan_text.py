@@ -19,6 +19,7 @@ from infctl.provider.values import Ref, Unreadable, encode
 from infctl.views.plan import show_plan
 from infctl.views.plan_json import plan_json, plan_view
 from infctl.views.style import Style
+from tests.property.fleets import Fleet, GpuWish
 from tests.unit.plan.toys import Toy, wish
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "plan"
@@ -64,8 +65,19 @@ def gone() -> Plan:
     return toy.plan(request=Request(mode=Mode.DESTROY))
 
 
+def rack() -> Plan:
+    gib = 1024**3
+    rack = Fleet(200 * gib, gpus={"gpu-01": (24 * gib,) * 2, "gpu-02": (24 * gib,) * 2})
+    small, whole = (
+        GpuWish(1, gpus=1, share=8 * gib, memory=gib, port=8001),
+        GpuWish(3, gpus=1, memory=4 * gib, port=8000),
+    )
+    rack.apply(rack.plan({"chat": whole, "embed": small}))
+    return rack.plan({"chat": replace(whole, variant=1), "embed": replace(small, replicas=2)})
+
+
 @pytest.mark.parametrize("width", [80, 200])
-@pytest.mark.parametrize("make", [first, surge, swap, empty, gone])
+@pytest.mark.parametrize("make", [first, surge, swap, empty, gone, rack])
 def test_the_text_is_as_it_was_read_and_found_good(make: Callable[[], Plan], width: int) -> None:
     lines = show_plan(plan_view(make()), Style(width))
     path = GOLDEN / f"{make.__name__}-{width}.txt"
