@@ -103,12 +103,13 @@ def _stale_assumption(
     assumed: Assumption, inventories: Mapping[str, Inventory], facts: Mapping[str, Any]
 ) -> tuple[Diagnostic, ...]:
     kind, _, name = assumed.what.partition(":")
-    if kind == "memory":
+    if kind in {"memory", "device"}:
         free = _free(inventories, name)
         if free is None or free >= assumed.needs:
             return ()
         needs = f"{assumed.needs / _GIB:.2f} GiB needed of {assumed.value / _GIB:.2f} GiB free"
-        return (_changed(f"the free memory of {name}", needs, f"{free / _GIB:.2f} GiB free"),)
+        what = f"the free memory of {'GPU ' if kind == 'device' else ''}{name}"
+        return (_changed(what, needs, f"{free / _GIB:.2f} GiB free"),)
     if assumed.value == "":  # nobody could tell when the plan was made
         return ()
     now = facts.get(assumed.what)
@@ -119,7 +120,13 @@ def _stale_assumption(
 
 
 def _free(inventories: Mapping[str, Inventory], name: str) -> int | None:
-    """Return the bytes free on `name`, a target or TARGET/PLACE; None where the target knows no limit."""
-    target, _, place = name.partition("/")
+    """Return the bytes free on `name`, a target, TARGET/PLACE or TARGET/PLACE/DEVICE; None where there is no limit."""
+    target, _, rest = name.partition("/")
+    place, _, device = rest.partition("/")
     have = inventories.get(target, Inventory())
-    return sum(one.memory_free for one in have.places if place in {"", one.name}) if have.places else None
+    if not have.places:
+        return None
+    places = [one for one in have.places if place in {"", one.name}]
+    if not device:
+        return sum(one.memory_free for one in places)
+    return sum(each.memory_free for one in places for each in one.devices if each.uuid == device)

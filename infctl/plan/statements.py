@@ -21,7 +21,7 @@ from infctl.plan.model import (
     ModelChange,
     ResourceChange,
 )
-from infctl.plan.promised import room_of, spot_of
+from infctl.plan.promised import LITTLE, room_of, spot_of
 from infctl.plan.request import Question, TargetView
 from infctl.provider.kinds import KindSpec, Role
 from infctl.provider.values import Deployment, Ref, leaves, template_from, template_values
@@ -167,7 +167,8 @@ def assumptions(
     for pool, size in needs.items():
         if size > 0 and pool in room.free:
             what = f"{'device' if pool.device else 'memory'}:{'/'.join(filter(None, pool))}"
-            found[what] = Assumption(what, room.free[pool], size)
+            whole = size == room.whole.get(pool)  # what a driver holds of an idle device goes up and down
+            found[what] = Assumption(what, room.free[pool], int(size * (1 - LITTLE)) if whole else size)
     return tuple(found[what] for what in sorted(found))
 
 

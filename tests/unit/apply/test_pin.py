@@ -8,7 +8,7 @@ import pytest
 
 from infctl.apply.pin import stale
 from infctl.plan.model import Action, Assumption, Plan, ResourceChange
-from infctl.provider.values import Inventory, Observed, Place
+from infctl.provider.values import Device, Inventory, Observed, Place
 from infctl.state.model import State
 from tests.unit.apply.bench import create, delete, replica_at
 
@@ -27,7 +27,8 @@ def plan_of(*assumptions: Assumption) -> Plan:
 
 
 def said(plan: Plan, state: State = STATE, *live: Observed, **facts: str) -> list[tuple[str, str]]:
-    inventories = {"here": Inventory((Place("one", 8, 8 * GIB, 2 * GIB), Place("two", 8, 8 * GIB, 1 * GIB)))}
+    gpu = Device(0, "GPU-1", "Toy", 24 * GIB, 3 * GIB)
+    inventories = {"here": Inventory((Place("one", 8, 8 * GIB, 2 * GIB), Place("two", 8, 8 * GIB, 1 * GIB, (gpu,))))}
     named = {what.replace("_", ":", 1): value for what, value in facts.items()}
     found = stale(plan, state, {thing.id: thing for thing in live or (LIVE,)}, inventories, named)
     assert all(diagnostic.code == "plan-stale" and "infctl plan" in diagnostic.hint for diagnostic in found)
@@ -80,6 +81,13 @@ def test_an_object_that_a_killed_run_has_already_made() -> None:
 def test_memory(what: str, needs: int, detail: str | None) -> None:
     found = said(plan_of(Assumption(what, 5 * GIB, needs)))
     assert found == ([(f"the free memory of {what[7:]}", detail)] if detail else [])
+
+
+@pytest.mark.parametrize(("needs", "is_stale"), [(3 * GIB, False), (4 * GIB, True)])
+def test_a_device(needs: int, is_stale: bool) -> None:
+    found = said(plan_of(Assumption("device:here/two/GPU-1", 5 * GIB, needs)))
+    detail = "4.00 GiB needed of 5.00 GiB free -> 3.00 GiB free"
+    assert found == ([("the free memory of GPU here/two/GPU-1", detail)] if is_stale else [])
 
 
 def test_files_and_secrets() -> None:

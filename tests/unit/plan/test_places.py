@@ -157,3 +157,14 @@ def test_where_one_router_cannot_be_reached_the_others_switch_and_it_is_said() -
     (drain,) = (step for step in plan.steps if step.do is Do.DRAIN)
     assert {step.id for step in plan.steps if step.do is Do.SWITCH} <= set(drain.needs)
     assert any(f'chat["rack/{dead}"]' in note for note in plan.notes)
+
+
+def test_a_plan_is_pinned_to_the_memory_and_devices_that_it_takes() -> None:
+    stack = fleet(1, 1)
+    plan = stack.plan({"chat": GpuWish(1, gpus=1), "embed": GpuWish(1, gpus=1, share=30)})
+    assert [(a.what, a.value, a.needs) for a in plan.assumptions if a.what.startswith(("memory", "device"))] == [
+        ("device:rack/a/a-gpu0", 80, 72),  # whole, but for what a driver may hold of an idle one
+        ("device:rack/b/b-gpu0", 80, 30),
+        ("memory:rack/a", 200, 10),
+        ("memory:rack/b", 200, 10),
+    ]
