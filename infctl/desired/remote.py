@@ -1,7 +1,8 @@
 """Owns looking at models that are elsewhere: what stands behind a uri today, without fetching it.
 
 Asks a hub or a server for names, sizes and checksums only. Knows no pin; how files come to a host is its provider's.
-Sources: huggingface.co/docs/hub/api (GET /api/models/ID/revision/REV), RFC 9110 (ETag, Content-Length).
+Sources: huggingface.co/docs/hub/api (GET /api/models/ID/revision/REV), RFC 9110 (ETag, Content-Length), Amazon S3's
+API reference (HeadObject, ListObjectsV2).
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from http.client import HTTPException, HTTPMessage
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
+from xml.etree.ElementTree import ParseError, fromstring
 
 from infctl.diagnostics import Code, InfctlError, did_you_mean, error
+from infctl.provider.s3 import bucket_from
+from infctl.secrets import Secret
 
 MODEL_UNREACHABLE = Code(
     "model-unreachable",
@@ -35,8 +40,9 @@ _NO_SUCH = frozenset({401, 403, 404})
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """What stands behind a uri. `uri` names the very file where one of several was chosen; `revision` is a commit or
-    an ETag, `bytes` the size of what an engine loads, 0 where nobody says; `sha256` that of a single file.
+    """What stands behind a uri. `uri` names the very file where one of several was chosen; `revision` is a commit, an
+    ETag, or the digest of a listing (lines `ETAG  SIZE  KEY`, sorted by key); `bytes` the size of what an engine
+    loads, 0 where nobody says; `sha256` that of a single file.
     """
 
     uri: str
@@ -55,7 +61,9 @@ def look(uri: str, *, one_file: bool, quantization: str, env: Mapping[str, str])
         return _look_at_hub(uri, env, one_file=one_file, quantization=quantization)
     if scheme in {"http", "https"}:
         return _look_at_file(uri)
-    hint = "name a file:, hf:// or https:// instead"
+    if scheme == "s3":
+        return _look_at_bucket(uri, env, one_file=one_file)
+    hint = "name a file:, hf://, https:// or s3:// instead"
     raise InfctlError(error(MODEL_UNREACHABLE, f"{uri} cannot be looked at", f"no code reads {scheme}:", hint=hint))
 
 
@@ -67,7 +75,7 @@ def _look_at_hub(uri: str, env: Mapping[str, str], *, one_file: bool, quantizati
     if named is None:
         raise _refuse(uri, "it is not OWNER/NAME", "write hf://OWNER/NAME, hf://OWNER/NAME@REVISION or …/FILE.gguf")
     owner, asked = named["id"], named["revision"] or "main"
-    endpoint, token = env.get("HF_ENDPOINT", "").rstrip("/") or HUB, env.get("HF_TOKEN", "")
+    endpoint, token = env.get("HF_ENDPOINT", "").rstrip("/") or HUB, Secret(env.get("HF_TOKEN", "")).reveal()
     address = f"{endpoint}/api/models/{owner}/revision/{quote(asked, safe='')}?blobs=true"
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     body = _ask(uri, Request(address, headers=headers), _hub_hint(owner, asked, token))[1]  # noqa: S310  -- http(s): the user's own endpoint
@@ -126,6 +134,44 @@ def _hub_hint(owner: str, revision: str, token: str) -> Callable[[int], str]:
     return hint
 
 
+# ---------------------------------------------------------------- S3
+
+
+def _look_at_bucket(uri: str, env: Mapping[str, str], *, one_file: bool) -> Remote:
+    name, _, path = uri.removeprefix("s3://").partition("/")
+    bucket = bucket_from(name, env)
+    rights = "its credentials may read it" if bucket.key else "set AWS_ACCESS_KEY_ID and its like"
+
+    def hint(status: int) -> str:
+        return f"see that bucket and name are right, and {rights}" if status in _NO_SUCH else ""
+
+    if one_file:
+        headers, _ = _ask(uri, Request(bucket.address(path, method="HEAD"), method="HEAD"), hint)  # noqa: S310  -- http(s)
+        return Remote(uri, _etag(headers), "", int(headers.get("Content-Length") or 0))
+    found: list[tuple[str, str, int]] = []
+    more = ""
+    while not found or more:
+        query = {"list-type": "2", "prefix": f"{path.rstrip('/')}/", **({"continuation-token": more} if more else {})}
+        page, more = _listed_page(uri, _ask(uri, Request(bucket.address(query=query)), hint)[1])  # noqa: S310
+        if not page:
+            raise _refuse(uri, "nothing is there", "name the folder that holds config.json and the weights")
+        found += page
+    lines = "".join(f"{etag}  {size}  {key}\n" for key, etag, size in sorted(found))
+    weights = [size for key, _, size in found if key.endswith(".safetensors")] or [size for _, _, size in found]
+    return Remote(uri, sha256(lines.encode()).hexdigest(), "", sum(weights))
+
+
+def _listed_page(uri: str, body: bytes) -> tuple[list[tuple[str, str, int]], str]:
+    """Return key, ETag and size of each object on a page of ListObjectsV2, and the token of the next page."""
+    try:
+        told = fromstring(body)  # noqa: S314  -- the user's own store; expat bounds what entities may grow to
+        rows = [{part.tag.rpartition("}")[2]: part.text or "" for part in each} for each in told.iter() if len(each)]
+        page = [(row["Key"], row["ETag"].strip('"'), int(row["Size"])) for row in rows if "Key" in row]
+    except (ParseError, KeyError, ValueError) as failure:
+        raise _refuse(uri, "the store did not answer as S3 does", "see AWS_ENDPOINT_URL") from failure
+    return page, next((row["NextContinuationToken"] for row in rows if "NextContinuationToken" in row), "")
+
+
 # ---------------------------------------------------------------- one file on a server
 
 
@@ -135,13 +181,16 @@ def _look_at_file(uri: str) -> Remote:
     if fragment and told is None:
         raise _refuse(uri, f"#{fragment} is not a checksum", "write #sha256= and 64 hexadecimal digits of 0-9a-f")
     headers = _head(uri, address)
-    etag = (headers.get("ETag") or "").removeprefix("W/").strip('"')
-    revision = etag or headers.get("Last-Modified") or ""
+    revision = _etag(headers) or headers.get("Last-Modified") or ""
     if not revision and told is None:
         hint = "add #sha256= and the file's checksum to the uri"
         raise _refuse(uri, "the server tells neither ETag nor Last-Modified, so a change would not show", hint)
     size = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length", "")
     return Remote(uri, revision, told[1] if told else "", int(size) if size.isdecimal() else 0)
+
+
+def _etag(headers: HTTPMessage) -> str:
+    return (headers.get("ETag") or "").removeprefix("W/").strip('"')
 
 
 def _head(uri: str, address: str) -> HTTPMessage:

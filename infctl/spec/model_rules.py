@@ -25,6 +25,9 @@ BAD_URI = Code(
     "A model's uri is not one.",
     "Write file:PATH, hf://OWNER/NAME, s3://BUCKET/KEY, https://… or pvc://CLAIM/PATH.",
 )
+_IMAGE = re.compile(  # reference/regexp.go of github.com/distribution/reference: domain, path, tag, digest
+    r"(?:[A-Za-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SCHEMES = ("file", "hf", "s3", "http", "https", "pvc")
 _URI = re.compile(r"(?:file:(?!//)|file:///|(?:hf|s3|https?|pvc)://)[^\s]+")
@@ -139,6 +142,15 @@ def _bind(loc: Loc, model: Model) -> Iterator[Problem]:
         )
 
 
+def _image(loc: Loc, model: Model) -> Iterator[Problem]:
+    image = model.image or ""
+    if image and not _IMAGE.fullmatch(image):
+        digest = image.partition("@")[2]
+        detail = "the digest is not sha256: and 64 hexadecimal digits" if digest else f"{quote(image)} is not one"
+        hint = "write it as registry.example/name:tag, or name@sha256:…"
+        yield problem(BAD_VALUE, "This is not the name of an image", detail, loc=(*loc, "image"), hint=hint)
+
+
 def _gpu(loc: Loc, model: Model) -> Iterator[Problem]:
     if model.gpu is not None and model.gpu.memory is not None and model.gpu.fraction is not None:
         detail, hint = "fraction says the same in other words", "keep one of the two"
@@ -147,4 +159,13 @@ def _gpu(loc: Loc, model: Model) -> Iterator[Problem]:
         )
 
 
-_RULES: tuple[Callable[[Loc, Model], Iterable[Problem]], ...] = (_uri, _engine, _replicas, _lists, _env, _bind, _gpu)
+_RULES: tuple[Callable[[Loc, Model], Iterable[Problem]], ...] = (
+    _uri,
+    _engine,
+    _replicas,
+    _lists,
+    _env,
+    _bind,
+    _image,
+    _gpu,
+)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from infctl.ops.lock import Locked
 
 _MOST_SHOWN = 50
+_SHORT = 7  # characters of a checksum, a revision or a digest
 _FEW = 3  # models that are named one by one
 
 
@@ -45,6 +46,8 @@ def _models(locked: Locked) -> int:
 
 def _pinned(pin: Pin) -> str:
     """Return what is pinned, in few words: engine, file and contents."""
-    contents = f" @ {pin.model_sha256[:7]}" if pin.model_sha256 else ""
-    parts = (f"{pin.engine} {pin.engine_version}".rstrip(), f"{pin.model_uri}{contents}", pin.quantization)
+    known = pin.model_sha256 or pin.model_revision
+    contents = f" @ {known[:_SHORT]}" if known else ""
+    image = f"image {pin.image.rpartition(':')[2][:_SHORT]}" if pin.image else ""
+    parts = (f"{pin.engine} {pin.engine_version}".rstrip(), f"{pin.model_uri}{contents}", pin.quantization, image)
     return " · ".join(part for part in parts if part)

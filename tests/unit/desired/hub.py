@@ -27,7 +27,7 @@ class _Handler(BaseHTTPRequestHandler):
     hub: Hub
 
     def do_HEAD(self) -> None:
-        self.hub.asked.append(f"HEAD {self.path}")
+        self.hub.asked.append(f"HEAD {self.path.partition('?')[0]}")
         if self.hub.refuses_head:
             self._answer(405, {})
         elif self.path == "/moved":
@@ -47,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {"Content-Type": "application/json"}, body)
 
     def _file(self) -> None:
-        found = self.hub.files.get(self.path)
+        found = self.hub.files.get(self.path.partition("?")[0])
         self._answer(404 if found is None else 200, found or {})
 
     def _answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:

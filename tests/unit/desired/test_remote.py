@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -26,8 +26,16 @@ def server() -> Iterator[Hub]:
         yield running
 
 
-def ask(server: Hub, uri: str, *, one_file: bool = False, quantization: str = "auto", token: str = "") -> Remote:
-    env = {"HF_ENDPOINT": f"{server.address}/", "HF_TOKEN": token}
+def ask(
+    server: Hub,
+    uri: str,
+    *,
+    one_file: bool = False,
+    quantization: str = "auto",
+    token: str = "",
+    rights: Mapping[str, str] | None = None,
+) -> Remote:
+    env = {"HF_ENDPOINT": f"{server.address}/", "HF_TOKEN": token, "AWS_ENDPOINT_URL": server.address, **(rights or {})}
     return look(uri.replace("SERVER", server.address), one_file=one_file, quantization=quantization, env=env)
 
 
@@ -128,6 +136,54 @@ def test_a_file_that_moved_is_followed(server: Hub) -> None:
     assert ask(server, "SERVER/moved", one_file=True).revision == "e1"
 
 
+PAGE = """<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+{}</ListBucketResult>"""
+OBJECT = "<Contents><Key>{}</Key><ETag>&quot;{}&quot;</ETag><Size>{}</Size></Contents>"
+
+
+def page(*objects: tuple[str, str, int]) -> bytes:
+    return PAGE.format("".join(OBJECT.format(*each) for each in objects)).encode()
+
+
+def test_a_folder_of_a_bucket_is_known_by_all_its_objects(server: Hub) -> None:
+    weights = ("m/model.safetensors", "e2", 700)
+    server.repositories["/b/"] = page(("m/config.json", "e1", 10), weights)
+    first = ask(server, "s3://b/m/")
+    assert (first.uri, first.bytes, len(first.revision)) == ("s3://b/m/", 700, 64)
+    assert server.asked == ["GET /b/?list-type=2&prefix=m%2F"]
+    server.repositories["/b/"] = page(weights, ("m/config.json", "e1", 10))
+    assert ask(server, "s3://b/m").revision == first.revision
+    server.repositories["/b/"] = page(weights, ("m/config.json", "e3", 10))
+    assert ask(server, "s3://b/m").revision != first.revision
+
+
+def test_a_file_of_a_bucket_is_asked_for_with_a_signature_and_no_secret(server: Hub) -> None:
+    server.files["/b/m.gguf"] = {"ETag": '"e1"', "Content-Length": "7"}
+    rights = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI"}
+    assert ask(server, "s3://b/m.gguf", one_file=True, rights=rights) == Remote("s3://b/m.gguf", "e1", "", 7)
+    server.repositories["/b/"] = page(("m/x", "e", 1))
+    ask(server, "s3://b/m", rights=rights)
+    assert "X-Amz-Signature=" in server.asked[1]
+    assert "wJalrXUtnFEMI" not in server.asked[1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (page(), "nothing is there | name the folder that holds config.json and the weights"),
+        (b"<html", "the store did not answer as S3 does | see AWS_ENDPOINT_URL"),
+    ],
+)
+def test_a_bucket_that_has_no_such_folder_says_so(server: Hub, answer: bytes, said: str) -> None:
+    server.repositories["/b/"] = answer
+    assert refused(server, "s3://b/m") == said
+
+
+def test_a_bucket_that_may_not_be_read_says_what_is_needed(server: Hub) -> None:
+    said = "SERVER answered 404 Not Found | see that bucket and name are right, and set AWS_ACCESS_KEY_ID and its like"
+    assert refused(server, "s3://b/m.gguf", one_file=True) == said
+
+
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
@@ -139,7 +195,7 @@ def test_a_file_that_moved_is_followed(server: Hub) -> None:
         ("SERVER/bare.gguf#sha256=abc", "#sha256=abc is not a checksum | write #sha256= and 64 hexadecimal digits"),
         ("http://127.0.0.1:1/m.gguf", "127.0.0.1:1 did not answer: "),
         ("hf://alone", "it is not OWNER/NAME | write hf://OWNER/NAME"),
-        ("pvc://claim/m", "no code reads pvc: | name a file:, hf:// or https:// instead"),
+        ("pvc://claim/m", "no code reads pvc: | name a file:, hf://, https:// or s3:// instead"),
     ],
 )
 def test_what_cannot_be_looked_at_says_why(server: Hub, uri: str, said: str) -> None:
