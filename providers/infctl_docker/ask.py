@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from infctl_docker.errors import DaemonError
 from infctl_docker.facts.daemon import Daemon
+from infctl_docker.facts.nvidia import parse_gpus
 from infctl_docker.facts.script import SCRIPT, split_answer
+from infctl_docker.facts.trouble import read_trouble
 from infctl_docker.hosts import Host
 
 SECONDS = 90  # the whole script: each of its tools has 20
 ASKING = "infctl.asks"  # the label of a container that asks, so that a killed run's can be told and removed
+MOST_IMAGES = 6
+NO_IMAGE = "no image on the host can run nvidia-smi"
 WAYS: Mapping[str, dict[str, Any]] = {
     "nvidia": {"count": -1, "capabilities": [["gpu", "utility"]]},
     "cdi": {"driver": "cdi", "device_ids": ["nvidia.com/gpu=all"]},
@@ -42,21 +45,25 @@ def ask_by_shell(host: Host, *, nvidia: bool) -> Said:
 
 
 def ask_in_container(host: Host, daemon: Daemon, images: Sequence[str]) -> Said:
-    """Run the script in a container of the first of `images` that the host has and that can run it.
+    """Run the script in a container of the first of `images` that can run it, given GPUs by the first way that works.
 
-    `images` are tried in order; one must have a shell and, for NVIDIA's own tools, the C library they want.
+    NVIDIA's tools come into the container with the devices; they want a shell and the GNU C library there, so an
+    engine's image does, and one of Alpine does not.
     """
-    refusal = ""
+    told, refusal = Said({}), ""
     for way in _ways(daemon):
-        for image in images:
+        for image in images[:MOST_IMAGES]:
             try:
-                return Said(_run(host, image, WAYS[way]), way)
+                told = Said(_run(host, image, WAYS[way]), way)
             except DaemonError as failure:
-                if failure.status == HTTPStatus.NOT_FOUND and "image" in failure.message.lower():
-                    continue
-                refusal = failure.message
-                break
-    return Said({}, "", refusal)
+                if read_trouble(failure.message):  # of this way, whatever the image
+                    refusal = refusal or failure.message
+                    break
+                continue
+            gpus = told.sections.get("oldgpus") or told.sections.get("gpus", "")
+            if parse_gpus(gpus) or read_trouble(gpus):
+                return told
+    return Said(told.sections, "", refusal or NO_IMAGE)
 
 
 def _ways(daemon: Daemon) -> tuple[str, ...]:
@@ -73,7 +80,12 @@ def _run(host: Host, image: str, request: dict[str, Any]) -> Mapping[str, str]:
     _remove_left(host)
     gpus = [DeviceRequest(**request)]
     host_config = api.create_host_config(
-        network_mode="none", pid_mode="host", cap_drop=["ALL"], mem_limit="256m", device_requests=gpus
+        network_mode="none",
+        pid_mode="host",
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        mem_limit="256m",
+        device_requests=gpus,
     )
     made = api.create_container(
         image,

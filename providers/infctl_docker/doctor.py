@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from infctl.provider.protocol import Finding
-from infctl_docker.facts.trouble import read_trouble
+from infctl_docker.ask import NO_IMAGE
+from infctl_docker.facts.cdi import NVIDIA
+from infctl_docker.facts.trouble import Trouble, read_trouble
 from infctl_docker.inventory import Sight
 
 GIB = 1024**3
@@ -30,10 +32,7 @@ def _check_gpus(sight: Sight, reserve: Sequence[str | int]) -> Iterator[Finding]
     tell = sight.tell
     trouble = read_trouble(tell.said)
     if not tell.gpus:
-        if trouble and "select device driver" not in trouble.said:  # a host without GPUs has no driver for them
-            yield Finding("GPUs", ok=False, detail=f"{trouble.what}: {trouble.said}", hint=trouble.hint)
-        else:
-            yield Finding("GPUs", ok=True, detail="none: models run on its processor")
+        yield _check_none(sight, trouble)
         return
     drivers = sorted({gpu.driver for gpu in tell.gpus if gpu.driver})
     products = ", ".join(f"{many}x {product}" for product, many in Counter(gpu.product for gpu in tell.gpus).items())
@@ -43,6 +42,16 @@ def _check_gpus(sight: Sight, reserve: Sequence[str | int]) -> Iterator[Finding]
     yield _check_access(sight)
     yield from _check_slices(sight)
     yield from _check_reserve(sight, reserve)
+
+
+def _check_none(sight: Sight, trouble: Trouble | None) -> Finding:
+    """Return what to say of a host that tells no GPU: it may have none, or something hides them."""
+    if trouble is None or "select device driver" in trouble.said:  # who has no GPU has no driver for them
+        return Finding("GPUs", ok=True, detail="none: models run on its processor")
+    likely = "nvidia" in sight.daemon.runtimes or any(name.startswith(NVIDIA) for name in sight.tell.cdi)
+    if trouble.said == NO_IMAGE and not likely:
+        return Finding("GPUs", ok=True, detail="not known: no image is there yet to ask with; it has none, it seems")
+    return Finding("GPUs", ok=False, detail=f"{trouble.what}: {trouble.said}", hint=trouble.hint)
 
 
 def _check_access(sight: Sight) -> Finding:

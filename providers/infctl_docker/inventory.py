@@ -23,7 +23,7 @@ from infctl_docker.facts.nvidia import parse_apps, parse_gpus, parse_slice_memor
 from infctl_docker.gpus import Tell, claims, count_devices
 from infctl_docker.hosts import Fleet, Host
 from infctl_docker.pipeline import Answer
-from infctl_docker.promises import LINEAGE, Promise, is_ours, read_promises
+from infctl_docker.promises import DEVICES, LINEAGE, Promise, is_ours, read_promises
 from infctl_docker.reserve import reserved, sweep
 
 READS = ("/info", "/version", "/containers/json?all=1")
@@ -50,7 +50,7 @@ class Sights:
     """What was seen of the hosts of a target in this run; each host is looked at once.
 
     `reserve` are the devices that nobody of us may have, by host; `images` those with which a host that has no shell
-    can be asked, in order; `lineage` is ours: what it reserved and holds no more does not count.
+    is asked before others that it has; `lineage` is ours: what it reserved and holds no more does not count.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ def look(host: Host, reserve: Sequence[str | int], images: Sequence[str], lineag
         said = asked.result() if asked else Said({})
     daemon = parse_daemon(info, version)
     if not said.sections:
-        said = ask_in_container(host, daemon, images)
+        said = ask_in_container(host, daemon, _images(host, listed, images))
     promises = [
         one
         for one in read_promises(listed, daemon.clock, lineage)
@@ -192,6 +192,14 @@ def _read_containers(
     answers = [answer.json() if answer.status < 400 else {} for answer in (host.read(paths) if paths else ())]  # noqa: PLR2004
     strangers, stats = answers[: len(running)], answers[len(running) :]
     return [one for one in strangers if one], {ident: parse_taken(one) for ident, one in zip(ours, stats, strict=True)}
+
+
+def _images(host: Host, listed: Sequence[Mapping[str, Any]], first: Sequence[str]) -> tuple[str, ...]:
+    """Return the images that a host has: those of replicas, then `first`, then all others by name."""
+    (answer,) = host.read(("/images/json",))
+    there = sorted(tag for one in _value(host, answer) for tag in one.get("RepoTags") or () if "<none>" not in tag)
+    ours = (one["Image"] for one in listed if DEVICES in (one.get("Labels") or {}))
+    return tuple(dict.fromkeys((*ours, *(image for image in first if image in there), *there)))
 
 
 def _limits(strangers: Sequence[Mapping[str, Any]]) -> int:

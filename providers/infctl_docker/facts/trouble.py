@@ -71,6 +71,11 @@ KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
             "Docker does not know the device by its CDI name",
             "write the list of devices anew: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
         ),
+        (
+            r"no image on the host can run nvidia-smi",
+            "without a shell, a container must ask for the GPUs, and no image there can run it",
+            "pull one there that has the GNU C library (docker pull debian:stable-slim), or reach the host by ssh://",
+        ),
         (r"unknown device|device error", "the host has no such GPU", "run `infctl plan` again: the devices changed"),
         (r"failed to initialize NVML|nvml error", "the NVIDIA driver's library does not start", "run nvidia-smi there"),
     )

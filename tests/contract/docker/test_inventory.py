@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from infctl.provider.values import Device, Place, Share
-from infctl_docker.ask import ASKING
+from infctl_docker.ask import ASKING, NO_IMAGE, ask_in_container
+from infctl_docker.facts.daemon import parse_daemon
 from infctl_docker.grant import grant
 from infctl_docker.hosts import Fleet, Host, HostConfig
 from infctl_docker.inventory import Sights
@@ -28,6 +29,7 @@ GPU = [gpus.uuid_of(number) for number in range(3)]
 MIB = 1024**2
 IMAGES = ("not-there:1", "busybox:1")
 HOOK, CDI = Make("old", gpus="h100x2+l4x1"), Make("current", gpus="h100x2+l4x1", tcp="tls")
+BARE = Make("current", tcp="tls")
 
 SightsOf = Callable[..., Sights]
 
@@ -149,8 +151,8 @@ def test_a_reserved_device_is_left_out(hosts: HostsOf, sights: SightsOf) -> None
 
 @pytest.mark.parametrize("shell", [True, False])
 def test_memory_that_was_promised_is_not_free_before_it_is_used(hosts: HostsOf, sights: SightsOf, shell: bool) -> None:
-    (host,) = hosts(CDI)
-    seen = sights(by_ssh(host) if shell else by_tcp(host), images=IMAGES if shell else ())
+    (host,) = hosts(BARE)
+    seen = sights(by_ssh(host) if shell else by_tcp(host))
     before = one(seen).memory_free
     promise = 3 * 1024**3
     run(host, "ours", "--label", f"{ID}=a", "--label", VALUES + "=" + json.dumps({"memory": promise}))
@@ -161,7 +163,7 @@ def test_memory_that_was_promised_is_not_free_before_it_is_used(hosts: HostsOf, 
 
 
 def test_a_host_without_gpus_has_none_and_is_well(hosts: HostsOf, sights: SightsOf) -> None:
-    old, new = hosts("old", Make("current", tcp="tls"))
+    old, new = hosts("old", BARE)
     for config in (by_ssh(old), by_ssh(new), by_tcp(new)):
         seen = sights(config)
         place = one(seen)
@@ -191,6 +193,20 @@ def test_who_asks_in_a_container_leaves_none_not_even_a_killed_ones(hosts: Hosts
     host.docker("create", "--label", f"{ASKING}=gpus", "busybox:1", "true")
     one(sights(by_tcp(host)))
     assert host.docker("ps", "-aq") == ""
+
+
+def test_an_image_that_cannot_ask_is_passed_over_and_said_when_there_is_no_other(hosts: HostsOf) -> None:
+    (host,) = hosts(CDI)
+    host.sh("sh", "-c", "tar -cf - -T /dev/null | docker import -c 'CMD [\"/none\"]' - empty:1")
+    reached = Host(HostConfig.model_validate(by_tcp(host)))
+    daemon = parse_daemon(reached.ask("/info"), reached.ask("/version"))
+    alone = ask_in_container(reached, daemon, ["empty:1"])
+    assert (alone.way, alone.refusal) == ("", NO_IMAGE)
+    followed = ask_in_container(reached, daemon, ["empty:1", "busybox:1"])
+    assert (followed.way, followed.refusal, GPU[2] in followed.sections["gpus"]) == ("cdi", "", True)
+    assert host.docker("ps", "-aq") == ""
+    reached.close()
+    host.docker("rmi", "empty:1")
 
 
 def test_this_machine_tells_its_gpus_by_nvidias_library(tmp_path: Path) -> None:

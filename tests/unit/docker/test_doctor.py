@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from infctl.provider.values import Place
+from infctl_docker.ask import NO_IMAGE
 from infctl_docker.doctor import check_host
 from infctl_docker.facts.daemon import parse_daemon
 from infctl_docker.facts.machine import Disk
@@ -41,6 +42,13 @@ def test_a_host_that_is_well_says_what_it_has() -> None:
 def test_a_host_without_gpus_is_well() -> None:
     refused = 'could not select device driver "" with capabilities: [[gpu utility]]'
     assert wrong(replace(WELL, tell=Tell())) == wrong(replace(WELL, tell=Tell(said=refused))) == []
+
+
+def test_a_host_that_nothing_can_ask_is_wrong_only_where_it_seems_to_have_gpus() -> None:
+    silent = replace(WELL, tell=Tell(said=NO_IMAGE))
+    assert wrong(silent) == []
+    ((_, _, hint),) = wrong(replace(silent, daemon=DAEMON._replace(runtimes=("nvidia",))))
+    assert "ssh://" in hint
 
 
 @pytest.mark.parametrize(
