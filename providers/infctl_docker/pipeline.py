@@ -17,7 +17,6 @@ from infctl_docker.streams import Stream, Tap
 # writing them cannot wait for answers that nobody reads yet.
 WINDOW = 400
 CHUNK = 256 * 1024
-Reader = BinaryIO | io.BufferedReader
 
 
 class Answer(NamedTuple):
@@ -42,19 +41,19 @@ class Asked(NamedTuple):
 def ask(stream: Stream, paths: Sequence[str]) -> Asked:
     """GET `paths` on one stream. What came before it broke or was closed is returned: GETs can be asked again."""
     requests = tuple(map(_request, paths))
-    reader: Reader = io.BufferedReader(Tap(stream), CHUNK)
     answers: list[Answer] = []
     sent = 0
     try:
-        while len(answers) < len(paths):
-            if sent < len(paths) and sent - len(answers) <= WINDOW // 2:
-                upto = len(answers) + WINDOW
-                stream.sendall(b"".join(requests[sent:upto]))
-                sent = min(upto, len(paths))
-            answer, more = _read_answer(reader, stream.link.place)
-            answers.append(answer)
-            if not more:
-                return Asked(tuple(answers), whole=False)
+        with io.BufferedReader(Tap(stream), CHUNK) as reader:
+            while len(answers) < len(paths):
+                if sent < len(paths) and sent - len(answers) <= WINDOW // 2:
+                    upto = len(answers) + WINDOW
+                    stream.sendall(b"".join(requests[sent:upto]))
+                    sent = min(upto, len(paths))
+                answer, more = _read_answer(reader, stream.link.place)
+                answers.append(answer)
+                if not more:
+                    return Asked(tuple(answers), whole=False)
     except HostDown as down:
         return Asked(tuple(answers), whole=False, why=down)
     return Asked(tuple(answers), whole=True)
@@ -66,7 +65,7 @@ def _request(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: docker\r\n\r\n".encode()
 
 
-def _read_answer(reader: Reader, place: str) -> tuple[Answer, bool]:
+def _read_answer(reader: BinaryIO, place: str) -> tuple[Answer, bool]:
     """Read one answer; say whether another may follow on this stream."""
     while True:
         status = _status(reader.readline(65_536), place)
@@ -90,7 +89,7 @@ def _status(line: bytes, place: str) -> int:
     return int(parts[1])
 
 
-def _headers(reader: Reader, place: str) -> dict[str, str]:
+def _headers(reader: BinaryIO, place: str) -> dict[str, str]:
     headers = {}
     while (line := reader.readline(65_536)) not in {b"\r\n", b"\n"}:
         if not line:
@@ -100,7 +99,7 @@ def _headers(reader: Reader, place: str) -> dict[str, str]:
     return headers
 
 
-def _chunks(reader: Reader, place: str) -> bytes:
+def _chunks(reader: BinaryIO, place: str) -> bytes:
     body: list[bytes] = []
     while True:
         line = reader.readline(1024).partition(b";")[0]
@@ -115,7 +114,7 @@ def _chunks(reader: Reader, place: str) -> bytes:
         reader.readline(8)
 
 
-def _exactly(reader: Reader, size: int, place: str) -> bytes:
+def _exactly(reader: BinaryIO, size: int, place: str) -> bytes:
     data = reader.read(size)
     if len(data) < size:
         raise cut(place, "it ended in the middle of an answer")

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 SESSIONS = 8  # at once on one connection; sshd's own default for MaxSessions is 10
 CONNECTIONS = 4  # at once to one host
-PATIENCE = 5.0  # seconds to wait for a session to end before another connection is made
-ENOUGH = 60.0  # seconds to wait for a session where no other connection may be made
+PATIENCE = 5.0  # seconds without any session coming free before another connection is made
+ENOUGH = 60.0  # seconds of the same where no other connection may be made
 ALIVE = 5.0  # seconds that sshd has to answer when it is asked whether it lives
 
 
@@ -68,6 +68,7 @@ class Sessions:
         self._connections: list[Connection] = []
         self._connecting = False
         self._alone = False
+        self._moved = 0.0
         self._down: HostDown | None = None
 
     def reserve(self, *, packed: bool = True, streams: bool = False) -> Connection | Stream | None:
@@ -75,7 +76,7 @@ class Sessions:
 
         None says that all are busy and stay so. Raises HostDown.
         """
-        until = time.monotonic() + ENOUGH
+        began = time.monotonic()
         with self.changed:
             while True:
                 if self._down:
@@ -87,19 +88,20 @@ class Sessions:
                     if each.taken < each.bears:
                         each.taken += 1
                         return each
+                stuck = time.monotonic() - max(began, self._moved)  # while sessions come free, waiting is enough
                 if packed and self.idle:
                     self.idle.pop().close()
-                elif self._may_connect(fit, until - ENOUGH + PATIENCE):
+                elif self._may_connect(fit, stuck):
                     self._make(packed)
-                elif time.monotonic() > until:
+                elif stuck > ENOUGH:
                     return None
                 else:
                     self.changed.wait(PATIENCE / 4)
 
-    def _may_connect(self, fit: list[Connection], patient: float) -> bool:
+    def _may_connect(self, fit: list[Connection], stuck: float) -> bool:
         if self._connecting or len(self._connections) >= CONNECTIONS:
             return False
-        return not fit or (not self._alone and time.monotonic() > patient)
+        return not fit or (not self._alone and stuck > PATIENCE)
 
     def any(self) -> Connection:
         """Return a connection of which no session is wanted. Raises HostDown."""
@@ -118,6 +120,14 @@ class Sessions:
     def free(self, connection: Connection) -> None:
         with self.changed:
             connection.taken -= 1
+            self._moved = time.monotonic()
+            self.changed.notify_all()
+
+    def lend(self, stream: Stream) -> None:
+        """Keep an idle stream for whoever wants one next; its session stays taken."""
+        with self.changed:
+            self.idle.append(stream)
+            self._moved = time.monotonic()
             self.changed.notify_all()
 
     def refused(self, connection: Connection) -> bool:

@@ -74,9 +74,7 @@ class Ssh(Way):
             got.close()
 
     def give(self, stream: Stream) -> None:
-        with self._sessions.changed:
-            self._sessions.idle.append(stream)
-            self._sessions.changed.notify_all()
+        self._sessions.lend(stream)
 
     def run(self, argv: Sequence[str], timeout: float, feed: BinaryIO | None = None) -> Ran:
         packed = feed is None
@@ -115,7 +113,7 @@ class Ssh(Way):
         self, command: str, reserved: Connection | Stream | None, *, packed: bool = True
     ) -> tuple[Connection, paramiko.Channel]:
         """Start a command. sshd's refusal teaches how many sessions it bears, and is never an error if it bears one."""
-        from paramiko import ChannelException, SSHException  # noqa: PLC0415  # loaded by then
+        from paramiko import SSHException  # noqa: PLC0415  # loaded by then
 
         opened, until = -1, 0.0
         while isinstance(reserved, Connection):
@@ -123,21 +121,28 @@ class Ssh(Way):
                 channel = reserved.transport.open_session(timeout=self._seconds)
                 channel.settimeout(self._seconds)
                 channel.exec_command(command)
-            except ChannelException as refused:
+            except (SSHException, OSError, EOFError) as failure:
+                if not self._refuses(reserved, failure):
+                    self._sessions.free(reserved)
+                    raise self._lost(reserved, failure) from failure
                 others = self._sessions.refused(reserved)
                 if others or reserved.opened != opened:  # it bears some: wait for those to end
                     opened, until = reserved.opened, time.monotonic() + REAPED
                 elif time.monotonic() > until:
-                    raise no_session(self.place, self._route.user, refused.text) from refused
+                    raise no_session(self.place, self._route.user, str(failure)) from failure
                 time.sleep(0 if others else random.uniform(0.02, 0.1))  # noqa: S311  # not all at the same instant
                 reserved = self._sessions.reserve(packed=packed)
-            except (SSHException, OSError, EOFError) as failure:
-                self._sessions.free(reserved)
-                raise self._lost(reserved, failure) from failure
             else:
                 reserved.opened += 1
                 return reserved, channel
         raise no_session(self.place, self._route.user, "streams hold all that it bears")
+
+    def _refuses(self, connection: Connection, failure: Exception) -> bool:
+        """Return whether sshd itself said no. Of threads refused at once paramiko tells only one what the code was."""
+        from paramiko import ChannelException  # noqa: PLC0415  # loaded by then
+
+        refused = isinstance(failure, ChannelException) or "Unable to open channel" in str(failure)
+        return refused and connection.transport.is_active()
 
     def _lost(self, connection: Connection, failure: Exception) -> HostDown:
         slow = isinstance(failure, TimeoutError) or "Timeout" in str(failure)

@@ -129,6 +129,11 @@ class Stream:
         return io.BufferedReader(Tap(self), 1 if buffering is None else buffering)
 
     def shutdown(self, how: int) -> None:
+        """End one direction; both at once is the end, whoever still holds a reader of it."""
+        if how == socket.SHUT_RDWR:
+            self._files = 0
+            self.close()
+            return
         try:
             self.carrier.shutdown(how)
         except OSError as failure:
