@@ -12,6 +12,7 @@ import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -148,7 +149,8 @@ class Stream:
         self._files -= files
         if self._closing and self._files <= 0 and not self._closed:
             self._closed = True
-            self.carrier.close()
+            with suppress(OSError, EOFError):  # the link below may be gone already
+                self.carrier.close()
             self._on_close()
 
     def hold(self) -> None:
