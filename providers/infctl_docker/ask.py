@@ -15,6 +15,7 @@ from infctl_docker.facts.nvidia import parse_gpus
 from infctl_docker.facts.script import SCRIPT, split_answer
 from infctl_docker.facts.trouble import read_trouble
 from infctl_docker.hosts import Host
+from infctl_docker.promises import LEASE, read_promise
 
 SECONDS = 90  # the whole script: each of its tools has 20
 ASKING = "infctl.asks"  # the label of a container that asks, so that a killed run's can be told and removed
@@ -51,6 +52,7 @@ def ask_in_container(host: Host, daemon: Daemon, images: Sequence[str]) -> Said:
     engine's image does, and one of Alpine does not.
     """
     told, refusal = Said({}), ""
+    _remove_left(host, daemon.clock)
     for way in _ways(daemon):
         for image in images[:MOST_IMAGES]:
             try:
@@ -77,7 +79,6 @@ def _run(host: Host, image: str, request: dict[str, Any]) -> Mapping[str, str]:
     from docker.types import DeviceRequest  # noqa: PLC0415  -- the SDK is loaded when it is used
 
     api = host.api
-    _remove_left(host)
     gpus = [DeviceRequest(**request)]
     host_config = api.create_host_config(
         network_mode="none",
@@ -93,7 +94,7 @@ def _run(host: Host, image: str, request: dict[str, Any]) -> Mapping[str, str]:
         command=[SCRIPT, "infctl", "with-nvidia"],
         user="root",
         environment={"NVIDIA_VISIBLE_DEVICES": "all"},
-        labels={ASKING: "gpus"},
+        labels={ASKING: "gpus", LEASE: str(2 * SECONDS)},
         host_config=host_config,
     )["Id"]
     try:
@@ -105,8 +106,10 @@ def _run(host: Host, image: str, request: dict[str, Any]) -> Mapping[str, str]:
             api.remove_container(made, force=True, v=True)
 
 
-def _remove_left(host: Host) -> None:
-    """Remove the containers with which a run that was killed asked."""
-    for left in host.api.containers(all=True, filters={"label": ASKING, "status": ["exited", "created", "dead"]}):
-        with suppress(DaemonError):
-            host.api.remove_container(left["Id"], force=True, v=True)
+def _remove_left(host: Host, clock: float) -> None:
+    """Remove the containers with which a run that was killed asked; one that may still be asking is let be."""
+    listed = host.api.containers(all=True, filters={"label": ASKING})
+    for left in map(read_promise, listed):
+        if left.expired(clock):
+            with suppress(DaemonError):
+                host.api.remove_container(left.container, force=True, v=True)

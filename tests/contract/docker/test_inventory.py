@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from infctl_docker.facts.daemon import parse_daemon
 from infctl_docker.grant import grant
 from infctl_docker.hosts import Fleet, Host, HostConfig
 from infctl_docker.inventory import Sights
-from infctl_docker.promises import DEVICES, ID, LINEAGE, VALUES, write_shares
+from infctl_docker.promises import DEVICES, ID, LEASE, LINEAGE, VALUES, write_shares
 from tests.testbed import gpus
 from tests.testbed.hosts import DockerHost, Make
 from tests.testbed.plugin import HostsOf
@@ -190,9 +191,12 @@ def test_a_daemon_that_is_down_makes_its_host_unreadable(hosts: HostsOf, sights:
 
 def test_who_asks_in_a_container_leaves_none_not_even_a_killed_ones(hosts: HostsOf, sights: SightsOf) -> None:
     (host,) = hosts(CDI)
-    host.docker("create", "--label", f"{ASKING}=gpus", "busybox:1", "true")
+    for name, lease in (("killed", 0), ("asking", 900)):
+        labels = ("--label", f"{ASKING}=gpus", "--label", f"{LEASE}={lease}")
+        host.docker("create", "--name", name, *labels, "busybox:1", "true")
+    time.sleep(1.1)  # the daemon tells whole seconds
     one(sights(by_tcp(host)))
-    assert host.docker("ps", "-aq") == ""
+    assert host.docker("ps", "-a", "--format", "{{.Names}}").split() == ["asking"]
 
 
 def test_an_image_that_cannot_ask_is_passed_over_and_said_when_there_is_no_other(hosts: HostsOf) -> None:
