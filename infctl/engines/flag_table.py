@@ -173,7 +173,7 @@ def argv_of(
         flag = f"--{name.replace('_', joint)}"
         if isinstance(value, bool):
             found += [flag] if value else [f"--no{joint}{flag[2:]}"] if kind == "bool" else []
-        elif isinstance(value, list) and kind != "json":
+        elif isinstance(value, (list, tuple)) and kind != "json":
             texts = [_text(each) for each in value]
             found += [part for text in texts for part in (flag, text)] if kind == "append" else [flag, *texts]
         elif glued and _text(value).startswith("-"):

@@ -176,7 +176,14 @@ def prepare(serving: Serving, model: Model, version: str, file: ModelFile | None
 def taken(model: Model, problems: Iterable[Problem]) -> dict[str, Any]:
     """Return the arguments of `model` without those that were found wrong."""
     refused = {each.loc[1] for each in problems if each.loc[0] == "engine_args" and is_error(each)}
-    return {name: value for name, value in model.engine_args.items() if name not in refused}
+    return {name: _frozen(value) for name, value in model.engine_args.items() if name not in refused}
+
+
+def _frozen(value: Any) -> Any:
+    """Return a value of a file as it comes back from state: with tuples for lists."""
+    if isinstance(value, list):
+        return tuple(map(_frozen, value))
+    return {name: _frozen(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def repository_of(uri: str) -> str:

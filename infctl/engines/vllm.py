@@ -19,7 +19,7 @@ _OLD_TASKS = {"embed": "embed", "rerank": "score", "classify": "classify"}  # --
 
 
 def _said(model: Model, version: str) -> Mapping[str, Any]:
-    said: dict[str, Any] = {"served_model_name": list(model.served_names)}
+    said: dict[str, Any] = {"served_model_name": model.served_names}
     if model.task in _OLD_TASKS:
         table = flag_table("vllm")
         runner = table.row("runner", table.nearest(version))
