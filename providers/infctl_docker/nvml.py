@@ -27,14 +27,15 @@ def read_nvml() -> Tell:
     except pynvml.NVMLError as failure:
         return Tell(said=f"Failed to initialize NVML: {failure}")
     try:
-        return _read(pynvml)
+        return read_library(pynvml)
     except pynvml.NVMLError as failure:
         return Tell(said=f"NVML: {failure}")
     finally:
         pynvml.nvmlShutdown()
 
 
-def _read(nvml: Any) -> Tell:
+def read_library(nvml: Any) -> Tell:
+    """Return what a library that was begun tells. Raises its NVMLError when a device is lost."""
     driver = str(nvml.nvmlSystemGetDriverVersion())
     gpus, slices, memory, apps = [], [], {}, []
     for index in range(nvml.nvmlDeviceGetCount()):
