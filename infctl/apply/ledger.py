@@ -72,7 +72,7 @@ class Ledger:
                 self.note(step.id, "begin", put=replace(old, deposed=True))
         elif have is None:  # it was removed: what it was says whether something else stands at its address
             have = self.before[undoes.id]
-        meant = replace(have, pending=str(step.do)) if have else self._new(step)
+        meant = replace(have, pending=_intent(have, step)) if have else self._new(step)
         if step.do is Do.CREATE:
             meant = replace(_described(meant, step), values=step.set or {}, ready=False, fence=self._lease.fence)
         self.note(step.id, "begin" if undoes is None else "undo-begin", put=meant)
@@ -121,6 +121,11 @@ class Ledger:
             reach=self._reach.get(step.target, {}), lowering=step.lowering, inputs=step.inputs,
             fence=self._lease.fence, pending=str(step.do), ready=False,
         )  # fmt: skip
+
+
+def _intent(have: Resource, step: Step) -> str:
+    """Return what is under way: what was begun stays a creation until it has answered, however often it is resumed."""
+    return have.pending if have.pending == Do.CREATE and step.do is Do.UPDATE else str(step.do)
 
 
 def _described(thing: Resource, step: Step) -> Resource:

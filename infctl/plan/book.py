@@ -45,7 +45,7 @@ class Book:
         beside: bool = False,
     ) -> Key:
         """Add the making of the verdict's object; `beside` its predecessor, when there is one."""
-        old = verdict.have.id if beside and verdict.have and verdict.live else ""
+        old = verdict.have.id if beside and verdict.have and verdict.live else verdict.beside
         step = self._standing(verdict, Do.CREATE, timeout, ids)
         return self._add(replace(step, replaces=old, undo=Undo(Do.DELETE, verdict.id)), needs)
 
@@ -63,6 +63,8 @@ class Book:
         before = verdict.have
         undo = Undo(do, before.id, before.values) if before and (verdict.fields or values is not None) else None
         step = replace(self._standing(verdict, do, timeout, ids), undo=undo)
+        if before and before.pending == Do.CREATE and do is Do.UPDATE:  # taken back as if this run had begun it
+            step = replace(step, undo=Undo(Do.DELETE, before.id), replaces=verdict.beside)
         return self._add(step if values is None else replace(step, set=values), needs)
 
     def drain(self, old: Resource, needs: Iterable[Key], *, seen: str, timeout: float) -> Key:

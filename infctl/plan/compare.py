@@ -24,6 +24,7 @@ class Verdict:
 
     `values` are the wish's values with secret digests; `id` and `name` are those of the object that will stand.
     `restart` is whether an update is needed though no field differs (stopped, or its gate was never passed).
+    `beside` is the id of the predecessor that still stands next to an object that an earlier run began.
     """
 
     address: Address
@@ -40,6 +41,7 @@ class Verdict:
     name: str = ""
     reason: str = ""
     restart: bool = False
+    beside: str = ""
     lowering: int = 1
     inputs: str = ""
     unknown: bool = False  # its place could not be read: untouched
@@ -76,6 +78,7 @@ class World:
                 self.deposed.append(thing)
             else:
                 self.current[thing.address] = thing
+        self.beside = {thing.address: thing.id for thing in self.deposed if thing.id in self.live}
         names = {seen.name for seen in self.live.values()}
         self.outputs = {i: seen.outputs for i, seen in self.live.items()}
         self.ids = {str(address): thing.id for address, thing in self.current.items() if thing.id in self.live}
@@ -130,7 +133,7 @@ def judge(want: Desired, world: World, replaced: frozenset[Address]) -> Verdict:
     ident, name = (have.id, have.name) if have else ("", "")
     base = Verdict(
         want.address, want.target, want.model, kind, Action.NOOP, want, have, live, values,
-        id=ident, name=name, lowering=lowering,
+        id=ident, name=name, lowering=lowering, beside=world.beside.get(want.address, ""),
     )  # fmt: skip
     if have is None:
         if view.unreadable and not view.takes_new(view.place_of(want.address, want.values)):

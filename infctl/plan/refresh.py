@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from infctl.address import Address
 from infctl.plan.compare import World
 from infctl.plan.diff import resolve
 from infctl.plan.model import Mode, Plan, TargetRef
 from infctl.plan.request import Question, TargetView
 from infctl.plan.statements import drifted
+from infctl.provider.values import Do
 from infctl.state.model import Resource, State
 
 
@@ -29,6 +31,7 @@ def reinstate(question: Question) -> tuple[Question, tuple[Resource, ...]]:
 
     A replacement that was cut short may leave the old object beside the new one; when the wish has gone back to
     what the old one runs, or the new one never came to be, it is current again, and the other is what is left over.
+    Of several the one that is wanted comes back, else one that was ready.
     """
     deposed = [thing for thing in question.state.resources.values() if thing.deposed and not thing.lost]
     if not deposed:
@@ -36,15 +39,27 @@ def reinstate(question: Question) -> tuple[Question, tuple[Resource, ...]]:
     live = {seen.id for view in question.views.values() for seen in view.observed}
     wanted = {want.address: want.spec_hash for want in question.desired if want.spec_hash}
     current = {thing.address: thing for thing in question.state.resources.values() if not thing.deposed}
+    candidates: dict[Address, list[Resource]] = {}
+    for thing in deposed:
+        asked, now = wanted.get(thing.address), current.get(thing.address)
+        gone = now is None or (now.id not in live and _reads(question, now))
+        never_came = gone and (now is None or now.pending == Do.CREATE)
+        again = asked == thing.spec_hash and (gone or now is None or now.spec_hash != thing.spec_hash)
+        if thing.id in live and asked is not None and (again or never_came):
+            candidates.setdefault(thing.address, []).append(thing)
     back = [
-        thing
-        for thing in {t.address: t for t in deposed if t.id in live and wanted.get(t.address) == t.spec_hash}.values()
-        if (now := current.get(thing.address)) is None or now.spec_hash != thing.spec_hash or now.id not in live
+        max(group, key=lambda thing: (thing.spec_hash == wanted[thing.address], thing.ready, thing.revision))
+        for group in candidates.values()
     ]
     changed = [replace(thing, deposed=False) for thing in back]
     changed += (replace(current[thing.address], deposed=True) for thing in back if thing.address in current)
     resources = {**question.state.resources, **{thing.id: thing for thing in changed}}
     return replace(question, state=replace(question.state, resources=resources)), tuple(changed)
+
+
+def _reads(question: Question, thing: Resource) -> bool:
+    view = question.views[thing.target]
+    return view.reads(view.place_of(thing.address, thing.values))
 
 
 def refresh_only(question: Question) -> Plan:
