@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import ClassVar
@@ -40,9 +41,14 @@ from infctl_docker.kinds import CONTAINER, KINDS, LOWERING, NETWORK
 from infctl_docker.lower import lower
 from infctl_docker.parts import Found, Part, Rack
 from infctl_docker.probing import log_lines, probe_replica
+from infctl_docker.proxy_kinds import PROXY_KINDS
+from infctl_docker.proxy_lower import lower_proxy
+from infctl_docker.proxy_parts import PROXY_PARTS, drain_replica
 from infctl_docker.reading import read_host
 
-PARTS: Mapping[str, Part] = MappingProxyType({CONTAINER: containers.PART, NETWORK: networks.PART})
+PARTS: Mapping[str, Part] = MappingProxyType(
+    {CONTAINER: replace(containers.PART, drain=drain_replica), NETWORK: networks.PART, **PROXY_PARTS}
+)
 SERVED = (
     *("image", "engine", "uri", "quantization", "task", "gpu", "served_names", "tags"),
     *("expose.port", "expose.bind"),
@@ -53,7 +59,7 @@ class DockerProvider:
     """The six methods for a rack, with logs, images and check."""
 
     config: ClassVar[type[BaseModel]] = RackTarget
-    kinds: ClassVar[Mapping[str, KindSpec]] = KINDS
+    kinds: ClassVar[Mapping[str, KindSpec]] = MappingProxyType({**KINDS, **PROXY_KINDS})
     serves: ClassVar[frozenset[str]] = frozenset(SERVED)
     lowering: ClassVar[int] = LOWERING
 
@@ -69,9 +75,13 @@ class DockerProvider:
 
     def lower(self, want: TargetWant, have: Inventory) -> tuple[Desired, ...]:
         del have  # where replicas run is decided before
-        context = self._rack.context
+        context, config = self._rack.context, self._rack.config
         workspace = "" if context.workspace == "default" else f"-{context.workspace}"
-        return lower(want, self._rack.hosts, f"infctl-cache-{context.stack}{workspace}", self._rack.config.cpus)
+        addresses = {host.name: host.address for host in self._rack.fleet.hosts}
+        return (
+            *lower(want, self._rack.hosts, f"infctl-cache-{context.stack}{workspace}", config.cpus),
+            *lower_proxy(want, addresses, config.proxy.image),
+        )
 
     def observe(self, scope: Scope) -> Reading[tuple[Observed, ...]]:
         seen: list[Observed] = []

@@ -18,7 +18,6 @@ from typing import Protocol
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Change, Emit, Labels, Progress, Values
 from infctl.templating import shipped
-from infctl_docker.errors import HostDown
 from infctl_docker.listening import Listener
 from infctl_docker.proxy_book import BOOK, CONFIG, HOLD, NEXT, PEM, Book, Kept, parse_book, write_book
 from infctl_docker.proxy_config import (
@@ -36,6 +35,7 @@ from infctl_docker.proxy_ports import Free, Range
 from infctl_docker.proxy_runtime import count_sessions, is_settled, loaded_digest
 
 LOAD_S = 15.0  # a reload takes some 0.2 s; one that meets a taken port gives up after about 1 s
+CLOSE_S = 2.0  # until an old worker has closed what the new one no longer has
 POLL_S = 0.1
 WORD_S = 1.0  # between two words about a drain
 
@@ -98,7 +98,7 @@ class HostProxy:
             book, config = self._read()
             old = book.routes.get(change.id)
             port = self._port(book, change, after)
-            outputs = {"url": _url(after["bind"], port, address), "port": port}
+            outputs = {"url": _url(after["bind"], port, address), "port": port, "host": after["host"]}
             labels = old.labels if old else change.labels
             kept = Kept(change.name, change.target, labels, after, outputs)
             self._load(book.with_route(kept), config)
@@ -174,7 +174,7 @@ class HostProxy:
     def _runs(self, wanted: str) -> bool:
         try:
             return loaded_digest(self._box.ask) == wanted
-        except HostDown:
+        except ProviderError:
             return False  # the master starts itself anew at each reload, and answers nobody meanwhile
 
     def _port(self, book: Book, change: Change, after: Values) -> int:
@@ -185,6 +185,10 @@ class HostProxy:
         if old and after["port"] in {0, kept} and old.values["bind"] == bind:
             return int(kept)
         free = self._free(book, bind, change.id)
+        deadline = time.monotonic() + CLOSE_S
+        while (wish := after["port"] or kept) and wish not in free and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+            free = self._free(book, bind, change.id)
         if fixed := after["port"]:
             if fixed not in free:
                 raise ProviderError(

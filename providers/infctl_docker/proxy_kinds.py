@@ -27,7 +27,7 @@ _PROXY = KindSpec(
             "config": _IN_PLACE,
         }
     ),
-    outputs=("container", "door", "admin"),
+    outputs=("container", "host", "door", "admin"),
     name_limit=NAME_LIMIT,
 )
 _ROUTE = KindSpec(
@@ -38,7 +38,7 @@ _ROUTE = KindSpec(
             ("model", "bind", "port", "served_names", "backends", "proxy", "doors", "health", "hold"), _IN_PLACE
         )
     ),
-    outputs=("url", "port"),
+    outputs=("url", "port", "host"),
     backends="backends",
     url_output="url",
     url_fields=("bind", "port"),

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from types import MappingProxyType
+from weakref import WeakKeyDictionary
 
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Change, Do, Emit, Observed, Progress
+from infctl_docker import containers
 from infctl_docker.door_key import door_pem
 from infctl_docker.hosts import Host
 from infctl_docker.images import have_image
@@ -28,105 +30,91 @@ from infctl_docker.proxy_sight import Running, find, find_proxy, observe, proxy_
 
 PORTS_TRIED = 10  # for the master socket: each taken one costs the start of a container
 STOP_S = 5
+_alone: WeakKeyDictionary[Host, threading.Lock] = WeakKeyDictionary()  # a proxy changes once at a time
+_choosing = threading.Lock()
 
 
-class Proxies:
-    """The proxies of a target's hosts. Keeps nothing but locks: one change of a proxy at a time."""
+def make_proxy(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed:
+    """Make the host's proxy run what its book says."""
+    after = wanted(change, PROXY_KINDS[PROXY].fields)
+    found = find(host, {ID: change.id})
+    if found is None or not found.running:
+        found = _start(rack, host, change, emit, found)
+    host.api.update_container(found.container, restart_policy={"Name": after["restart"], "MaximumRetryCount": 0})
+    book = _proxy(rack, host, found).settle(after, f"{change.labels.lineage}/{change.target}")
+    return proxy_of(found._replace(running=True), book, after, host.name)
 
-    def __init__(self) -> None:
-        self._alone: Mapping[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def parts(self) -> dict[str, Part]:
-        """Return how the two kinds are handled. Seeing a proxy is seeing its routes: one reading for both."""
-        return {
-            PROXY: Part(self._make_proxy, self._take_proxy, observe, _serves_nobody),
-            ROUTE: Part(self._make_route, self._take_route, _seen_with_proxy, _serves_nobody),
-        }
-
-    def drain_replica(self, rack: Rack, host: Host, change: Change, endpoint: str, emit: Emit) -> None:
-        """Wait until the proxy of the replica's host has no request there, as long as the change has time.
-
-        Requests of other hosts come through that proxy too, so nobody else need be asked.
-        """
-        found = find_proxy(host, change)
-        if found and found.running:
-            self._told(rack, host, found).drain(endpoint, change.timeout, emit)
-
-    def _make_proxy(self, rack: Rack, host: Host, change: Change, emit: Emit) -> Observed:
-        after = wanted(change, PROXY_KINDS[PROXY].fields)
-        found = find(host, {ID: change.id})
-        if found is None or not found.running:
-            found = self._start(rack, host, change, emit, found)
-        host.api.update_container(found.container, restart_policy={"Name": after["restart"], "MaximumRetryCount": 0})
-        book = self._told(rack, host, found).settle(after, f"{change.labels.lineage}/{change.target}")
-        return proxy_of(found._replace(running=True), book, after, host.name)
-
-    def _start(self, rack: Rack, host: Host, change: Change, emit: Emit, found: Running | None) -> Running:
-        """Make the container unless it is there, and start it, at the first port for its master socket that is free."""
-        emit(Progress("start", "proxy"))
-        seed = f"{change.labels.lineage}/{change.target}/admin"
-        for admin in islice(candidates(seed, rack.config.ports), PORTS_TRIED):
-            found = found or _create(rack, host, change, admin, emit)
-            box = ContainerBox(host, found.container, found.admin)
-            if CONFIG not in box.read():  # it is new, or a run was killed before it wrote them
-                box.write(first_files(FOLDER, door_pem(rack.context.key(), change.target)))
-            host.api.start(found.container)
-            if self._comes_up(rack, host, found):
-                return found
-            said, routes = box.said(), parse_book(box.read()[BOOK]).routes
-            if routes or "cannot bind" not in said.lower():
-                raise ProviderError(f"The proxy of {host.name} does not start", said, hint="check proxy.image")
-            host.api.remove_container(found.container, v=True, force=True)
-            found = None
-        raise ProviderError(f"The proxy of {host.name} finds no free port", hint="give the target other `ports`")
-
-    def _comes_up(self, rack: Rack, host: Host, found: Running) -> bool:
-        """Wait until the proxy runs what it was given; False once its process has ended."""
-        proxy, deadline = self._told(rack, host, found), time.monotonic() + LOAD_S
-        while time.monotonic() < deadline:
-            if proxy.is_loaded():
-                return True
-            if not host.ask(f"/containers/{found.container}/json")["State"]["Running"]:
-                return False
-            time.sleep(POLL_S)
-        return False
-
-    def _make_route(self, rack: Rack, host: Host, change: Change, emit: Emit) -> Observed:
-        del emit
-        after = wanted(change, PROXY_KINDS[ROUTE].fields)
-        found = find_proxy(host, change)
-        if found is None or not found.running:
-            raise ProviderError(
-                f"The proxy of {host.name} does not run",
-                "a route is a part of it",
-                hint="the next `infctl apply` starts it again",
-                address=str(change.address),
-                retryable=True,
-            )
-        return route_of(self._told(rack, host, found).put_route(change, after, host.address), host.name, running=True)
-
-    def _take_route(self, rack: Rack, host: Host, change: Change, emit: Emit) -> Observed | None:
-        del emit
-        found = find_proxy(host, change)
-        if found and found.running:
-            self._told(rack, host, found).drop_route(change.id)
+def take_proxy(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed | None:
+    """Stop or remove the host's proxy."""
+    del rack, emit
+    found = find(host, {ID: change.id})
+    if found is None:
         return None
+    if change.do is Do.DELETE:
+        host.api.remove_container(found.container, v=True, force=True)
+        return None
+    host.api.stop(found.container, timeout=STOP_S)
+    (answer,) = host.read((archive_path(found.container),))
+    book = parse_book(parse_archive(answer.body)[BOOK])
+    return proxy_of(found._replace(running=False), book, book.proxy, host.name)
 
-    def _take_proxy(self, rack: Rack, host: Host, change: Change, emit: Emit) -> Observed | None:
-        del rack, emit
-        found = find(host, {ID: change.id})
-        if found is None:
-            return None
-        if change.do is Do.DELETE:
-            host.api.remove_container(found.container, v=True, force=True)
-            return None
-        host.api.stop(found.container, timeout=STOP_S)
-        (answer,) = host.read((archive_path(found.container),))
-        book = parse_book(parse_archive(answer.body)[BOOK])
-        return proxy_of(found._replace(running=False), book, book.proxy, host.name)
 
-    def _told(self, rack: Rack, host: Host, found: Running) -> HostProxy:
-        return HostProxy(ContainerBox(host, found.container, found.admin), rack.config.ports, self._alone[host.name])
+def make_route(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed:
+    """Make a model's address on this host lead to its replicas."""
+    del emit
+    after = wanted(change, PROXY_KINDS[ROUTE].fields)
+    found = find_proxy(host, change)
+    if found is None or not found.running:
+        raise ProviderError(
+            f"The proxy of {host.name} does not run",
+            "a route is a part of it",
+            hint="the next `infctl apply` starts it again",
+            address=str(change.address),
+            retryable=True,
+        )
+    return route_of(_proxy(rack, host, found).put_route(change, after, host.address), host.name, running=True)
+
+
+def take_route(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed | None:
+    """Close a model's address on this host; a proxy that does not run forgets it when it is next changed."""
+    del emit
+    found = find_proxy(host, change)
+    if found and found.running:
+        _proxy(rack, host, found).drop_route(change.id)
+    return None
+
+
+def drain_replica(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed | None:
+    """Wait until the proxy of the replica's host has no request there, as long as the change has time.
+
+    Requests of other hosts come through that proxy too, so nobody else need be asked.
+    """
+    found = find_proxy(host, change)
+    endpoint = change.before.outputs.get("endpoint") if change.before else None
+    if endpoint and found and found.running:
+        _proxy(rack, host, found).drain(str(endpoint), change.timeout, emit)
+    return containers.keep(rack, host, change, emit)
+
+
+def _start(rack: Rack, host: Host, change: Change, emit: Emit, found: Running | None) -> Running:
+    """Make the container unless it is there, and start it, at the first port for its master socket that is free."""
+    emit(Progress("start", "proxy"))
+    seed = f"{change.labels.lineage}/{change.target}/admin"
+    for admin in islice(candidates(seed, rack.config.ports), PORTS_TRIED):
+        found = found or _create(rack, host, change, admin, emit)
+        box = ContainerBox(host, found.container, found.admin)
+        if CONFIG not in box.read():  # it is new, or a run was killed before it wrote them
+            box.write(first_files(FOLDER, door_pem(rack.context.key(), change.target)))
+        host.api.start(found.container)
+        if _comes_up(rack, host, found):
+            return found
+        said, routes = box.said(), parse_book(box.read()[BOOK]).routes
+        if routes or "cannot bind" not in said.lower():
+            raise ProviderError(f"The proxy of {host.name} does not start", said, hint="check proxy.image")
+        host.api.remove_container(found.container, v=True, force=True)
+        found = None
+    raise ProviderError(f"The proxy of {host.name} finds no free port", hint="give the target other `ports`")
 
 
 def _create(rack: Rack, host: Host, change: Change, admin: int, emit: Emit) -> Running:
@@ -139,12 +127,39 @@ def _create(rack: Rack, host: Host, change: Change, admin: int, emit: Emit) -> R
     return found
 
 
+def _comes_up(rack: Rack, host: Host, found: Running) -> bool:
+    """Wait until the proxy runs what it was given; False once its process has ended."""
+    proxy, deadline = _proxy(rack, host, found), time.monotonic() + LOAD_S
+    while time.monotonic() < deadline:
+        if proxy.is_loaded():
+            return True
+        if not host.ask(f"/containers/{found.container}/json")["State"]["Running"]:
+            return False
+        time.sleep(POLL_S)
+    return False
+
+
+def _proxy(rack: Rack, host: Host, found: Running) -> HostProxy:
+    with _choosing:
+        alone = _alone.setdefault(host, threading.Lock())
+    return HostProxy(ContainerBox(host, found.container, found.admin), rack.config.ports, alone)
+
+
 def _seen_with_proxy(rack: Rack, found: Found) -> Iterable[Observed]:
+    """Return nothing: to see a proxy is to see its routes, in one reading for both."""
     del rack, found
     return ()
 
 
 def _serves_nobody(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed | None:
-    """Return nothing new: only replicas are drained, through `drain_replica`."""
+    """Return nothing new: only replicas are drained."""
     del rack, host, change, emit
     return None
+
+
+PROXY_PARTS: Mapping[str, Part] = MappingProxyType(
+    {
+        PROXY: Part(make_proxy, take_proxy, observe, _serves_nobody),
+        ROUTE: Part(make_route, take_route, _seen_with_proxy, _serves_nobody),
+    }
+)

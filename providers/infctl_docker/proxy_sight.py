@@ -40,10 +40,12 @@ def find_proxy(host: Host, change: Change) -> Running | None:
 
 def observe(rack: Rack, found: Found) -> Iterator[Observed]:
     """Yield the proxy of a host and the routes through it: all that its own files say, in one reading."""
-    del rack
+    target = rack.context.target
     for doc in found.containers:
-        described = read_labels(doc["Config"]["Labels"])
-        if described is None or parse_address(described.labels.address).kind != PROXY:
+        described = read_labels(doc["Config"].get("Labels"))
+        if not described or parse_address(described.labels.address).kind != PROXY:
+            continue
+        if not found.is_ours(described, target):
             continue
         running = Running(doc["Id"], described, bool(doc["State"]["Running"]))
         (answer,) = found.host.read((archive_path(running.container),))
@@ -76,7 +78,7 @@ def _shown(doc: Doc, described: Described) -> dict[str, Any]:
 def proxy_of(found: Running, book: Book, values: Values, place: str) -> Observed:
     described = found.described
     address = parse_address(described.labels.address)
-    outputs = {"container": found.container, "door": book.door, "admin": found.admin}
+    outputs = {"container": found.container, "host": place, "door": book.door, "admin": found.admin}
     return Observed(
         address, described.labels.id, described.name, described.target, values, outputs, described.labels,
         found.running, place,
