@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 DISTRIBUTIONS: Mapping[str, str] = MappingProxyType({llama_cpp.NAME: llama_cpp.DISTRIBUTION})
 READS_HEADER = frozenset({llama_cpp.NAME})  # engines whose model file infctl understands
 LOCAL = "file:"
+# Arguments that infctl decides the same for everybody, and names that stand elsewhere in the file.
+_DECIDED = frozenset({"host", "hostname", "port", "metrics", "alias", "served_model_name"})
 _COMPLETIONS = ("completions", "/v1/completions")
 _PROBES = MappingProxyType(
     {"generate": _COMPLETIONS, "vision": _COMPLETIONS, "embed": ("embeddings", "/v1/embeddings")}
@@ -144,7 +146,8 @@ def says_nothing(model: Model) -> bool:
 
 def in_own_words(engine: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the arguments of a template of `engine` as the user's own fields say them, where there are such."""
-    return llama_cpp.in_own_words(args) if engine == llama_cpp.NAME else args
+    own = {name: value for name, value in args.items() if name not in _DECIDED}
+    return llama_cpp.in_own_words(own) if engine == llama_cpp.NAME else own
 
 
 def asking(model: Model, *, container: bool = False) -> tuple[object, ...]:

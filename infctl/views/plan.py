@@ -94,7 +94,7 @@ def _what(change: View, told: set[tuple[str, ...]]) -> str:
     action, reason = ours["action"], ours["reason"]
     if action in {"replace", "replace-beside"}:
         order = "new before old" if action == "replace-beside" else "old before new"
-        paths = (tuple(field["path"]) for field in ours["fields"])
+        paths = (tuple(field["path"]) for field in ours["fields"] if field["effect"] == "replace")
         names = dict.fromkeys(path[0] for path in paths if path not in told and path != ("revision",))
         because = ", ".join(names) if ours["fields"] else reason
         what = f"replaced{_where(ours)}, {order}"

@@ -52,7 +52,7 @@ def _identity(template: View, settings: View) -> list[str]:
     model = template["model_uri"] + (f" @ {checksum[:_HASH]}" if checksum else "")
     engine = f"{template['engine']} {template['engine_version']}".strip()
     arguments = [f"{key} {word(value)}" for key, value in _fields_first(settings, template["args"])]
-    command = shlex.join(template.get("command", ()))
+    command = "" if template["args"] else shlex.join(template.get("command", ()))  # else it is made of them
     return [part for part in (model, template.get("image", ""), engine, command, *arguments) if part]
 
 
@@ -66,7 +66,8 @@ def _fields(model: View, changes: list[View], style: Style) -> list[str]:
     reasons = {
         tuple(field["path"]): field["why"] for change in changes for field in change["infctl"]["fields"] if field["why"]
     }
-    fields = [field for field in model["said"] if field["path"][-1] not in _NEVER_SHOWN]
+    made = bool(model["template"] and model["template"]["args"])  # then the command is only another form of them
+    fields = [f for f in model["said"] if f["path"][-1] not in _NEVER_SHOWN and not (made and f["path"] == ["command"])]
     if len(fields) < len(model["said"]):
         fields = [*fields, *(field for field in model["said"] if field["path"][-1] in _NEVER_SHOWN)]
     rows = [(".".join(f["path"]), _arrow(f), _reason(f, reasons)) for f in fields]

@@ -80,10 +80,10 @@ def label(event: StepEvent) -> str:
     """Return whose step it is: `hello r1     local/0       `."""
     if not event.model:
         return f"  {str(event.address).ljust(_WHO + _PLACE)} "
-    is_replica = "/" in event.address.key
+    is_replica = event.address.key.rpartition("/")[2].isdigit()
     who = f"{event.model} r{event.revision}" if is_replica and event.revision else event.model
-    place = event.address.key if is_replica else event.address.kind
-    return f"  {who.ljust(_WHO)} {place.ljust(_PLACE)}"
+    place = event.address.key if "/" in event.address.key else event.address.kind
+    return f"  {who.ljust(_WHO)} {place.ljust(_PLACE - 1)} "
 
 
 def said(event: StepEvent) -> str:  # noqa: C901, PLR0911  # one sentence per kind of event
