@@ -145,7 +145,8 @@ class DockerProvider:
     def _host_of(self, change: Change) -> Host | None:
         """Return the host that a change is for; None where what is to go stands on none. Raises ProviderError."""
         where = (change.after or {}).get("host") or (change.before.outputs.get("host") if change.before else "")
-        where = where or (change.address.key if change.address.name == change.target else "")
+        if not where and change.address.kind != CONTAINER:
+            where = change.address.key.rpartition("/")[2]  # networks and proxies are a host's own, routes a model's there
         by_name = {host.name: host for host in self._rack.fleet.hosts}
         if where:
             if str(where) not in by_name:
