@@ -146,7 +146,7 @@ class DockerProvider:
         """Return the host that a change is for; None where what is to go stands on none. Raises ProviderError."""
         where = (change.after or {}).get("host") or (change.before.outputs.get("host") if change.before else "")
         if not where and change.address.kind != CONTAINER:
-            where = change.address.key.rpartition("/")[2]  # networks and proxies are a host's own, routes a model's there
+            where = change.address.key.rpartition("/")[2]  # theirs are kept by host
         by_name = {host.name: host for host in self._rack.fleet.hosts}
         if where:
             if str(where) not in by_name:
