@@ -54,7 +54,7 @@ class Made:
 
 def body(values: Values, made: Made, labels: Mapping[str, str]) -> dict[str, Any]:
     """Return the body of a create. `values` may hold secrets; those that go as environment are in it."""
-    more: Values = values["container"]
+    more: Values = values["sandbox"]
     entrypoint, arguments = command(values, made)
     return {
         "Image": made.image,
@@ -84,14 +84,14 @@ def body(values: Values, made: Made, labels: Mapping[str, str]) -> dict[str, Any
 def command(values: Values, made: Made) -> tuple[list[str], list[str]]:
     """Return entry point and arguments, with what the placeholders stand for; the image's own where nothing is said."""
     words = [_filled(word, values, made) for word in values["command"]]
-    if words and not values["container"].get("arguments_only"):
+    if words and not values["sandbox"].get("arguments_only"):
         return words, []
     return list(made.entrypoint), words or list(made.arguments)
 
 
 def environment(values: Values) -> list[str]:
     """Return NAME=value of the engine's own variables and the model's; a secret file's path goes as NAME_FILE."""
-    env: dict[str, str] = {"PORT": str(values["port"]), **values["container"].get("env", {})}
+    env: dict[str, str] = {"PORT": str(values["port"]), **values["sandbox"].get("env", {})}
     for name, value in values["env"].items():
         if isinstance(value, Secret | SecretRef):
             kind = delivery(value)
@@ -174,7 +174,7 @@ def _limits(values: Values, made: Made) -> dict[str, Any]:
 
 def _mounts(values: Values) -> list[dict[str, Any]]:
     mounts = [_mount(folder, volume) for folder, volume in sorted(values["mounts"].items())]
-    if values["container"].get("read_only") and any(_is_file(value) for value in values["env"].values()):
+    if values["sandbox"].get("read_only") and any(_is_file(value) for value in values["env"].values()):
         mounts.append({"Type": "volume", "Target": SECRETS})  # nameless, and gone with the container
     return mounts
 

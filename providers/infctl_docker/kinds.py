@@ -35,7 +35,7 @@ _CONTAINER = KindSpec(
             "command": FieldSpec("another command is another program"),
             "port": FieldSpec(_AT_CREATION),
             "probe": FieldSpec("what counts as ready is part of the revision"),
-            "container": FieldSpec(_AT_CREATION),
+            "sandbox": FieldSpec(_AT_CREATION),
             "devices": FieldSpec("a container gets its devices once, when it is created"),
             "mounts": FieldSpec(_AT_CREATION),
             "health": FieldSpec(_AT_CREATION),

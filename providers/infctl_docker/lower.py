@@ -57,7 +57,8 @@ def health_path(template: Template) -> str:
     """Return the path under which an engine says that it is well, without a model being asked."""
     if template.probe.kind == "http":
         return template.probe.path
-    return HEALTH if template.engine != "custom" else "/v1/models"
+    own = template.container.get("health_path", HEALTH)
+    return own if template.engine != "custom" else "/v1/models"
 
 
 def _containers(wish: Deployment, target: str, hosts: Sequence[str], cache: str, cpus: float) -> Iterator[Desired]:
@@ -93,7 +94,7 @@ def _shared_values(wish: Deployment, cache: str, cpus: float) -> dict[str, Any]:
         "command": template.command,
         "port": template.port or PORT,
         "probe": {"kind": probe.kind, "path": probe.path, "model": probe.model, "requests": probe.requests},
-        "container": _container(template),
+        "sandbox": _container(template),
         "mounts": _mounts(template, cache),
         "health": health_path(template),
         "log": LOG,

@@ -28,7 +28,7 @@ def deliver_model(host: Host, values: Values, image: Image, root: Path, emit: Em
     uri = str(values["model"])
     if not uri:
         return ""
-    if values["container"].get("download"):
+    if values["sandbox"].get("download"):
         return model_name(values)
     if not uri.startswith("file:"):
         raise ProviderError(f"{uri} cannot be fetched yet", "only file: models can", hint="use a file: uri")

@@ -111,15 +111,16 @@ class DockerProvider:
             raise _in_words(change, failure) from failure
 
     def probe(self, what: Observed) -> Health:
-        host = self._rack.fleet[what.place]
         try:
+            host = self._host(what.place, str(what.address))
             return probe_replica(host, containers.find_by_id(host, str(what.outputs["container"])), what)
-        except (HostDown, DaemonError) as failure:
-            return Health(ready=False, detail=failure.diagnostics[0].detail)
+        except ProviderError as failure:
+            said = failure.diagnostics[0]
+            return Health(ready=False, detail=said.detail or said.summary)
 
     def logs(self, what: Observed, *, tail: int, follow: bool) -> Iterator[str]:
         """Yield a replica's lines; of one that was removed, nothing: its log went with it."""
-        host = self._rack.fleet[what.place]
+        host = self._host(what.place, str(what.address))
         container = str(what.outputs.get("container", ""))
         if not container or containers.find_by_id(host, container) is None:
             return iter(())
@@ -142,20 +143,24 @@ class DockerProvider:
     def close(self) -> None:
         self._rack.fleet.close()
 
+    def _host(self, name: str, address: str) -> Host:
+        """Return the host of this name. Raises ProviderError when the target has none."""
+        if name not in self._rack.hosts:
+            raise ProviderError(
+                f"{address} is on {name}, which is no host of target {self._rack.context.target}",
+                f"hosts: {', '.join(self._rack.hosts)}",
+                hint="name the host in the target's `hosts` again, or remove its replicas first",
+                address=address,
+            )
+        return self._rack.fleet[name]
+
     def _host_of(self, change: Change) -> Host | None:
         """Return the host that a change is for; None where what is to go stands on none. Raises ProviderError."""
         where = (change.after or {}).get("host") or (change.before.outputs.get("host") if change.before else "")
         if not where and change.address.kind != CONTAINER:
             where = change.address.key.rpartition("/")[2]  # theirs are kept by host
-        by_name = {host.name: host for host in self._rack.fleet.hosts}
         if where:
-            if str(where) not in by_name:
-                raise ProviderError(
-                    f"{change.address} is on {where}, which is no host of target {change.target}",
-                    f"hosts: {', '.join(by_name)}",
-                    hint="name the host again, or remove its replicas first",
-                )
-            return by_name[str(where)]
+            return self._host(str(where), str(change.address))
         found = self._rack.fleet.each(lambda host: containers.find(host, change.id) is not None)
         here = next((name for name, has in found.items() if has is True), None)
         if here is None:
@@ -163,7 +168,7 @@ class DockerProvider:
             if down is not None:
                 raise down.again()
             return None
-        return by_name[here]
+        return self._rack.fleet[here]
 
 
 def _try_read(host: Host, scope: Scope) -> Found | Unreadable:

@@ -62,7 +62,7 @@ def seen_values(doc: Doc, wanted: Values, made: Made) -> dict[str, Any]:
     shown, right = _shown(doc), _shown({"Config": expected, "HostConfig": expected["HostConfig"]})
     right["network"] = (wanted["network"],)
     asked = {word.partition("=")[0] for word in expected["Env"]}
-    engines = set(wanted["container"].get("env", {})) | {"PORT"}
+    engines = set(wanted["sandbox"].get("env", {})) | {"PORT"}
     shown["env"], right["env"] = ({k: v for k, v in env.items() if k in asked} for env in (shown["env"], right["env"]))
     values = dict(wanted)
     for field, value in shown.items():
@@ -84,7 +84,7 @@ def _shown(doc: Doc) -> dict[str, Any]:
         "command": (*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
         "env": dict(word.partition("=")[::2] for word in config.get("Env") or ()),
         "port": _ports(host),
-        "container": _rights(host),
+        "sandbox": _rights(host),
         "devices": _devices(host),
         "mounts": tuple(_mounts(host)),
         "health": _health(config),
@@ -105,7 +105,7 @@ def _env(wanted: Values, shown: Values, right: Values, engines: Iterable[str]) -
         return {}
     changed = {name: shown.get(name, "") for name in right if shown.get(name) != right[name]}
     if all(name in engines for name in changed):
-        return {"container": {**wanted["container"], "env": {**wanted["container"].get("env", {}), **changed}}}
+        return {"sandbox": {**wanted["sandbox"], "env": {**wanted["sandbox"].get("env", {}), **changed}}}
     return {"env": {**wanted["env"], **{name: value for name, value in changed.items() if name not in secret}}}
 
 

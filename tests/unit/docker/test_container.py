@@ -175,7 +175,7 @@ def test_an_engine_s_own_variable_that_was_changed_is_seen_as_its() -> None:
     doc["Config"]["Env"] = [word.replace("HF_HOME=/root/.cache", "HF_HOME=/tmp") for word in doc["Config"]["Env"]]
     seen = seen_in(doc)
     assert seen["env"] == written(values_of())["env"]
-    assert seen["container"]["env"] == {"HF_HOME": "/tmp"}  # noqa: S108
+    assert seen["sandbox"]["env"] == {"HF_HOME": "/tmp"}  # noqa: S108
 
 
 def test_a_stranger_s_container_is_taken_in_as_it_is_without_its_environment() -> None:

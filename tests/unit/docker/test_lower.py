@@ -45,9 +45,9 @@ def test_memory_is_limited_where_it_is_the_host_s() -> None:
 
 
 def test_engines_on_gpus_get_shared_memory_unless_they_say_how_much() -> None:
-    assert one()["container"] == {}
-    assert one(gpus=2)["container"] == {"shm_size": SHARED_MEMORY}
-    assert one(gpus=2, container={"shm_size": 5, "caps": ["A"]})["container"] == {"shm_size": 5, "caps": ("A",)}
+    assert one()["sandbox"] == {}
+    assert one(gpus=2)["sandbox"] == {"shm_size": SHARED_MEMORY}
+    assert one(gpus=2, container={"shm_size": 5, "caps": ["A"]})["sandbox"] == {"shm_size": 5, "caps": ("A",)}
 
 
 def test_files_come_in_a_volume_that_cannot_be_written_to_and_downloads_in_one_that_can() -> None:
