@@ -238,7 +238,7 @@ def change_in_place(host: Host, doc: Doc, values: Values) -> None:
     described = read_labels(doc["Config"].get("Labels"))
     if described is None:  # a stranger's that was taken in: it is as it is until it is replaced
         return
-    made, ident = Made(**described.made), str(doc["Id"])
+    made, ident = sighting.made_of(described), str(doc["Id"])
     if doc["Name"].removeprefix("/") != described.name:
         host.api.rename(ident, described.name)
     if doc["State"].get("Paused"):

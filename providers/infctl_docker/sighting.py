@@ -20,11 +20,17 @@ from infctl_docker.labels import TAG, Described
 Doc = Mapping[str, Any]
 OURS = ("Type", "Source", "Target", "ReadOnly")  # of a mount
 REQUEST = ("Driver", "DeviceIDs", "Capabilities")  # of a request for devices
+BLANK: Values = {
+    **dict.fromkeys(KINDS[CONTAINER].fields, ""),
+    **{name: {} for name in ("env", "sandbox", "mounts", "log", "probe", "args", "tags")},
+    **dict.fromkeys(("memory", "memory_limit", "cpus", "port", "revision"), 0),
+    **dict.fromkeys(("command", "devices"), ()),
+}
 
 
 def observed(doc: Doc, described: Described, address: Address, place: str) -> Observed:
     """Return the object that a container is."""
-    made = Made(**described.made)
+    made = made_of(described)
     state, name = doc["State"], doc["Name"].removeprefix("/")
     values = {**seen_values(doc, described.values, made), "renamed_to": "" if name == described.name else name}
     outputs = {"container": doc["Id"], "host": place, "endpoint": f"{place}:{made.port}"}
@@ -42,6 +48,12 @@ def observed(doc: Doc, described: Described, address: Address, place: str) -> Ob
     )
 
 
+def made_of(described: Described) -> Made:
+    """Return what the maker of a container chose, as far as this version of infctl knows it."""
+    known = {name: value for name, value in described.made.items() if name in Made.__dataclass_fields__}
+    return Made(**{"image": "", "port": 0, **known})
+
+
 def adopted(doc: Doc, ident: str, target: str, address: Address, place: str) -> Observed:
     """Return a stranger's container as an object, as far as it shows; `ident` is what it is known by."""
     config, host = doc["Config"], doc["HostConfig"]
@@ -57,7 +69,11 @@ def adopted(doc: Doc, ident: str, target: str, address: Address, place: str) -> 
 
 
 def seen_values(doc: Doc, wanted: Values, made: Made) -> dict[str, Any]:
-    """Return the fields of a container that was made with these values, as they stand. `wanted` holds no secrets."""
+    """Return the fields of a container that was made with these values, as they stand. `wanted` holds no secrets.
+
+    What another version of infctl wrote may lack a field or have one more.
+    """
+    wanted = {name: wanted.get(name, blank) for name, blank in BLANK.items()}
     expected = body(wanted, made, {})
     shown, right = _shown(doc), _shown({"Config": expected, "HostConfig": expected["HostConfig"]})
     right["network"] = (wanted["network"],)

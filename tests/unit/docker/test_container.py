@@ -188,6 +188,26 @@ def test_a_stranger_s_container_is_taken_in_as_it_is_without_its_environment() -
     assert "canary" not in repr(seen)
 
 
+def test_what_another_version_of_infctl_made_is_read_as_far_as_it_is_known() -> None:
+    doc = inspect_of(values_of())
+    labels = doc["Config"]["Labels"]
+    older = {
+        name: value for name, value in json.loads(labels["infctl.values"]).items() if name not in {"sandbox", "log"}
+    }
+    labels["infctl.values"] = json.dumps({**older, "of_a_later_one": 1})
+    labels["infctl.made"] = json.dumps({**MADE.values(), "of_a_later_one": 1})
+    seen = seen_in(doc)
+    assert set(seen) == set(KINDS[CONTAINER].fields)
+    right = written(values_of())
+    assert {name for name, value in seen.items() if value != right[name]} <= {
+        "sandbox",
+        "log",
+        "command",
+        "env",
+        "mounts",
+    }
+
+
 def test_labels_written_by_hand_describe_nothing() -> None:
     whole = write_labels(change_of(values_of()), MADE.values())
     assert read_labels(whole)
