@@ -164,7 +164,8 @@ def _made_anew(base: Verdict, action: Action, reason: str, world: World) -> Verd
     want, state = base.want, world.question.state
     assert want is not None  # noqa: S101  # nothing else is made
     seed = [state.lineage, str(want.address), state.serial, base.have.id if base.have else ""]
-    ident = digest(seed)[:12]
+    while (ident := digest(seed)[:12]) in state.resources or ident in world.live:
+        seed.append(ident)  # a killed run, whose serial never came to be, made one just so
     name = native_name(want, base.kind, state.stack, state.workspace)
     if name in world.names:  # of the same revision: its predecessor's
         name = native_name(want, base.kind, state.stack, state.workspace, ident[:4])

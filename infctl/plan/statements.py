@@ -208,21 +208,33 @@ def _given_up(question: Question, verdicts: list[Verdict]) -> Iterator[str]:
 
 
 def outputs(parts: Mapping[str, ModelVerdicts]) -> dict[str, Any]:
-    """Return MODEL.url, MODEL.revision and MODEL.engine; a url that only apply can tell is a Ref.
+    """Return MODEL.url, MODEL.urls (by target), MODEL.revision and MODEL.engine; what only apply can tell is a Ref.
 
-    A model of which anything is left untouched keeps the outputs that it has.
+    MODEL.url is the first address whose place can be read. A model of which anything is left untouched keeps the
+    revision and the engine that it has, and the addresses of places that cannot be read.
     """
     outputs: dict[str, Any] = {}
     for name, part in parts.items():
         wish = next(iter(part.wishes.values()), None)
-        if wish is None or any(v.unknown for v in (*part.replicas, *part.routers)):
+        if wish is None:
             continue
-        router = next((v for v in part.routers if v.want is not None and v.id), None)
-        if router is not None:
-            ref = Ref(router.address, router.kind.url_output, router.id)
-            stays = router.live and not any(change.path[0] in router.kind.url_fields for change in router.fields)
-            known = router.live.outputs.get(router.kind.url_output) if router.live and stays else None
-            outputs[f"{name}.url"] = known or ref
-        outputs[f"{name}.revision"] = wish.revision
-        outputs[f"{name}.engine"] = wish.template.engine
+        routers = [v for v in part.routers if v.id and (v.want is not None or v.unknown)]
+        if found := next((_url(router) for router in routers if not router.unknown), None):
+            outputs[f"{name}.url"] = found
+            urls: dict[str, tuple[Any, ...]] = {}
+            for router in routers:
+                urls[router.target] = (*urls.get(router.target, ()), _url(router))
+            outputs[f"{name}.urls"] = urls
+        if not any(v.unknown for v in (*part.replicas, *part.routers)):
+            outputs[f"{name}.revision"] = wish.revision
+            outputs[f"{name}.engine"] = wish.template.engine
     return outputs
+
+
+def _url(router: Verdict) -> Any:
+    """Return a router's address as it is, a Ref where only apply can tell it."""
+    output = router.kind.url_output
+    stands = router.live or (router.have if router.unknown else None)
+    stays = stands and not any(change.path[0] in router.kind.url_fields for change in router.fields)
+    known = stands.outputs.get(output) if stands and stays else None
+    return known or Ref(router.address, output, router.id)

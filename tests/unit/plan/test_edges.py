@@ -152,3 +152,19 @@ def test_replacing_a_model_leaves_its_address_alone() -> None:
     toy.carry_out(toy.plan(wish()))
     plan = toy.plan(wish(), request=Request(replace=(Address("model", "chat"),)))
     assert [str(step.do) for step in plan.steps if step.address.kind == "toy_route"] == ["switch"]
+
+
+def test_what_a_killed_run_left_does_not_lend_its_id_to_something_new() -> None:
+    toy = applied(wish(ctx=1))
+    serial = toy.state.serial
+    begun = toy.plan(wish(ctx=2))
+    toy.carry_out(replace(begun, steps=begun.steps[:1], model_states=()))
+    toy.state = replace(toy.state, serial=serial)  # killed: no snapshot
+    back = toy.plan(wish(ctx=1))
+    toy.carry_out(replace(back, steps=()))
+    toy.state = replace(toy.state, serial=serial)
+    plan = toy.plan(wish(ctx=3))
+    made = {step.object for step in plan.steps if step.do is Do.CREATE}
+    assert made.isdisjoint(step.object for step in plan.steps if step.do is Do.DELETE)
+    toy.carry_out(plan)
+    assert toy.plan(wish(ctx=3)).is_empty
