@@ -14,7 +14,7 @@ from infctl.apply.rollouts import Rollout
 from infctl.diagnostics import Diagnostic
 from infctl.plan.diff import resolve
 from infctl.plan.model import Plan, Step
-from infctl.provider.values import Do
+from infctl.provider.values import Do, leaves
 from infctl.secrets import UNKNOWN
 from infctl.state.model import Failure, ModelState, State
 from infctl.state.moves import rename_model
@@ -109,7 +109,7 @@ def outputs(plan: Plan, ledger: Ledger, before: Mapping[str, Any], unfinished: C
     found = {name: value for name, value in before.items() if _model(name) in ledger.models}
     for name, planned in plan.outputs.items():
         value = resolve(planned, ledger.outputs, ids)
-        if _model(name) not in unfinished and value is not UNKNOWN:
+        if _model(name) not in unfinished and UNKNOWN not in leaves(value):
             found[name] = value
     return found
 

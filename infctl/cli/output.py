@@ -14,7 +14,7 @@ from infctl.cli.terminal import Terminal
 @flag("json", "Print JSON.")
 @click.pass_obj
 def command(terminal: Terminal, name: str | None, raw: bool, json: bool) -> int:
-    """Show the outputs of the last apply: MODEL.url, MODEL.revision, MODEL.engine."""
+    """Show the outputs of the last apply: MODEL.url, MODEL.urls, MODEL.revision, MODEL.engine."""
     from json import dumps
 
     from infctl.ops.output import output_of

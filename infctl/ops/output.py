@@ -10,7 +10,7 @@ from infctl.state.model import State
 NO_SUCH_OUTPUT = Code(
     "no-such-output",
     "A name given to `output` is not an output of the last apply.",
-    "`infctl output` lists them: MODEL.url, MODEL.revision, MODEL.engine.",
+    "`infctl output` lists them: MODEL.url, MODEL.urls, MODEL.revision, MODEL.engine.",
 )
 
 

@@ -97,13 +97,15 @@ def _look(
 
 
 def with_outputs(state: State, session: Session) -> State:
-    """Return `state` with the outputs that its objects tell: MODEL.url, MODEL.revision and MODEL.engine."""
+    """Return `state` with the outputs that its objects tell: MODEL.url, .urls, .revision and .engine."""
     found: dict[str, Any] = {}
-    for thing in state.resources.values():
+    for thing in sorted(state.resources.values(), key=lambda thing: thing.address):
         kind = session.providers[thing.target].kinds[thing.address.kind]
         serving = thing.model in state.models and thing.revision == state.models[thing.model].revision
         if kind.role is Role.ROUTER and kind.url_output in thing.outputs:
-            found[f"{thing.model}.url"] = thing.outputs[kind.url_output]
+            url, urls = thing.outputs[kind.url_output], found.setdefault(f"{thing.model}.urls", {})
+            urls[thing.target] = (*urls.get(thing.target, ()), url)
+            found.setdefault(f"{thing.model}.url", url)
         elif kind.role is Role.REPLICA and serving:
             found[f"{thing.model}.revision"] = thing.revision
             found[f"{thing.model}.engine"] = thing.values.get("engine") or _engine_in_file(session, thing.model)

@@ -9,8 +9,12 @@ from typing import Any
 from infctl.views.style import columns
 
 
-def type_name(value: Any) -> str:
-    """Return Terraform's name for the type of an output's value."""
+def type_name(value: Any) -> str | list[Any]:
+    """Return Terraform's name for the type of an output's value: ["map", ["list", "string"]] for MODEL.urls."""
+    if isinstance(value, Mapping):
+        return ["map", type_name(next(iter(value.values()), ""))]
+    if isinstance(value, (list, tuple)):
+        return ["list", type_name(next(iter(value), ""))]
     if isinstance(value, bool):
         return "bool"
     return "number" if isinstance(value, (int, float)) else "string"

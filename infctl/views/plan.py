@@ -150,7 +150,7 @@ def show_drifted(view: View, style: Style) -> list[str]:
 
 
 def _outputs(view: View, style: Style) -> list[str]:
-    changes = view["output_changes"]
+    changes = {name: change for name, change in view["output_changes"].items() if not name.endswith(".urls")}  # as .url
     if not changes or len(changes) > 3 * 20:
         return []
     rows = []

@@ -151,13 +151,17 @@ def output_changes(plan: Plan) -> dict[str, Any]:
         before = plan.outputs_before.get(name)
         if before == after:
             continue
-        not_known = isinstance(after, (Ref, Unknown))
+        not_known = _is_open(after)
         action = "create" if name not in plan.outputs_before else "update"
         found[name] = _output(action, before, None if not_known else plain(after), not_known)
     for name, before in plan.outputs_before.items():
         if name not in plan.outputs:
             found[name] = _output("delete", before, None, False)
     return found
+
+
+def _is_open(value: Any) -> bool:
+    return any(isinstance(leaf, (Ref, Unknown)) for leaf in leaves(value))
 
 
 def _output(action: str, before: Any, after: Any, not_known: bool) -> dict[str, Any]:
@@ -180,7 +184,7 @@ def _planned_values(plan: Plan) -> dict[str, Any]:
         if c.after is not None
     ]  # fmt: skip
     outputs = {
-        name: {"sensitive": False} | ({} if isinstance(value, (Ref, Unknown)) else {"value": plain(value)})
+        name: {"sensitive": False} | ({} if _is_open(value) else {"value": plain(value)})
         for name, value in plan.outputs.items()
     }
     return {"outputs": outputs, "root_module": {"resources": resources}}
