@@ -1,4 +1,4 @@
-"""Writes docs/reference/ from the code: every field of inference.yaml, every error code, every command.
+"""Writes docs/reference/ from the code: every field of inference.yaml, every error code, every command, every engine.
 
 `python3 scripts/reference.py` writes; with `-check` it only says which files are out of date (exit code 1). Runs in
 an environment where infctl is installed.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from engine_reference import engine_page
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
@@ -31,7 +32,12 @@ QUANTITIES = {
 
 
 def main() -> int:
-    pages = {"errors.md": error_page(), "inference-yaml.md": field_page(), "commands.md": command_page()}
+    pages = {
+        "errors.md": error_page(),
+        "inference-yaml.md": field_page(),
+        "commands.md": command_page(),
+        "engines.md": engine_page(table),
+    }
     stale = [name for name, text in pages.items() if not same(FOLDER / name, MADE + text)]
     if "-check" in sys.argv[1:]:
         for name in stale:

@@ -10,7 +10,7 @@ Keys that have their default are left out of it:
 - `cache` (folder): must be writable, and is worth keeping for the next replica: what the engine downloads and compiles.
 - `env` (mapping): environment variables of the engine itself; those of the model win over them.
 - `caps` (list): Linux capabilities that the engine needs of those that are dropped.
-- `metrics_port` (int): where the engine tells its metrics, if not at its own port.
+- `health_path` (path): where the engine says that it is well, if not at /health.
 - `download` (bool): `{model}` is a name that the engine downloads by itself into `cache`; else the provider puts files
   there and `{model}` stands for their path in the container.
 
@@ -36,7 +36,7 @@ class Container:
     cache: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     caps: tuple[str, ...] = ()
-    metrics_port: int = 0
+    health_path: str = ""
     download: bool = False
 
     def values(self) -> Mapping[str, Any]:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from infctl.diagnostics import did_you_mean
 from infctl.engines import llama_cpp
+from infctl.engines.asked import taken
 from infctl.engines.container import Container
 from infctl.engines.model_file import ModelFile
-from infctl.engines.serving import ANYWHERE, ELSEWHERE, PORT, Serving, taken, unfit
+from infctl.engines.serving import ANYWHERE, ELSEWHERE, PORT, Serving
+from infctl.engines.serving_checks import unfit
 from infctl.engines.setup import Setup
 from infctl.spec.problems import Problem
 

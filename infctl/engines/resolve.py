@@ -32,7 +32,7 @@ _COMPLETIONS = ("completions", "/v1/completions")
 _PROBES = MappingProxyType(
     {"generate": _COMPLETIONS, "vision": _COMPLETIONS, "embed": ("embeddings", "/v1/embeddings")}
 )
-_SERVINGS: Mapping[str, str] = MappingProxyType(  # engine -> the module that says how it is served in a container
+SERVED: Mapping[str, str] = MappingProxyType(  # engine -> the module that says how it is served in a container
     {
         "vllm": "vllm",
         "sglang": "sglang",
@@ -48,7 +48,7 @@ _SERVINGS: Mapping[str, str] = MappingProxyType(  # engine -> the module that sa
 @cache
 def serving_of(engine: str) -> Serving | None:
     """Return how an engine is served in a container; None for a custom one."""
-    name = _SERVINGS.get(engine)
+    name = SERVED.get(engine)
     if name is None:
         return None
     found: Serving = import_module(f"infctl.engines.{name}").SERVING

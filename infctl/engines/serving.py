@@ -7,27 +7,28 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from infctl.diagnostics import Severity, did_you_mean
+from infctl.engines.asked import HUB_VARIABLE, from_hub, gpus_of, parts, repository_of, shares, taken, token_is_a_file
 from infctl.engines.container import Container
-from infctl.engines.flag_table import FlagTable, argv_of, check_flags, flag_table, wrong_value
+from infctl.engines.flag_table import FlagTable, argv_of, flag_table
 from infctl.engines.model_file import ModelFile
 from infctl.engines.pin import Pin, what_to_fetch
-from infctl.engines.setup import UNFIT_FOR_ENGINE, Setup
-from infctl.spec.problems import Problem, problem
+from infctl.engines.serving_checks import check_files, check_model
+from infctl.engines.setup import Setup
+from infctl.spec.problems import Problem
 
 if TYPE_CHECKING:
     from infctl.spec.model import Model
 
 ANYWHERE = "0.0.0.0"  # noqa: S104  -- every address of its own container; the host publishes it to itself only
 MODEL, PORT, GPU_SHARE = "{model}", "{port}", "{gpu_share}"  # what a provider puts in: see Template.command
-HF = "hf://"
-_DIGEST = "@sha256:"
+HUB_FILE_VARIABLE = "HF_TOKEN_PATH"  # huggingface.co/docs/huggingface_hub/package_reference/environment_variables
+HUB_FILE = f"/run/secrets/{HUB_VARIABLE}"  # where a secret is a file in a container
+HEALTH = "/health"  # where most engines say that they are well
 ELSEWHERE: Mapping[str, str] = MappingProxyType(  # whatever the engine
     {
         "host": "leave it out: infctl says it",
@@ -54,6 +55,8 @@ class Serving:
     where there are any and the other has no use for them. `share` is the flag that keeps it within its part of a
     device; one that is `thrifty` needs none, for it takes what it needs. `repository` is whether it loads whole
     repositories of the Hugging Face Hub by name, and downloads them itself; `one_file` whether its model is one file.
+    `reads_hub_file` is whether it takes the hub's token from a file that HF_TOKEN_PATH names, as Python's
+    huggingface_hub does.
     `follows` are fields that it honours by other means than a flag named here. `joint` stands between the words of a
     flag, `glued` allows --flag=value; `before` begins the command line, with the model after it where that is
     `positional`. `more` tells what else it cannot follow, `prepare` makes the setup.
@@ -67,8 +70,9 @@ class Serving:
     fixed: Mapping[str, Any]
     container: Container
     said: Callable[[Model, str], Mapping[str, Any]] = lambda _model, _version: {}
-    health: str = "/health"
+    health: str = HEALTH
     metrics_path: str = "/metrics"
+    reads_hub_file: bool = False
     model: str = ""
     revision: str = ""
     context: str = ""
@@ -111,13 +115,7 @@ class Serving:
 
     def check(self, model: Model, version: str) -> Iterator[Problem]:
         """Yield what the engine cannot follow in `model` at `version`; places begin at the model."""
-        unchecked, elsewhere = model.engine_args_unchecked, _set_elsewhere(self, model)
-        yield from check_flags(model.engine_args, self.table, version, elsewhere, unchecked=unchecked)
-        yield from _check_task(self, model)
-        yield from _check_fields(self, model, version)
-        yield from _check_devices(self, model)
-        yield from _check_uri(self, model)
-        yield from self.more(model)
+        return check_model(self, model, version)
 
     def command(self, model: Model, setup: Setup, pin: Pin) -> tuple[str, ...]:
         """Return argv, or what follows the image's entrypoint; with the placeholders that a provider fills in."""
@@ -135,13 +133,26 @@ class Serving:
     def needs(self, model: Model, pin: Pin) -> Mapping[str, Any]:
         """Return what stands in `Template.container`."""
         downloads = self.repository and from_hub(model)
-        return {**replace(self.container, download=downloads).values(), **what_to_fetch(pin)}
+        env = dict(self.container.env)
+        if self.reads_hub_file and token_is_a_file(model):
+            env[HUB_FILE_VARIABLE] = HUB_FILE
+        path = "" if self.health == HEALTH else self.health
+        made = replace(self.container, download=downloads, health_path=path, env=env)
+        return {**made.values(), **what_to_fetch(pin)}
 
     def asking(self, model: Model) -> tuple[object, ...]:
         """Return all that a setup and a command depend on, besides the pin, as a key."""
         args = json.dumps(model.engine_args, sort_keys=True, default=repr) if model.engine_args else ""
         fields = (model.task, model.quantization, model.kv_cache_dtype, model.max_model_len, model.image, model.gpu)
-        return (self.name, model.uri, model.served_names, *fields, model.engine_args_unchecked, args)
+        return (
+            self.name,
+            model.uri,
+            model.served_names,
+            *fields,
+            model.engine_args_unchecked,
+            token_is_a_file(model),
+            args,
+        )
 
 
 def tag_version(image: str) -> str:
@@ -151,44 +162,11 @@ def tag_version(image: str) -> str:
     return found[0] if found else ""
 
 
-def from_hub(model: Model) -> bool:
-    return (model.uri or "").startswith(HF)
-
-
-def shares(model: Model) -> bool:
-    """Return whether a replica takes only a part of each device."""
-    return model.gpu is not None and bool(model.gpu.memory or model.gpu.fraction)
-
-
-def gpus_of(serving: Serving | None, model: Model) -> int:
-    if model.gpu is not None:
-        return model.gpu.count
-    return serving.gpus if serving else 0
-
-
 def prepare(serving: Serving, model: Model, version: str, file: ModelFile | None) -> Setup:
     """Return the setup of `model` in a container. `args` are all flags under the engine's own names, in order."""
-    checked = (*serving.check(model, version), *_check_files(serving, file))
+    checked = (*serving.check(model, version), *check_files(serving, file))
     args = {**serving.fixed, **serving.said(model, version), **_from_fields(serving, model), **taken(model, checked)}
     return Setup(args, port=serving.port, metrics_path=serving.metrics_path, problems=checked)
-
-
-def taken(model: Model, problems: Iterable[Problem]) -> dict[str, Any]:
-    """Return the arguments of `model` without those that were found wrong."""
-    refused = {each.loc[1] for each in problems if each.loc[0] == "engine_args" and is_error(each)}
-    return {name: _frozen(value) for name, value in model.engine_args.items() if name not in refused}
-
-
-def _frozen(value: Any) -> Any:
-    """Return a value of a file as it comes back from state: with tuples for lists."""
-    if isinstance(value, list):
-        return tuple(map(_frozen, value))
-    return {name: _frozen(each) for name, each in value.items()} if isinstance(value, dict) else value
-
-
-def repository_of(uri: str) -> str:
-    """Return OWNER/NAME of an `hf://` uri."""
-    return "/".join(uri.removeprefix(HF).split("@")[0].split("/")[:2])
 
 
 def _from_fields(serving: Serving, model: Model) -> dict[str, Any]:
@@ -200,107 +178,8 @@ def _from_fields(serving: Serving, model: Model) -> dict[str, Any]:
         found[serving.kv_cache] = model.kv_cache_dtype
     if serving.method and (method := serving.methods.get(model.quantization)):
         found[serving.method] = method
-    if serving.devices and (count := gpus_of(serving, model) // _parts(serving, model)) > 1:
+    if serving.devices and (count := gpus_of(serving, model) // parts(serving, model)) > 1:
         found[serving.devices] = count
     if serving.share and shares(model):
         found[serving.share] = GPU_SHARE
     return found
-
-
-def _parts(serving: Serving, model: Model) -> int:
-    """Return into how many groups the arguments split the devices of a replica."""
-    asked = (model.engine_args.get(name) for name in serving.splits)
-    return prod(each for each in asked if type(each) is int and each > 0)
-
-
-# ---------------------------------------------------------------- what is wrong
-
-
-def is_error(found: Problem) -> bool:
-    return found.diagnostic.severity is Severity.ERROR
-
-
-def _set_elsewhere(serving: Serving, model: Model) -> Mapping[str, str]:
-    fields = {
-        serving.model: "say uri of the model instead",
-        serving.revision: "name it in the uri, as hf://OWNER/NAME@REVISION",
-        serving.context: "say max_model_len of the model instead",
-        serving.kv_cache: "say kv_cache_dtype of the model instead",
-        serving.method: "say quantization of the model instead" if serving.methods else "",
-        serving.devices: "say gpu: {count: N} of the model instead",
-        serving.share: "say gpu: {fraction: …} or {memory: …} of the model instead" if shares(model) else "",
-    }
-    return {**{flag: way for flag, way in fields.items() if flag and way}, **serving.elsewhere}
-
-
-def _check_task(serving: Serving, model: Model) -> Iterator[Problem]:
-    if model.task not in serving.tasks:
-        served = (
-            " and ".join((", ".join(serving.tasks[:-1]), serving.tasks[-1])) if serving.tasks[1:] else serving.tasks[0]
-        )
-        yield unfit("task", f"{serving.name} has no task {model.task}", f"it serves {served}")
-
-
-def _check_fields(serving: Serving, model: Model, version: str) -> Iterator[Problem]:
-    """Yield the fields that no flag of the engine stands for, or whose value is not one that its flag takes."""
-    asked = (
-        ("max_model_len", model.max_model_len, serving.context, model.max_model_len),
-        ("kv_cache_dtype", model.kv_cache_dtype, serving.kv_cache, model.kv_cache_dtype),
-        ("quantization", model.quantization, serving.method, serving.methods.get(model.quantization)),
-    )
-    table = serving.table
-    for name, value, flag, word in asked:
-        if value in {None, "auto"} or name in serving.follows or (name == "quantization" and value == "none"):
-            continue
-        row = table.row(flag, table.nearest(version)) if flag else None
-        if row is None or word is None:
-            known = [each for each in serving.methods if not each.startswith("gguf")] if name == "quantization" else []
-            detail = f"it takes {', '.join(known)}" if known else "nobody would hear of it"
-            hint = _ways[name]
-            yield unfit(name, f"{serving.name} has no way to follow {name}: {value}", detail, hint)
-        elif wrong := wrong_value(row, word):
-            hint = did_you_mean(str(word), map(str, row.get("choices", ())))
-            yield unfit(name, f"{serving.name} has no such {name}", wrong, hint)
-
-
-_ways = MappingProxyType(
-    {
-        "max_model_len": "leave it out: the engine takes it from the model",
-        "kv_cache_dtype": "leave it out, or choose another engine",
-        "quantization": "leave it out and name a checkpoint that is quantized so: engines find that out by themselves",
-    }
-)
-
-
-def _check_devices(serving: Serving, model: Model) -> Iterator[Problem]:
-    if model.gpu is None:
-        return
-    if shares(model) and not serving.share and not serving.thrifty:
-        hint = "give it whole devices: gpu: {count: 1}"
-        yield unfit("gpu", f"{serving.name} cannot be kept to a part of a device", "it takes what is free", hint)
-
-    elif gpus_of(serving, model) % _parts(serving, model):
-        detail = f"{gpus_of(serving, model)} devices cannot be split into {_parts(serving, model)} equal groups"
-        yield unfit(
-            "gpu", "The devices of a replica do not come out even", detail, f"see {' and '.join(serving.splits)}"
-        )
-
-
-def _check_uri(serving: Serving, model: Model) -> Iterator[Problem]:
-    scheme = (model.uri or "").partition(":")[0]
-    if scheme == "pvc":
-        yield unfit("uri", "A claim of Kubernetes cannot be mounted here", "no cluster", "name a file:, hf:// or s3://")
-    elif scheme in {"http", "https"} and not serving.one_file:
-        hint = "name a folder (file:, s3://) or a repository (hf://)"
-        yield unfit("uri", f"{serving.name} serves models of several files", "this is one file", hint)
-
-
-def _check_files(serving: Serving, file: ModelFile | None) -> Iterator[Problem]:
-    if file is not None and not file.folder and not serving.one_file:
-        hint = "name the folder that holds config.json and the weights; a GGUF file is for engine: llama.cpp"
-        yield unfit("uri", f"{serving.name} serves models of several files", "this is one file", hint)
-
-
-def unfit(field_name: str, summary: str, detail: str, hint: str = "") -> Problem:
-    loc = tuple(field_name.split("."))
-    return problem(UNFIT_FOR_ENGINE, summary, detail, loc=loc, hint=hint or UNFIT_FOR_ENGINE.remedy)

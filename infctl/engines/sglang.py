@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from infctl.diagnostics import Severity
+from infctl.engines.asked import shares
 from infctl.engines.container import Container
-from infctl.engines.serving import ANYWHERE, ELSEWHERE, PORT, Serving, shares
+from infctl.engines.serving import ANYWHERE, ELSEWHERE, PORT, Serving
 from infctl.engines.setup import UNFIT_FOR_ENGINE
 from infctl.spec.problems import Problem, problem
 
@@ -54,6 +55,7 @@ SERVING = Serving(
     before=("python3", "-m", "sglang.launch_server"),
     model="model_path",
     revision="revision",
+    reads_hub_file=True,
     context="context_length",
     kv_cache="kv_cache_dtype",
     method="quantization",

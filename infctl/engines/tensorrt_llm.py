@@ -25,6 +25,7 @@ SERVING = Serving(
     before=("trtllm-serve",),
     positional=True,
     revision="revision",
+    reads_hub_file=True,
     context="max_seq_len",
     devices="tensor_parallel_size",
     splits=("pipeline_parallel_size", "pp_size", "context_parallel_size", "cp_size"),

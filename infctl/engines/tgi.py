@@ -45,6 +45,7 @@ SERVING = Serving(
     ),
     model="model_id",
     revision="revision",
+    reads_hub_file=True,
     context="max_total_tokens",
     kv_cache="kv_cache_dtype",
     method="quantize",

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from infctl.engines.container import Container
-from infctl.engines.serving import ANYWHERE, ELSEWHERE, PORT, Serving, unfit
+from infctl.engines.serving import ANYWHERE, ELSEWHERE, PORT, Serving
+from infctl.engines.serving_checks import unfit
 from infctl.spec.problems import Problem
 
 if TYPE_CHECKING:

@@ -50,6 +50,7 @@ SERVING = Serving(
     ),
     model="model",
     revision="revision",
+    reads_hub_file=True,
     context="max_model_len",
     kv_cache="kv_cache_dtype",
     method="quantization",

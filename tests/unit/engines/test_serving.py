@@ -63,6 +63,18 @@ def test_what_a_container_needs_is_said_in_plain_values() -> None:
     small = template(uri="https://models.example/m.gguf").container
     assert set(small) == {"arguments_only", "read_only", "tmpfs", "model_revision"}
     assert Container().values() == {}
+    assert template(uri="file:repository", engine="triton").container["health_path"] == "/health/ready"
+
+
+def test_a_token_for_the_hub_stays_a_file_where_the_engine_reads_one() -> None:
+    token = {"env": {"HF_TOKEN": "secret://hf"}}
+    assert template(uri=HF, **token).container["env"]["HF_TOKEN_PATH"] == "/run/secrets/HF_TOKEN"
+    given = template(uri=HF, env={"HF_TOKEN": {"secret": "hf", "as": "env"}}).container["env"]
+    assert "HF_TOKEN_PATH" not in given
+    small = model(uri="hf://BAAI/bge-m3", engine="onnxruntime", task="embed", **token)
+    assert lines(set_up(small, None, container=True).problems) == [
+        "error env.HF_TOKEN: handed over as a file | write HF_TOKEN: {secret: NAME, as: env}"
+    ]
 
 
 @pytest.mark.parametrize(
