@@ -72,7 +72,6 @@ class Pool(HTTPConnectionPool):
     def __init__(self, way: Way) -> None:
         super().__init__("localhost")
         self._way = way
-        self.ResponseCls = type("Response", (Response,), {"place": way.place})
 
     def _get_conn(self, timeout: float | None = None) -> Connection:
         del timeout
@@ -95,6 +94,13 @@ class Connection(HTTPConnection):
         timeout = self.timeout
         stream.settimeout(timeout if isinstance(timeout, int | float) else None)
         self.sock = stream  # a stream is all of a socket that is used here
+
+    def getresponse(self) -> Response:  # type: ignore[override]  # urllib3 asks for what it defines itself
+        made = super().getresponse()
+        made.__class__ = Response  # urllib3 lets nobody choose the class
+        assert isinstance(made, Response)  # noqa: S101
+        made.place = self._way.place
+        return made
 
     def give_back(self) -> None:
         stream, self.sock = self.sock, None

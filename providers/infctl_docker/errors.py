@@ -27,7 +27,12 @@ DAEMON_WORDS = (
         "on the host: sudo usermod -aG docker USER, then log in anew; or set up rootless Docker for that user",
     ),
     (
-        ("cannot connect to the docker daemon", "is the docker daemon running", "connection refused"),
+        (
+            "cannot connect to the docker daemon",
+            "is the docker daemon running",
+            "connect: connection refused",
+            "docker.sock: connect: no such file or directory",
+        ),
         "the Docker daemon is not running there",
         "on the host: sudo systemctl start docker; `journalctl -u docker` says why it stopped",
     ),
@@ -83,6 +88,10 @@ class HostDown(ProviderError):  # noqa: N818  # says it of the host: `down is Ho
         return Unreadable(self.place, self.reason, self.hint)
 
 
+class Silent(HostDown):
+    """A host that said nothing in the time it had: asking again would cost that time again."""
+
+
 class DaemonError(ProviderError):
     """The Docker daemon of `place` answered with an error: `status` of HTTP and its own `message`."""
 
@@ -132,16 +141,18 @@ def not_connected(place: str, host: str, port: int, failure: OSError, seconds: f
     return HostDown(place, f"{at}: {reason}", "check that the machine is up and the network between you and it")
 
 
-def silent(place: str, what: str, seconds: float) -> HostDown:
+def silent(place: str, what: str, seconds: float) -> Silent:
     """Say that nothing came within the time a host has."""
-    return HostDown(
+    return Silent(
         place,
         f"no answer from {what} within {seconds:g} s",
         "check that the machine is up and that no firewall is between",
     )
 
 
-def not_sshd(place: str, at: str) -> HostDown:
+def not_sshd(place: str, at: str, command: str = "") -> HostDown:
+    if command:
+        return HostDown(place, f"its ProxyCommand leads to no sshd: {command}", "run that command by hand")
     return HostDown(
         place,
         f"what answers at {at} is not sshd, or it closes the connection at once",

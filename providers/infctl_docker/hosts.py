@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from infctl.diagnostics import did_you_mean
-from infctl_docker.errors import DaemonError, HostDown
+from infctl_docker.errors import DaemonError, HostDown, Silent
 from infctl_docker.pipeline import Answer, ask
 from infctl_docker.sockets import Tcp, Unix, tls_context
 from infctl_docker.streams import READ, Ran, Stream, Way
@@ -121,7 +121,7 @@ class Host:
                 break
             stream.close()
             if not asked.answers:
-                if not (used and again):
+                if isinstance(asked.why, Silent) or not (used and again):
                     raise asked.why or HostDown(self.name, "the Docker daemon closed the connection")
                 again = False
         return tuple(answers)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -109,19 +110,12 @@ class Attempt:
                 return self._login(route, carrier)
             except TurnedAway as away:
                 if not (pause := next(pauses, 0.0)):
-                    raise errors.not_sshd(self._place, route.at) from away
+                    raise errors.not_sshd(self._place, route.at, route.command) from away
                 time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # so that they do not all come again at once
 
     def _carrier(self, route: Route) -> Any:
         if route.command:
-            from paramiko import ProxyCommand  # noqa: PLC0415  # loaded when an ssh host is used
-
-            try:
-                made: Any = ProxyCommand(route.command)
-            except OSError as failure:
-                raise HostDown(
-                    self._place, f"ProxyCommand failed: {failure}", "run it by hand to see what it says"
-                ) from failure
+            made = open_command(route.command)
         else:
             made = open_tcp(self._place, route.host, route.port, self._left())
         self._open.append(made)
@@ -147,8 +141,8 @@ class Attempt:
         from paramiko import SSHException, Transport  # noqa: PLC0415  # loaded when an ssh host is used
 
         known = find_keys(route.known_as, route.known_hosts)
+        transport = Transport(carrier)
         try:
-            transport = Transport(carrier)
             self._open.append(transport)
             transport.banner_timeout = transport.auth_timeout = transport.handshake_timeout = self._left()
             options = transport.get_security_options()
@@ -161,7 +155,7 @@ class Attempt:
             self._check_key(route, transport.get_remote_server_key())
             self._authenticate(route, transport)
         except (SSHException, OSError, EOFError) as failure:
-            if "banner" in str(failure) and not isinstance(failure.__context__, TimeoutError):
+            if not transport.remote_version and "imeout" not in str(failure):
                 raise TurnedAway from failure
             raise self._said(route, failure) from failure
         return transport
@@ -219,6 +213,19 @@ def open_tcp(place: str, host: str, port: int, seconds: float) -> socket.socket:
         if option := getattr(socket, name, None):  # not every system has all three
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
     return sock
+
+
+def open_command(command: str) -> socket.socket:
+    """Return a socket to a ProxyCommand, run by a shell as OpenSSH does: it is the user's own config.
+
+    paramiko's own ProxyCommand spins when its command ends, and leaves it unwaited for.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        argv = ["/bin/sh", "-c", f"exec {command}"]
+        process = subprocess.Popen(argv, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL)
+    threading.Thread(target=process.wait, daemon=True).start()  # its end is the socket's; this one reaps it
+    return ours
 
 
 def _keys(route: Route, held: tuple[paramiko.PKey, ...], locked: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:

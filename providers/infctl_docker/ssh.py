@@ -38,9 +38,11 @@ class Session(Link):
     def lives(self) -> bool:
         return self._connection.lives()
 
-    def ended(self) -> HostDown | None:
-        if not self._connection.transport.is_active():
-            return cut(self.place)
+    def ended(self, heard: bool) -> HostDown | None:
+        if not (self._channel.eof_received or self._channel.exit_status_ready()):
+            return cut(self.place)  # nobody ended it: the connection did
+        if heard:
+            return None
         self._channel.settimeout(ALIVE)
         said = b""
         with suppress(TimeoutError):

@@ -55,8 +55,9 @@ class Link(ABC):
         """Return what is to be said of a stream that broke."""
         return cut(self.place, str(failure))
 
-    def ended(self) -> HostDown | None:
-        """Return why a stream that brought no byte ended, where that is known."""
+    def ended(self, heard: bool) -> HostDown | None:
+        """Return why a stream ended if it should not have; `heard` says whether it brought a byte before."""
+        del heard
         return None
 
 
@@ -90,7 +91,7 @@ class Stream:
                         continue
                     raise self._silent() from None
                 raise self.link.broke(failure) from failure
-            if not data and not self._heard and (why := self.link.ended()):
+            if not data and (why := self.link.ended(self._heard)):
                 raise why
             self._heard = True
             return data
@@ -103,7 +104,7 @@ class Stream:
         except (OSError, EOFError) as failure:
             if _quiet(failure):
                 raise self._silent() from None
-            raise (self.link.ended() or self.link.broke(failure)) from failure
+            raise (self.link.ended(self._heard) or self.link.broke(failure)) from failure
 
     def send(self, data: bytes | memoryview) -> int:
         self.sendall(data)

@@ -17,6 +17,7 @@ import pytest
 from infctl.provider.errors import ProviderError
 from infctl_docker.errors import DaemonError, HostDown
 from infctl_docker.hosts import Host, HostConfig
+from infctl_docker.streams import Tap
 from tests.testbed.bed import Bed
 from tests.testbed.hosts import DockerHost, Make
 from tests.testbed.plugin import HostsOf
@@ -100,6 +101,7 @@ def test_a_command_in_a_container_is_talked_to(real: DockerHost, reach: Reach) -
     api.start(made)
     ran = api.exec_create(made, ["cat"], stdin=True)["Id"]
     talk = api.exec_start(ran, socket=True)
+    assert isinstance(talk, Tap)
     for word in (b"first", b"second"):
         talk.sendall(word)
         header = talk.recv(8)

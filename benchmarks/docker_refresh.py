@@ -1,0 +1,165 @@
+"""Prints what reading Docker hosts over SSH costs, as ratios against baselines measured in the same run.
+
+    python3 benchmarks/docker_refresh.py [-containers N] [-rtt MS] [-hosts N] [-runs N] [-docker old|current]
+
+As root, from the repository: real hosts of tests/testbed, their cables delayed. `list` is one GET of
+/containers/json?all=1; `refresh` is that and an inspect of each container, found from the list (cold) or known from
+state (warm). Baselines: one raw list call on the same warm connection, OpenSSH's `ssh host true`, and docker-py.
+Ratios are medians over the runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from infctl_docker.hosts import Fleet, Host, HostConfig
+from tests.testbed.bed import Bed
+from tests.testbed.hosts import DockerHost, Make
+from tests.testbed.pool import Pool
+
+LIST = "/containers/json?all=1"
+COLD = """
+import json, sys
+from infctl_docker.hosts import Host, HostConfig
+host = Host(HostConfig.model_validate(sys.argv[1]))
+host.read([f"/containers/{one['Id']}/json" for one in host.ask(sys.argv[2])])
+"""
+
+
+def seconds(do: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    do()
+    return time.perf_counter() - started
+
+
+def row(name: str, ours: list[float], base: list[float], against: str) -> None:
+    ratio = statistics.median(a / b for a, b in zip(ours, base, strict=True))
+    print(
+        f"{name:<52} {statistics.median(ours):8.3f} s {statistics.median(base):8.3f} s {ratio:6.2f}x  {against}",
+        flush=True,
+    )
+
+
+def fill(host: DockerHost, count: int) -> None:
+    """Create containers, not started: what is read of them is as large."""
+    host.sh(
+        "sh", "-c",
+        f"seq 1 {count} | xargs -P 4 -I% docker create --name c% --label infctl.id=% --label infctl.stack=rack "
+        "-e MODEL=m -p 127.0.0.1::8080 busybox:1 sleep 900",
+    )  # fmt: skip
+
+
+def refresh(host: Host, known: list[str]) -> None:
+    """Read a host as a plan does: the list, and what is known from state in the same breath; then what is new."""
+    answers = host.read([LIST, *(f"/containers/{one}/json" for one in known)])
+    listed = [one["Id"] for one in answers[0].json()]
+    host.read([f"/containers/{one}/json" for one in listed if one not in set(known)])
+
+
+def raw_list(host: Host) -> None:
+    """One list call on a channel of its own, as a client that keeps only the connection does it."""
+    held, _ = host._way.take()  # noqa: SLF001  # nobody but a benchmark wants it
+    held.close()
+    host.read((LIST,))
+
+
+def docker_py(url: str) -> Callable[[], object]:
+    import docker  # noqa: PLC0415
+
+    client = docker.APIClient(base_url=url)
+    return lambda: [client.inspect_container(one["Id"]) for one in client.containers(all=True)]
+
+
+def measure_one(bed: Bed, real: DockerHost, runs: int, rtt: float) -> None:
+    host = Host(HostConfig.model_validate(real.url))
+    ids = [one["Id"] for one in host.ask(LIST)]
+    refresh(host, ids)
+    real.delay(rtt / 2)
+    refresh(host, ids)
+    on_new = [seconds(lambda: raw_list(host)) for _ in range(runs)]
+    on_warm = [seconds(lambda: host.read((LIST,))) for _ in range(runs)]
+    known = [seconds(lambda: refresh(host, ids)) for _ in range(runs)]
+    unknown = [seconds(lambda: refresh(host, [])) for _ in range(runs)]
+    row("refresh, ids known from state", known, on_new, "raw list call, warm connection, new channel")
+    row("refresh, ids known from state", known, on_warm, "raw list call, warm channel")
+    row("refresh, ids only in the list", unknown, on_new, "raw list call, warm connection, new channel")
+    row("refresh, ids only in the list", unknown, on_warm, "raw list call, warm channel")
+    host.close()
+    ssh = ["ssh", "-F", str(bed.home / ".ssh" / "config"), f"root@{real.address}", "true"]
+    true = [seconds(lambda: subprocess.run(ssh, check=True)) for _ in range(runs)]
+    cold = [sys.executable, "-c", COLD, real.url, LIST]
+    row(
+        "refresh, cold: a process from start to end",
+        [seconds(lambda: subprocess.run(cold, check=True)) for _ in range(runs)],
+        true,
+        "ssh host true",
+    )
+    asked = [sys.executable, "-c", COLD.rpartition("host.read(")[0] + "host.ask(sys.argv[2])", real.url, LIST]
+    row(
+        "list, cold: a process from start to end",
+        [seconds(lambda: subprocess.run(asked, check=True)) for _ in range(runs)],
+        true,
+        "ssh host true",
+    )
+    theirs = docker_py(real.url)
+    row("refresh, ids only in the list", unknown[:1], [seconds(theirs)], "docker-py, warm")
+
+
+def measure_fleet(reals: list[DockerHost], runs: int, rtt: float, count: int) -> None:
+    """Many hosts at once, on warm connections; several connections lead to each real host."""
+    hosts = tuple(Host(HostConfig(url=reals[n % len(reals)].url, name=f"n{n}")) for n in range(count))
+    fleet = Fleet(hosts)
+    for real in reals:
+        real.heal()
+    ids = {
+        name: [one["Id"] for one in found]
+        for name, found in fleet.each(lambda h: h.ask(LIST)).items()
+        if isinstance(found, list)
+    }
+    for real in reals:
+        real.delay(rtt / 2)
+    fleet.each(lambda h: refresh(h, ids[h.name]))
+    alone = [max(seconds(partial(refresh, h, ids[h.name])) for h in hosts) for _ in range(runs)]
+    together = [seconds(lambda: fleet.each(lambda h: refresh(h, ids[h.name]))) for _ in range(runs)]
+    row(f"refresh of {count} hosts side by side, warm", together, alone, "the slowest of them alone")
+    fleet.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="docker_refresh.py", description=__doc__)
+    parser.add_argument("-containers", type=int, default=200)
+    parser.add_argument("-rtt", type=float, default=100)
+    parser.add_argument("-hosts", type=int, default=20)
+    parser.add_argument("-runs", type=int, default=5)
+    parser.add_argument("-docker", default="old")
+    asked = parser.parse_args()
+    bed = Bed()
+    os.environ["HOME"] = str(bed.home)
+    try:
+        make = Make(asked.docker, max_startups="100")
+        first, *others = Pool(bed).take([make] * 2, ["busybox:1"])
+        version = first.docker("version", "-f", "{{.Server.Version}}").strip()
+        print(f"{asked.containers} containers, {asked.rtt:g} ms round trip, Docker {version}")
+        fill(first, asked.containers)
+        measure_one(bed, first, asked.runs, asked.rtt)
+        first.heal()
+        first.clean()
+        for real in (first, *others):
+            fill(real, 10)
+        measure_fleet([first, *others], asked.runs, asked.rtt, asked.hosts)
+    finally:
+        bed.close()
+
+
+if __name__ == "__main__":
+    main()
