@@ -49,8 +49,12 @@ class Room:
         held = {Pool(target, spot.place): memory}
         for device, share in spot.devices:
             pool = Pool(target, spot.place, device)
-            held[pool] = held.get(pool, 0) + (share or self.whole.get(pool, 0))
+            held[pool] = held.get(pool, 0) + (share or self._whole(pool))
         return held
+
+    def _whole(self, pool: Pool) -> int:
+        """Return what a device had whole takes: where others are on it, more than there is."""
+        return self.whole.get(pool, self.free.get(pool, 0) + 1)
 
 
 def add(totals: dict[Pool, int], held: Held, sign: int = 1) -> None:
