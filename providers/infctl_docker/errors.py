@@ -60,10 +60,10 @@ API_WORDS = (
     ("no basic auth credentials", "give registry_auth for this registry on the target"),
     ("unauthorized", "the registry wants a login: check registry_auth of the target"),
     ("denied", "the registry refuses this: check registry_auth and what that account may pull"),
+    ("no matching manifest", "the image is not built for this host's processor"),
     ("manifest unknown", "the registry has no such tag or digest: check the image's name, or `plan -upgrade`"),
     ("manifest for", "the registry has no such tag or digest: check the image's name, or `plan -upgrade`"),
     ("no such image", "the image is not on the host: the next apply pulls it"),
-    ("no matching manifest", "the image is not built for this host's processor"),
     ("i/o timeout", "the host cannot reach the registry: check its network and proxy"),
     ("no such host", "the host cannot resolve the registry's name: check its DNS"),
     ("is too old", "the host's Docker is newer than this infctl knows: update infctl"),
@@ -197,7 +197,7 @@ def unknown_key(place: str, name: str, port: int, key: str, file: str) -> HostDo
 
     `name` is as known_hosts has it (host, or [host]:port), `key` its kind and fingerprint.
     """
-    scan = f"ssh-keyscan -p {port} {shlex.quote(_bare(name))} >> {file}"
+    scan = f"ssh-keyscan -p {port} {shlex.quote(_bare(name))} >> {shlex.quote(file)}"
     return HostDown(
         place,
         f"the host key of {name} is not known ({key})",
@@ -211,7 +211,7 @@ def changed_key(place: str, name: str, key: str, where: str) -> HostDown:
         place,
         f"the host key of {name} has CHANGED ({key}; another one is known at {where})",
         "somebody may be in between. If the machine was really made anew: "
-        f"ssh-keygen -R {shlex.quote(name)} -f {where.rpartition(':')[0]}, then accept its new key",
+        f"ssh-keygen -R {shlex.quote(name)} -f {shlex.quote(where.rpartition(':')[0])}, then accept its new key",
     )
 
 
@@ -245,7 +245,8 @@ def refused_login(place: str, user: str, at: str, tried: tuple[str, ...], locked
 
 def not_tls(place: str, at: str, failure: ssl.SSLError) -> HostDown:
     """Say why TLS with a daemon failed: whose certificate was not believed, and what to look at."""
-    text = f"{failure.reason or ''} {failure}".upper()
+    detail = getattr(failure, "reason", None) or str(failure)
+    text = f"{detail} {failure}".upper()
     if isinstance(failure, ssl.SSLCertVerificationError):
         return HostDown(
             place,
@@ -259,10 +260,10 @@ def not_tls(place: str, at: str, failure: ssl.SSLError) -> HostDown:
     if "ALERT" in text or "CERTIFICATE_REQUIRED" in text:
         return HostDown(
             place,
-            f"{at} does not believe our certificate ({failure.reason or failure})",
+            f"{at} does not believe our certificate ({detail})",
             "cert.pem and key.pem in the host's `tls` folder must be signed by the CA that dockerd trusts",
         )
-    return HostDown(place, f"TLS with {at} failed: {failure.reason or failure}", "check the host's `tls` folder")
+    return HostDown(place, f"TLS with {at} failed: {detail}", "check the host's `tls` folder")
 
 
 def _bare(name: str) -> str:

@@ -59,7 +59,7 @@ def _host_of(url: str) -> str:
     return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
 
 
-def _route(alias: str, port: int | None, user: str | None, identity_file: str, depth: int) -> Route:
+def _route(alias: str, port: int | None, user: str | None, identity_file: str, depth: int | None) -> Route:
     found = _config(os.path.expanduser("~")).lookup(alias)  # noqa: PTH111  # a Path would cost its import's laziness
     host = found["hostname"]
     at_port = port or int(found.get("port", 22))
@@ -79,20 +79,21 @@ def _route(alias: str, port: int | None, user: str | None, identity_file: str, d
         agent=not only,
         known_as=name.lower(),
         known_hosts=tuple(map(_expand, files)),
-        jumps=() if jump.lower() == "none" else _jumps(jump, depth - 1),
+        jumps=() if depth is None or jump.lower() == "none" else _jumps(jump, depth - 1),
         command="" if jump.lower() != "none" else found.get("proxycommand") or "",
     )
 
 
 def _jumps(chain: str, depth: int) -> tuple[Route, ...]:
     """Return the hosts of a ProxyJump in the order they are gone through, with the jumps of the first one itself."""
-    if depth < 0:
+    if not depth:
         raise ValueError(f"ProxyJump {chain} leads in a circle")
     routes: list[Route] = []
     for each in chain.split(","):
         url = each.strip() if "://" in each else f"ssh://{each.strip()}"
         parts = urlsplit(url)
-        routes.append(_route(_host_of(url), parts.port, parts.username, "", 0 if routes else depth))
+        own = None if routes else depth  # the ProxyJump of a host behind the first does not count, as with ssh -J
+        routes.append(_route(_host_of(url), parts.port, parts.username, "", own))
     return (*routes[0].jumps, *routes)
 
 
