@@ -6,7 +6,7 @@ Knows no flag and no terminal: who must agree is asked through `agree`, what hap
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from infctl.apply.events import Listener
@@ -22,9 +22,11 @@ from infctl.ops.session import Session
 from infctl.plan.model import Plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Request
+from infctl.provider.values import Values
 from infctl.secrets import Secret
 from infctl.state.disk import make_folder
 from infctl.state.model import State
+from infctl.state.reach import renew_reach
 from infctl.state.store import Lease, Waiting
 from infctl.state.workspaces import FOLDER
 
@@ -70,6 +72,7 @@ def apply_stack(
         planned = plan_stack(session, request, look=look, hear=way.hear, report=way.report)
         agreed = agree(planned)
         if not agreed or planned.plan.is_empty:
+            _keep_reach(session, planned.plan, lease)
             return Applied(planned.plan, None, agreed)
         return Applied(planned.plan, _run(session, planned.plan, lease, way, planned.views))
 
@@ -104,7 +107,9 @@ def _run(session: Session, plan: Plan, lease: Lease, way: Way, views: Mapping[st
         lease.commit(state)
     return execute(
         plan,
-        refresh(state, views),  # a killed run may have made objects whose outputs nobody wrote down
+        refresh(
+            renew_reach(state, _reaches(plan)), views
+        ),  # a killed run may have made objects whose outputs nobody wrote down
         lease,
         session.providers,
         secrets=secrets,
@@ -113,6 +118,17 @@ def _run(session: Session, plan: Plan, lease: Lease, way: Way, views: Mapping[st
         emit=way.emit,
         interrupt=way.interrupt,
     )
+
+
+def _keep_reach(session: Session, plan: Plan, lease: Lease) -> None:
+    """Write down how the plan's targets were reached, where that is all that is new."""
+    state = session.store.load().current
+    if state is not None and (renewed := renew_reach(state, _reaches(plan))) is not state:
+        lease.commit(replace(renewed, serial=state.serial + 1))
+
+
+def _reaches(plan: Plan) -> Mapping[str, Values]:
+    return {target.name: {"type": target.type, "config": target.config} for target in plan.targets}
 
 
 def _fetched(plan: Plan, read: Callable[[str], Secret]) -> Callable[[str], Secret]:

@@ -68,6 +68,7 @@ class Session:
     stack: Stack | None = None
     providers: dict[str, Provider] = field(default_factory=dict)
     reaches: dict[str, Reach] = field(default_factory=dict)
+    remembers: bool = False  # whether places are reached as state says: the file may ask for values that nobody gave
 
     @classmethod
     def open(cls, where: Where, *, stack: bool = True, read: bool = True) -> Self:
@@ -84,12 +85,14 @@ class Session:
     def look(cls, where: Where) -> Self:
         """Return the session for a question that state can answer: a file that is wrong or gone is no hindrance.
 
-        Where there is a right one it says how the places are reached now. Raises InfctlError about the workspace.
+        Places are reached as they were by the last apply. Raises InfctlError about the workspace.
         """
         try:
-            return cls.open(where, stack=False)
+            found = cls.open(where, stack=False)
         except InfctlError:
-            return cls.open(where, read=False)
+            found = cls.open(where, read=False)
+        found.remembers = True
+        return found
 
     @property
     def root(self) -> Path:
@@ -146,6 +149,8 @@ class Session:
 
         A target that left the file is reached as state remembers it, so that it can still be emptied.
         """
+        for thing in state.resources.values() if self.remembers else ():
+            self._open(thing.target, Reach(thing.reach["type"], thing.reach["config"]), state)
         if self.stack is not None:
             for target in self.stack.targets.values():
                 self._open(target.name, Reach(target.type, target.values), state, target)
