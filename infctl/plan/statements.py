@@ -28,6 +28,8 @@ from infctl.provider.values import Deployment, Ref, leaves, template_from, templ
 from infctl.secrets import SecretRef
 from infctl.state.model import ModelState, State
 
+_FILE = "file:"  # a model from elsewhere is held to its checksum by whoever fetches it
+
 
 def resource_change(verdict: Verdict, question: Question) -> ResourceChange:
     have, want = verdict.have, verdict.want
@@ -147,7 +149,7 @@ def assumptions(
         made = [v for v in part.replicas if v.action in {Action.CREATE, Action.REPLACE_BESIDE, Action.REPLACE}]
         for verdict in made:
             template = part.wishes[verdict.target].template
-            if template.model_sha256:
+            if template.model_sha256 and template.model_uri.startswith(_FILE):
                 found[f"checksum:{template.model_uri}"] = Assumption(
                     f"checksum:{template.model_uri}", template.model_sha256
                 )

@@ -73,6 +73,14 @@ def test_a_plan_with_upgrade_moves_it_too_where_somebody_is_there(rack: Shell) -
     assert "c" * 64 in (rack.folder / "inference.lock.yaml").read_text()
 
 
+def test_a_plan_file_of_a_model_from_elsewhere_is_applied(rack: Shell, server: Hub) -> None:
+    server.files["/m.gguf"] = {"ETag": '"e1"', "Content-Length": "7"}
+    rack.write(f"small: {{uri: '{server.address}/m.gguf#sha256={'d' * 64}'}}", HEAD)
+    assert rack("plan", "-out=p").code == 0
+    done = rack("apply", "p")
+    assert (done.code, done.err) == (0, "")
+
+
 def test_an_image_that_is_not_there_is_told_with_its_model(rack: Shell) -> None:
     push(rack, {LLAMA: "b" * 64})
     done = rack("plan")
