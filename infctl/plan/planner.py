@@ -148,6 +148,7 @@ def _link(verdicts: list[Verdict], book: Book) -> None:
     made = book.keys_of(Do.CREATE, Do.UPDATE)
     standing = book.keys_of(Do.CREATE, Do.UPDATE, Do.SWITCH)
     leaving = book.keys_of(Do.DELETE)
+    lost = {verdict.id for verdict in verdicts if verdict.is_lost}
     support = {verdict.address for verdict in verdicts if verdict.kind.role is Role.SUPPORT}
     for verdict in verdicts:
         if verdict.want is not None and verdict.id in standing:
@@ -159,7 +160,8 @@ def _link(verdicts: list[Verdict], book: Book) -> None:
                     for key in on_the_way:
                         book.needs[key] |= needed
         if verdict.want is None and verdict.have is not None and verdict.have.id in leaving:
-            for key in (key for ref in refs(verdict.have.values) for key in leaving.get(ref.id, [])):
+            held = (ref.id for ref in refs(verdict.have.values) if ref.id not in lost)  # these go before all else
+            for key in (key for ident in held for key in leaving.get(ident, [])):
                 book.needs[key].update(leaving[verdict.have.id])
             if verdict.kind.role is Role.SUPPORT and not verdict.model:  # what all stand on goes when all are gone
                 book.needs[leaving[verdict.have.id][0]].update(_gone_before(verdict, verdicts, leaving))

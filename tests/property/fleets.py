@@ -10,7 +10,7 @@ from pathlib import Path
 from infctl.placement.room import Pool
 from infctl.plan.model import Plan, Step
 from infctl.provider.protocol import Context
-from infctl.provider.values import Deployment, Do, Values
+from infctl.provider.values import Change, Deployment, Do, Emit, Observed, Values
 from tests.fakes.failing import FailingTarget
 from tests.fakes.fleet import FleetProvider, FleetTarget
 from tests.fakes.memory import PROCESS
@@ -35,8 +35,25 @@ class GpuWish(Wish):
         return replace(plain, template=template)
 
 
+@dataclass
+class Fall:
+    """A host that is gone from the `at`-th call on, of all calls that change something."""
+
+    host: str = ""
+    at: int = 0
+    count: int = 0
+
+
 class MortalFleet(MortalProvider, FleetProvider):
-    """A fleet whose user may be killed at any call."""
+    """A fleet whose user may be killed at any call, and of which a host may fall at any."""
+
+    fall: Fall
+
+    def apply(self, change: Change, emit: Emit) -> Observed | None:
+        self.fall.count += 1
+        if self.fall.count == self.fall.at:
+            self.world.down.add(self.fall.host)
+        return super().apply(change, emit)
 
 
 @dataclass
@@ -45,14 +62,18 @@ class Fleet(Stack):
 
     gpus: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)
+    fall: Fall = field(default_factory=Fall)
     worlds: dict[str, World] = field(default_factory=lambda: {RACK: World()})
 
     def provider(self, target: str, faults: FailingTarget | None = None) -> FleetProvider:
         context = Context(target, "shop", "default", "lin", Path("/nowhere"), Path("/nowhere"))
         asked = (faults or FailingTarget()).model_dump() | {"memory": self.room, "volatile": True}
         config = FleetTarget(**{**asked, "places": tuple(self.gpus), "gpus": self.gpus, "others": self.others})
-        made = FleetProvider if faults is None else MortalFleet
-        return made(config, context, self.worlds[target])
+        if faults is None:
+            return FleetProvider(config, context, self.worlds[target])
+        mortal = MortalFleet(config, context, self.worlds[target])
+        mortal.fall = self.fall
+        return mortal
 
     @property
     def world(self) -> World:

@@ -9,7 +9,7 @@ from infctl.diagnostics import InfctlError
 from infctl.plan.model import Mode, Plan
 from infctl.plan.request import Request
 from tests.fakes.failing import FailingTarget
-from tests.property.fleets import Fleet, GpuWish, limits, promised_at_most
+from tests.property.fleets import Fall, Fleet, GpuWish, limits, promised_at_most
 from tests.property.stacks import Death, Wishes
 from tests.property.test_apply import FAULTS, few
 
@@ -101,3 +101,33 @@ def test_one_apply_after_failures_and_kills_converges(
         stack.converged(wishes)
     settle(stack, stack.plan({}, Request(Mode.DESTROY)))
     stack.converged({})
+
+
+@few
+@given(FLEET, WISHES, WISHES, st.builds(Fall, st.sampled_from(["a", "b", "c"]), st.integers(1, 12)), st.booleans())
+def test_a_host_that_falls_in_mid_apply_is_given_up_or_comes_back(
+    stack: Fleet, first: Wishes, second: Wishes, fall: Fall, gives_up: bool
+) -> None:
+    host = fall.host
+    assume(host in stack.gpus)
+    for wishes in (first, second):
+        plan = planned(stack, wishes)
+        assume(plan is not None)
+        assert plan is not None
+        stack.fall = fall if wishes is second else Fall()
+        stack.apply(plan)
+    stack.fall = Fall()
+    request = Request(evacuate=(host,)) if gives_up else Request(allow_unreachable=True)
+    rest = planned(stack, second, request) if host in stack.world.down else None
+    if rest is not None:
+        there = {t["id"]: t for t in stack.world.things() if t["place"] == host}
+        settle(stack, rest)
+        assert {t["id"]: t for t in stack.world.things() if t["place"] == host} == there
+        again = planned(stack, second, Request(allow_unreachable=True))
+        assert again is not None
+        assert not again.steps, again.steps
+    stack.world.down.clear()
+    plan = planned(stack, second)
+    if plan is not None:
+        settle(stack, plan)
+        stack.converged(second)
