@@ -14,7 +14,7 @@ from infctl.desired.facts import order_of
 from infctl.desired.wanted import Wanted
 from infctl.diagnostics import Code, Diagnostic, error, warning
 from infctl.engines.pin import Key, Pin
-from infctl.engines.resolve import DISTRIBUTIONS, resolve
+from infctl.engines.resolve import DISTRIBUTIONS, resolve, startup_of
 from infctl.placement.place import place
 from infctl.provider.values import Deployment, Template
 
@@ -64,7 +64,7 @@ def build(
                 served_names=model.served_names,
                 bind=model.expose.bind,
                 port=model.expose.port or 0,
-                ready_timeout=model.timeouts.ready or ready_timeout(pin.model_bytes),
+                ready_timeout=model.timeouts.ready or ready_timeout(pin, container=container),
                 drain_timeout=model.timeouts.drain or DRAIN,
                 tags=model.tags,
             )
@@ -81,9 +81,12 @@ def build(
     return tuple(wanted)
 
 
-def ready_timeout(model_bytes: int) -> float:
-    """Return the seconds a replica may take until it answers: a minute, and the time to read its file slowly."""
-    return READY_AT_LEAST + ceil(model_bytes / LOAD_RATE)
+def ready_timeout(pin: Pin, *, container: bool = False) -> float:
+    """Return the seconds a replica may take until it answers: a minute, the time to read its file slowly, and in a
+    container what its engine takes.
+    """
+    seconds = READY_AT_LEAST + ceil(pin.model_bytes / LOAD_RATE)
+    return seconds + startup_of(pin) if container else seconds
 
 
 def _cannot_start(model: str, pin: Pin, versions: Mapping[str, str]) -> Diagnostic | None:

@@ -68,6 +68,7 @@ SERVING = Serving(
     metrics_path=llama_cpp.METRICS_PATH,
     model="model",
     gpus=0,
+    startup=0.0,
     thrifty=True,
     repository=False,
     one_file=True,

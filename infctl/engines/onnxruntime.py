@@ -53,6 +53,7 @@ SERVING = Serving(
     model="model_id",
     revision="revision",
     gpus=0,
+    startup=120.0,  # it warms up with the largest batch
     elsewhere={
         **ELSEWHERE,
         "hostname": "leave it out: infctl says it",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from math import ceil
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 DISTRIBUTIONS: Mapping[str, str] = MappingProxyType({llama_cpp.NAME: llama_cpp.DISTRIBUTION})
 READS_HEADER = frozenset({llama_cpp.NAME})  # engines whose model file infctl understands
-LOCAL = "file:"
+LOCAL, HUB = "file:", "hf://"
+DOWNLOAD_RATE = 10_000_000  # bytes a second: a line of 100 Mbit/s, nearly
 # Arguments that infctl decides the same for everybody, and names that stand elsewhere in the file.
 _DECIDED = frozenset({"host", "hostname", "port", "metrics", "alias", "served_model_name"})
 _COMPLETIONS = ("completions", "/v1/completions")
@@ -191,6 +193,17 @@ def _command(model: Model, pin: Pin, setup: Setup) -> tuple[str, ...]:
 def _container(model: Model, pin: Pin) -> Mapping[str, Any]:
     serving = serving_of(pin.engine)
     return serving.needs(model, pin) if serving else what_to_fetch(pin)
+
+
+def startup_of(pin: Pin) -> float:
+    """Return the seconds that a container may take to be ready besides reading its model: its engine's own, and those
+    of a download that the engine does by itself.
+    """
+    serving = serving_of(pin.engine)
+    if serving is None:
+        return 0.0
+    downloads = serving.repository and pin.model_uri.startswith(HUB)
+    return serving.startup + (ceil(pin.model_bytes / DOWNLOAD_RATE) if downloads else 0)
 
 
 def probe_of(model: Model, engine: str = "") -> Probe:

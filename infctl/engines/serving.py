@@ -57,6 +57,8 @@ class Serving:
     repositories of the Hugging Face Hub by name, and downloads them itself; `one_file` whether its model is one file.
     `reads_hub_file` is whether it takes the hub's token from a file that HF_TOKEN_PATH names, as Python's
     huggingface_hub does.
+    `startup` are seconds that it may take besides reading its model: to load itself, compile kernels, capture graphs.
+    Generous, for a gate that gives up too early takes a good revision back; that it died shows at once.
     `follows` are fields that it honours by other means than a flag named here. `joint` stands between the words of a
     flag, `glued` allows --flag=value; `before` begins the command line, with the model after it where that is
     `positional`. `more` tells what else it cannot follow, `prepare` makes the setup.
@@ -84,6 +86,7 @@ class Serving:
     share: str = ""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     gpus: int = 1
+    startup: float = 540.0
     gpu_image: str = ""
     thrifty: bool = False
     repository: bool = True

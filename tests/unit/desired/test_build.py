@@ -125,7 +125,11 @@ def test_secrets_pass_as_references(tmp_path: Path) -> None:
 
 
 def test_the_time_to_get_ready_follows_the_size() -> None:
-    assert [ready_timeout(size) for size in (0, 1, 100_000_000, 40_000_000_000)] == [60, 61, 61, 460]
+    pins = [Pin("llama.cpp", model_bytes=size) for size in (0, 1, 100_000_000, 40_000_000_000)]
+    assert [ready_timeout(pin) for pin in pins] == [60, 61, 61, 460]
+    assert [ready_timeout(pin, container=True) for pin in pins] == [60, 61, 61, 460]
+    here, hub = (Pin("vllm", model_uri=uri, model_bytes=10**10) for uri in ("file:m", "hf://a/b"))
+    assert [ready_timeout(pin, container=True) for pin in (here, hub)] == [60 + 100 + 540, 60 + 100 + 540 + 1000]
 
 
 TWO = "targets: {here: {type: local}, there: {type: local}}\n"
