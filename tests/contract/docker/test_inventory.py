@@ -104,6 +104,13 @@ def test_a_container_sees_what_it_is_given_and_nothing_else(hosts: HostsOf, sigh
     assert [uuid for uuid in GPU if uuid in listed] == [GPU[0], GPU[2]]
 
 
+def test_who_may_use_docker_and_no_more_reads_all_of_it(hosts: HostsOf, sights: SightsOf) -> None:
+    (host,) = hosts(HOOK)
+    as_root, as_user = sights(by_ssh(host)), sights({**by_ssh(host), "url": f"ssh://deploy@{host.address}"})
+    assert list(devices(as_user).items()) == list(devices(as_root).items())
+    assert [one.of(one._fleet.hosts[0]).disk is not None for one in (as_root, as_user)] == [True, True]
+
+
 def test_what_others_run_and_ask_for_is_counted(hosts: HostsOf, sights: SightsOf) -> None:
     (host,) = hosts(HOOK)
     run(host, "by-index", "--gpus", "device=1")
@@ -215,20 +222,42 @@ def test_an_image_that_cannot_ask_is_passed_over_and_said_when_there_is_no_other
 
 def test_this_machine_tells_its_gpus_by_nvidias_library(tmp_path: Path) -> None:
     gpus.write_gpus("h100x1+l4x1", tmp_path)
-    code = """if True:
-        from infctl_docker.nvml import read_nvml
-        tell = read_nvml()
-        for gpu in tell.gpus:
-            print(gpu.index, gpu.uuid, gpu.product, gpu.memory_total, gpu.compute, gpu.mig, tell.said, sep=", ")
-        """
-
-    def told(**env: str) -> list[str]:
-        argv = [sys.executable, "-c", code]
-        ran = subprocess.run(argv, env={**os.environ, **env}, capture_output=True, text=True, check=True)
-        return ran.stdout.splitlines()
-
-    assert told(LD_LIBRARY_PATH=str(gpus.nvml()), TESTBED_GPUS=str(tmp_path / gpus.GPUS_D)) == [
-        f"0, {GPU[0]}, NVIDIA H100 80GB HBM3, {81559 * MIB}, 9.0, False, ",
-        f"1, {GPU[1]}, NVIDIA L4, {23034 * MIB}, 8.9, False, ",
+    assert told(PRINT_NVML, LD_LIBRARY_PATH=str(gpus.nvml()), TESTBED_GPUS=str(tmp_path / gpus.GPUS_D)) == [
+        f"0, {GPU[0]}, NVIDIA H100 80GB HBM3, {81559 * MIB}, 9.0",
+        f"1, {GPU[1]}, NVIDIA L4, {23034 * MIB}, 8.9",
     ]
-    assert told() == []
+    assert told(PRINT_NVML) == []
+
+
+def test_a_daemon_of_this_machine_is_promised_this_machines_gpus(hosts: HostsOf, tmp_path: Path) -> None:
+    (host,) = hosts("old")
+    gpus.write_gpus("h100x2", tmp_path)
+    label = f"{DEVICES}={write_shares([Share(GPU[0], 1000 * MIB)])}"
+    run(host, "ours", "--label", f"{ID}=a", "--label", label)
+    env = {"LD_LIBRARY_PATH": str(gpus.nvml()), "TESTBED_GPUS": str(tmp_path / gpus.GPUS_D), "SOCKET": str(host.socket)}
+    first, second = told(PRINT_LOCAL, **env)
+    free = int(second.split(", ")[1])
+    assert (first, second) == (f"{GPU[0]}, {free - 1000 * MIB}, True", f"{GPU[1]}, {free}, False")
+
+
+PRINT_NVML = """
+from infctl_docker.nvml import read_nvml
+for gpu in read_nvml().gpus:
+    print(gpu.index, gpu.uuid, gpu.product, gpu.memory_total, gpu.compute, sep=", ")
+"""
+PRINT_LOCAL = """
+import os
+from infctl_docker.hosts import Host, HostConfig
+from infctl_docker.inventory import look
+host = Host(HostConfig(url="unix://" + os.environ["SOCKET"]))
+for device in look(host, (), (), "mine").place.devices:
+    print(device.uuid, device.memory_free, device.taken, sep=", ")
+host.close()
+"""
+
+
+def told(code: str, **env: str) -> list[str]:
+    """Return what a process of its own prints: a library is found when a process begins."""
+    argv = [sys.executable, "-c", code]
+    ran = subprocess.run(argv, env={**os.environ, **env}, capture_output=True, text=True, check=True)
+    return ran.stdout.splitlines()
