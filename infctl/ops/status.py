@@ -17,6 +17,7 @@ from infctl.state.model import Failure, Hold
 
 if TYPE_CHECKING:
     from infctl.ops.session import Session
+    from infctl.plan.request import TargetView
     from infctl.state.model import Resource, State
 
 PROBES_AT_ONCE = 16
@@ -68,7 +69,6 @@ def status_of(session: Session, hear: Hear = lambda _event: None) -> Status:
     session.open_providers(state)
     views = Readings(session, state, hear).finish()
     live = {seen.id: seen for view in views.values() for seen in view.observed}
-    dark = {name for name, view in views.items() if view.unreadable}
     things = [
         thing
         for thing in state.resources.values()
@@ -79,7 +79,7 @@ def status_of(session: Session, hear: Hear = lambda _event: None) -> Status:
     desired: dict[str, int] = {}
     for thing in things:
         desired[thing.model] = desired.get(thing.model, 0) + (not thing.deposed)
-        replicas.setdefault(thing.model, []).append(_replica(thing, live.get(thing.id), healths, dark))
+        replicas.setdefault(thing.model, []).append(_replica(thing, live.get(thing.id), healths, views[thing.target]))
     failures = _failures(session, state)
     models = tuple(
         _model(name, state, replicas.get(name, []), desired.get(name, 0), session, failure=failures.get(name))
@@ -128,12 +128,16 @@ def _model(
     )
 
 
-def _replica(thing: Resource, seen: Observed | None, healths: dict[str, Health], dark: set[str]) -> Replica:
-    place = seen.place if seen is not None else ""
+def _replica(thing: Resource, seen: Observed | None, healths: dict[str, Health], view: TargetView) -> Replica:
+    known = view.place_of(thing.address, thing.values)
+    place = seen.place if seen is not None else known
     found = "gone" if seen is None else "stopped"
     detail = ""
-    if seen is None and thing.target in dark:
-        found, detail = "unknown", "its place could not be read"
+    if seen is None and not view.reads(known):
+        found, detail = (
+            "unknown",
+            "given up, and removed once it is read" if thing.lost else "its place could not be read",
+        )
     elif seen is not None and seen.running:
         health = healths[thing.id]
         found, detail = ("ready" if health.ready else "not ready"), health.detail
