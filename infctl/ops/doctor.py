@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from infctl.diagnostics import InfctlError
+from infctl.diagnostics import InfctlError, Severity
 from infctl.ops.adopt import require_target
 from infctl.ops.session import Session, load
 from infctl.ops.where import Where
@@ -65,12 +65,13 @@ def _file(stack: Stack) -> Finding:
     if len(stack.models) == 1:
         detail = f"model {next(iter(stack.models))} on {', '.join(stack.targets)}"
     if stack.warnings:
-        detail += f"; {len(stack.warnings)} warnings: infctl validate shows them"
+        warned = "1 warning" if len(stack.warnings) == 1 else f"{len(stack.warnings)} warnings"
+        detail += f"; {warned}: infctl validate shows more"
     return Finding(", ".join(stack.files), ok=True, detail=detail)
 
 
 def _broken_file(failure: InfctlError) -> Finding:
-    first, *more = failure.diagnostics
+    first, *more = [each for each in failure.diagnostics if each.severity is Severity.ERROR]
     where = first.span.file if first.span else "inference.yaml"
     others = f", and {len(more)} more" if more else ""
     hint = "infctl validate shows them all" if more or first.span else first.hint

@@ -64,6 +64,16 @@ def test_a_model_file_that_is_not_there_or_is_none_is_told_before_a_plan(shell: 
     assert found["models", "file:m.gguf"][0]
 
 
+def test_a_stack_of_containers_needs_no_engine_here_and_errors_come_before_warnings(shell: Shell) -> None:
+    head = HEAD.replace("here: {type: memory}", "rack: {type: rack}")
+    shell.write("chat: {uri: 'hf://a/b', engine: tgi}", head)
+    found = rows(shell)
+    assert {about for about, _ in found} == {"stack", "state", "target.rack"}
+    assert found["stack", "inference.yaml"][:2] == (True, "model chat on rack; 1 warning: infctl validate shows more")
+    shell.write("chat: {uri: 'hf://a/b', engine: tgi, engine_args: {max_batch: 1}}", head)
+    assert rows(shell)["stack", "inference.yaml"][:2] == (False, "Unknown engine argument")
+
+
 def test_a_lock_that_is_held_is_told_with_its_holder(shell: Shell) -> None:
     with open_store(shell.folder, {}).lock("ops@elsewhere", "apply"):
         ok, detail, hint = rows(shell)["state", "lock"]
