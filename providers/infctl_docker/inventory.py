@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from infctl_docker.facts.amd import parse_amd_smi, parse_rocm_smi
 from infctl_docker.facts.cdi import parse_cdi
 from infctl_docker.facts.daemon import Daemon, parse_daemon, parse_taken
 from infctl_docker.facts.machine import Disk, disk_of, parse_cgroups, parse_df, parse_meminfo
-from infctl_docker.facts.nvidia import parse_apps, parse_gpus, parse_slice_memory, parse_slices
+from infctl_docker.facts.nvidia import Gpu, parse_apps, parse_gpus, parse_slice_memory, parse_slices
 from infctl_docker.gpus import Tell, claims, count_devices
 from infctl_docker.hosts import Fleet, Host
 from infctl_docker.pipeline import Answer
@@ -157,11 +157,13 @@ def _way(daemon: Daemon, hooks: Sequence[str], cdi: Sequence[str]) -> str:
     return "cdi" if any(name.startswith("nvidia.com/gpu=") for name in cdi) else ""
 
 
-def _amd(sections: Mapping[str, str]) -> tuple[Any, ...]:
-    if "rocm" in sections:
-        return parse_rocm_smi(sections["rocm"])
-    if "amdlist" in sections:
-        return parse_amd_smi(sections["amdlist"], sections.get("amdstatic", ""), sections.get("amdmetric", ""))
+def _amd(sections: Mapping[str, str]) -> tuple[Gpu, ...]:
+    """Return AMD's devices; none where its tool answers with something else, which `said` keeps for doctor."""
+    with suppress(ValueError):
+        if "rocm" in sections:
+            return parse_rocm_smi(sections["rocm"])
+        if "amdlist" in sections:
+            return parse_amd_smi(sections["amdlist"], sections.get("amdstatic", ""), sections.get("amdmetric", ""))
     return ()
 
 

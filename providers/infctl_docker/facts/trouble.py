@@ -72,6 +72,11 @@ KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
             "write the list of devices anew: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
         ),
         (
+            r"Driver not initialized|amdgpu not found in modules|AMDSMI_STATUS_(DRIVER_NOT_LOADED|NOT_INIT)",
+            "the amdgpu kernel module is not loaded",
+            "load it (modprobe amdgpu), or install AMD's driver of this kernel",
+        ),
+        (
             r"no image on the host can run nvidia-smi",
             "without a shell, a container must ask for the GPUs, and no image there can run it",
             "pull one there that has the GNU C library (docker pull debian:stable-slim), or reach the host by ssh://",
