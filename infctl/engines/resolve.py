@@ -181,6 +181,7 @@ def resolve(model: Model, pin: Pin, setup: Setup, memory: int = 0, *, container:
         gpus=gpus_of(model, pin.engine) if container else 0,
         gpu_memory=model.gpu.memory or 0 if container and model.gpu else 0,
         gpu_fraction=model.gpu.fraction or 0.0 if container and model.gpu else 0.0,
+        gpu_product=model.gpu.product or "" if container and model.gpu else "",
         container=_container(model, pin) if container else {},
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from math import ceil, comb
 from typing import NamedTuple
@@ -16,13 +17,14 @@ MOST_SETS = 100  # sets of devices of one place that are looked at; of more, onl
 
 class Asked(NamedTuple):
     """What one replica needs of a place: bytes of memory, and of each of `devices` devices `share` bytes, or the part
-    `fraction` of it, or where neither is said the whole.
+    `fraction` of it, or where neither is said the whole. `product` is the name of the devices, where not all will do.
     """
 
     memory: int
     devices: int = 0
     share: int = 0
     fraction: float = 0.0
+    product: str = ""
 
     @property
     def is_whole(self) -> bool:
@@ -90,6 +92,22 @@ def usable(site: Site, asked: Asked) -> int:
     return len(_offers(site, asked))
 
 
+def are_of(asked: Asked, device: Device) -> bool:
+    """Return whether a device is of the product that is asked for."""
+    return not asked.product or _is_product(asked.product, device.product.partition(" MIG ")[0])
+
+
+@cache
+def _is_product(asked: str, product: str) -> bool:
+    from infctl.catalog.gpus import gpus
+    from infctl.catalog.names import plain_gpu
+
+    wanted, found = gpus().find(asked), gpus().find(product)
+    if wanted and found:
+        return any(each in found for each in wanted)
+    return plain_gpu(asked) == plain_gpu(product)
+
+
 def _offers(site: Site, asked: Asked) -> list[Offer]:
     if not asked.devices:
         return []
@@ -104,7 +122,7 @@ def _offer(site: Site, device: Device, asked: Asked) -> Offer | None:
     """
     pool = Pool(site.target, site.place.name, device.uuid)
     there = site.free(pool)
-    if device.parent and (not asked.share or asked.devices > 1):
+    if not are_of(asked, device) or (device.parent and (not asked.share or asked.devices > 1)):
         return None
     if asked.is_whole:
         whole = site.room.whole.get(pool)

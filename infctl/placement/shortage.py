@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infctl.diagnostics import Code, Diagnostic, error
-from infctl.placement.fit import Asked, Site, usable
+from infctl.placement.fit import Asked, Site, are_of, usable
 from infctl.placement.spots import Missing
 
 NO_ROOM = Code(
@@ -42,6 +42,8 @@ def _lack(missing: Missing, site: Site) -> str:
     found, every = usable(site, asked), len(site.place.devices)
     if asked.devices and not every:
         return f"{name}: it has no GPU"
+    if asked.devices and not any(are_of(asked, device) for device in site.place.devices):
+        return f"{name}: it has no {asked.product}"
     if found < asked.devices:
         has = "none" if not found else str(found)
         such = " free" if asked.is_whole else f" with {_share(asked)} free"
@@ -54,7 +56,8 @@ def _lack(missing: Missing, site: Site) -> str:
 def _in_words(asked: Asked) -> str:
     parts = []
     if asked.devices:
-        gpus = "1 GPU" if asked.devices == 1 else f"{asked.devices} GPUs of one host"
+        product = asked.product or "GPU"
+        gpus = f"1 {product}" if asked.devices == 1 else f"{asked.devices} {product}s of one host"
         parts.append(f"{gpus} whole" if asked.is_whole else f"{_share(asked)} of {gpus}")
     if asked.memory or not parts:
         parts.append(f"{asked.memory / _GIB:.2f} GiB of memory")

@@ -136,4 +136,4 @@ def _cannot_go_on(part: ModelVerdicts, room: Room) -> Iterator[Verdict]:
 
 def _asked(wish: Deployment) -> Asked:
     template = wish.template
-    return Asked(template.memory, template.gpus, template.gpu_memory, template.gpu_fraction)
+    return Asked(template.memory, template.gpus, template.gpu_memory, template.gpu_fraction, template.gpu_product)

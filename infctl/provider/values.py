@@ -286,7 +286,8 @@ class Template:
     for the port to listen on, where the provider put the model's files, and the part (0 to 1) of each device that is
     the replica's. `args` are typed engine arguments under the engine's own names. `env` values are str or SecretRef.
     `memory` is the bytes one replica needs. `port` is the engine's own port, or 0 where the provider chooses.
-    `gpus` devices are needed; of each of them `gpu_memory` bytes, else the part `gpu_fraction`, else the whole.
+    `gpus` devices are needed, of the product `gpu_product` if it is said; of each of them `gpu_memory` bytes, else the
+    part `gpu_fraction`, else the whole.
     `container` is what else a container of the engine's image needs: see `infctl.engines.container`.
     """
 
@@ -306,6 +307,7 @@ class Template:
     gpus: int = 0
     gpu_memory: int = 0
     gpu_fraction: float = 0.0
+    gpu_product: str = ""
     container: Values = field(default_factory=dict)
 
     @cached_property
@@ -359,7 +361,7 @@ def template_hash(template: Template) -> str:
     return template.identity
 
 
-_LATER = ("gpus", "gpu_memory", "gpu_fraction", "container")  # not written where unused: older templates stay equal
+_LATER = ("gpus", "gpu_memory", "gpu_fraction", "gpu_product", "container")  # not written where unused: older templates stay equal
 
 
 def template_values(template: Template) -> dict[str, Any]:

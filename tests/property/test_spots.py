@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from infctl.placement.fit import Asked
 from infctl.placement.room import Held, Pool, Room, add
+from infctl.placement.shortage import no_room
 from infctl.placement.spots import Party, Seat, Sites, place_replicas
 from infctl.provider.values import Device, Place, Share, Spot
 from tests.property.test_apply import few
@@ -131,3 +132,25 @@ def test_devices_of_one_replica_are_neighbours() -> None:
     sites = Sites(sites.places, Room({**sites.room.free, busy: 0}, sites.room.whole))
     (spot,) = places(sites, Party("m", (), (Seat("rack", 0, Asked(0, 4)),)))
     assert [share.device for share in spot.devices] == ["h0g2", "h0g3", "h0g4", "h0g5"]
+
+
+def test_only_devices_of_the_product_that_is_asked_for_will_do() -> None:
+    names = ("NVIDIA L40S", "NVIDIA L40", "NVIDIA A100-SXM4-80GB")
+    devices = tuple(Device(index, f"g{index}", name, 80, 80) for index, name in enumerate(names))
+    place = Place("h0", 8, 100, 100, devices)
+    whole = {Pool("rack", "h0", device.uuid): 80 for device in devices}
+    sites = Sites({"rack": (place,)}, Room({Pool("rack", "h0"): 100, **whole}, whole))
+    for name, uuid in (("L40", "g1"), ("l40s", "g0"), ("A100", "g2")):
+        seat = Seat("rack", 0, Asked(0, 1, product=name))
+        assert [spot.devices for spot in places(sites, Party("m", (), (seat,)))] == [(Share(uuid),)]
+    (missing,) = place_replicas([Party("m", (), (Seat("rack", 0, Asked(0, 1, product="H100")),))], sites).missing
+    assert "h0: it has no H100" in no_room(missing).detail
+
+
+def test_a_slice_is_had_only_for_its_memory() -> None:
+    part = Device(0, "MIG-1", "NVIDIA A100-SXM4-80GB MIG 1g.10gb", 10, 10, parent="g0")
+    pool = Pool("rack", "h0", "MIG-1")
+    sites = Sites({"rack": (Place("h0", 8, 100, 100, (part,)),)}, Room({Pool("rack", "h0"): 100, pool: 10}, {pool: 10}))
+    assert places(sites, Party("m", (), (Seat("rack", 0, Asked(0, 1, 8)),))) == [Spot("h0", (Share("MIG-1", 8),))]
+    for asked in (ONE, Asked(0, 1, 0, 0.5), Asked(0, 2, 4)):
+        assert place_replicas([Party("m", (), (Seat("rack", 0, asked),))], sites).missing
