@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def order(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FlagTable:
     """One engine's flags over its versions, as the module says."""
 
@@ -50,22 +50,14 @@ class FlagTable:
 
     def nearest(self, version: str) -> str:
         """Return the known version to judge by: the newest that is no newer; the newest for one that nobody knows."""
-        if not order(version):
-            return self.versions[-1]
-        older = [known for known in self.versions if order(known) <= order(version)]
-        return older[-1] if older else self.versions[0]
+        return _nearest(self, version)
 
     def row(self, name: str, version: str) -> Row | None:
         """Return what flag `name` takes at a known version, None where there is no such flag."""
-        at = order(version)
-        for row in self.flags.get(name, ()):
-            since, until = row.get("since", ""), row.get("until", "")
-            if order(since) <= at and (not until or at <= order(until)):
-                return row
-        return None
+        return _rows(self, version).get(name)
 
     def names(self, version: str) -> tuple[str, ...]:
-        return tuple(name for name in self.flags if self.row(name, version) is not None)
+        return tuple(_rows(self, version))
 
     def fate(self, name: str, version: str) -> str:
         """Return when a flag came or went that is not there at `version`; "" where it never was."""
@@ -74,6 +66,26 @@ class FlagTable:
         if later:
             return f"it came with {later[0]}"
         return f"{rows[-1]['until']} was the last to have it" if rows else ""
+
+
+@lru_cache(maxsize=64)
+def _nearest(table: FlagTable, version: str) -> str:
+    if not order(version):
+        return table.versions[-1]
+    older = [known for known in table.versions if order(known) <= order(version)]
+    return older[-1] if older else table.versions[0]
+
+
+@lru_cache(maxsize=64)
+def _rows(table: FlagTable, version: str) -> Mapping[str, Row]:
+    """Return every flag that there is at a version, made once for all models."""
+    at, found = order(version), {}
+    for name, rows in table.flags.items():
+        for row in rows:
+            until = row.get("until")
+            if order(row.get("since", "")) <= at and (until is None or at <= order(until)):
+                found[name] = row
+    return found
 
 
 @cache
