@@ -99,8 +99,8 @@ def are_of(asked: Asked, device: Device) -> bool:
 
 @cache
 def _is_product(asked: str, product: str) -> bool:
-    from infctl.catalog.gpus import gpus
-    from infctl.catalog.names import plain_gpu
+    from infctl.catalog.gpus import gpus  # noqa: PLC0415  -- only who names a product reads the catalogue
+    from infctl.catalog.names import plain_gpu  # noqa: PLC0415
 
     wanted, found = gpus().find(asked), gpus().find(product)
     if wanted and found:
