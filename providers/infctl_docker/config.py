@@ -38,8 +38,7 @@ class RackTarget(BaseModel):
     )
     model_mirror: dict[str, str] = Field(
         default_factory=dict,
-        description="where models of a source are fetched from instead",
-        json_schema_extra=NOT_SERVED,
+        description="where hosts fetch models of a source from instead: the source is hf, s3 or https://HOST",
     )
     gpu_reserve: dict[str, tuple[Device, ...]] = Field(
         default_factory=dict, description="devices of a host that infctl must not touch: indices or uuids"

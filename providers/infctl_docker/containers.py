@@ -135,7 +135,7 @@ def _make(rack: Rack, host: Host, change: Change, values: Values, emit: Emit) ->
     _expect_free_name(host, change)
     image = have_image(host, str(values["image"]), rack.config, rack.context, emit)
     with rack.copying[host.name]:
-        model = deliver_model(host, values, image, rack.context.root, emit)
+        model = deliver_model(rack, host, values, image, emit)
     sight = rack.sights.of(host)
     totals = {device.uuid: device.memory_total for device in sight.place.devices}
     made = Made(

@@ -8,19 +8,16 @@ from __future__ import annotations
 import io
 import tarfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.values import Emit, Progress
 from infctl.secrets import Secret
 from infctl_docker.container import SECRETS
 from infctl_docker.errors import DaemonError
 from infctl_docker.hosts import Host
 
-CHUNK = 1 << 20
 ROOT = frozenset({"", "root", "0"})
 
 
@@ -44,27 +41,6 @@ def put_secrets(host: Host, doc: Mapping[str, Any], secrets: Mapping[str, Secret
     host.api.put_archive(doc["Id"], inside, buffer.getvalue())
 
 
-def put_file(host: Host, container: str, path: str, source: Path, emit: Emit) -> None:
-    """Copy a file of this machine to `path` in a container (or a volume of its), saying how far it is."""
-    target = PurePosixPath(path)
-    size = source.stat().st_size
-    info = tarfile.TarInfo(target.name)
-    info.mode, info.size, info.mtime = 0o444, size, int(source.stat().st_mtime)
-    with source.open("rb") as file:
-        host.api.put_archive(container, str(target.parent), _stream(info, file, size, source.name, emit))
-
-
-def make_folders(host: Host, container: str, root: str, folders: Iterable[str]) -> None:
-    """Make folders below `root` that everybody may read."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for folder in folders:
-            info = tarfile.TarInfo(folder)
-            info.type, info.mode = tarfile.DIRTYPE, 0o755
-            tar.addfile(info)
-    host.api.put_archive(container, root, buffer.getvalue())
-
-
 def is_there(host: Host, container: str, path: str) -> bool:
     """Return whether a container has this path."""
     try:
@@ -76,18 +52,6 @@ def is_there(host: Host, container: str, path: str) -> bool:
     for _ in chunks:  # read whole, so that the stream can be used again: ask for small files only
         pass
     return True
-
-
-def _stream(info: tarfile.TarInfo, file: IO[bytes], size: int, what: str, emit: Emit) -> Iterator[bytes]:
-    yield info.tobuf(tarfile.PAX_FORMAT)
-    done = 0
-    while chunk := file.read(CHUNK):
-        done += len(chunk)
-        yield chunk
-        emit(Progress("fetch", what, done, size, "bytes"))
-    if done != size:
-        raise ProviderError(f"{what} changed while it was copied", hint="run the same command again")
-    yield bytes(-size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)
 
 
 def _uid(host: Host, container: str, user: str) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from infctl.provider.errors import ProviderError
@@ -29,7 +29,8 @@ class Rack:
     context: Context
     fleet: Fleet
     sights: Sights
-    copying: Mapping[str, threading.Lock]  # by host: one file at a time, and none twice
+    copying: Mapping[str, threading.Lock]  # by host: one model at a time, and none twice
+    brought: set[tuple[str, str]] = field(default_factory=set)  # host and path of the models that this run saw there
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ class Image:
     config: Mapping[str, object] = field(default_factory=dict)
     env: Sequence[str] = ()
     extra: Mapping[str, bytes] = field(default_factory=dict)
+    program: str = ""  # of this machine, with its libraries
 
 
 IMAGES = {
@@ -69,6 +70,7 @@ IMAGES = {
         ),
         # Stand in for engines that need GPUs (bin/engine); they start as the images of vLLM and SGLang do.
         Image("vllm:1", "haproxy", {"Entrypoint": ["vllm", "serve"]}, extra={"usr/bin/vllm": ENGINE}),
+        Image("curl:1", config={"Cmd": ["/bin/sh"]}, program="curl"),  # as engines' images have it
         Image("sglang:1", "haproxy", extra={"usr/bin/python3": ENGINE}),
     )
 }
@@ -143,6 +145,8 @@ def _layer(image: Image) -> bytes:
         _add_busybox(tar)
         for name, content in {**USERS, **image.extra}.items():
             _add_file(tar, name, content, 0o755 if "/bin/" in name else 0o644)
+        if image.program:
+            _add_program(tar, image.program)
         if image.part:
             root = packages.unpacked(image.part)
             assert root, f"{image.part} was not fetched"
@@ -157,6 +161,14 @@ def _add_busybox(tar: tarfile.TarFile) -> None:
     for applet in listed:
         if applet != "busybox":
             _add(tar, f"usr/bin/{applet}", tarfile.SYMTYPE, 0o777, link="busybox")
+
+
+def _add_program(tar: tarfile.TarFile, name: str) -> None:
+    path = Path(shutil.which(name) or f"/usr/bin/{name}")
+    needed = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
+    libraries = {Path(word) for word in needed.split() if word.startswith("/")}
+    for file in sorted({path, *libraries}):
+        _add_file(tar, f"usr/{str(file).removeprefix('/usr').lstrip('/')}", file.read_bytes(), 0o755)
 
 
 LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/lib/systemd", "usr/lib/x86_64-linux-gnu/gconv")

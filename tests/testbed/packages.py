@@ -26,6 +26,7 @@ SYSTEM = {
     "iptables": "iptables",
     "docker-registry": "docker-registry",
     "busybox": "busybox-static",
+    "curl": "curl",
     "pkill": "procps",
     "gcc": "gcc",
     "mkfs.ext4": "e2fsprogs",
