@@ -124,15 +124,24 @@ def model_states(
 ) -> tuple[tuple[ModelState, ...], tuple[str, ...]]:
     """Return what state will say of each changed model, and the models that leave it.
 
-    A model that is only partly selected keeps its record: the next whole plan completes it.
+    A model that is only partly selected keeps its record: the next whole plan completes it. Routes that could not be
+    read, and what is given up, do not hold it back: they follow when their place is back.
     """
-    partial = {v.model for v in verdicts if v.unknown}
+    partial = {v.model for v in verdicts if v.unknown and not v.is_lost and not _follows(question, v)}
     before = question.state.models
     changed = tuple(m for name, m in models.items() if m != before.get(name) and name not in partial)
     staying = {v.model for v in verdicts if v.want is not None or v.unknown}
     if question.request.mode is Mode.DESTROY or not question.request.targets:
         return changed, tuple(sorted(name for name in before if name not in staying and name not in models))
     return changed, ()
+
+
+def _follows(question: Question, verdict: Verdict) -> bool:
+    """Return whether it is a route whose place could not be read."""
+    if verdict.have is None or verdict.kind.role is not Role.ROUTER:
+        return False
+    view = question.views[verdict.target]
+    return view.places_replicas and not view.reads(view.place_of(verdict.address, verdict.have.values))
 
 
 def drifted(state: State, world: World) -> tuple[Drift, ...]:
@@ -175,7 +184,7 @@ def assumptions(
 
 
 def notes(question: Question, verdicts: list[Verdict]) -> tuple[str, ...]:
-    said = [*_unswitched(question, verdicts), *_given_up(question, verdicts)]
+    said = [*_unswitched(question, verdicts), *_given_up(question, verdicts), *_left(question, verdicts)]
     kept = sum(1 for v in verdicts if v.want and v.have and v.lowering < question.views[v.target].lowering)
     if kept:
         said.append(
@@ -207,6 +216,25 @@ def _given_up(question: Question, verdicts: list[Verdict]) -> Iterator[str]:
     for place, count in waiting.items():
         replicas = "1 replica" if count == 1 else f"{count} replicas"
         yield f"{replicas} given up on {place} will be removed, before anything else, once {place} can be read."
+
+
+def _left(question: Question, verdicts: list[Verdict]) -> Iterator[str]:
+    """Yield a sentence for each place that left its target while something is still known to be there."""
+    left: dict[tuple[str, str], int] = {}
+    for verdict in verdicts:
+        view = question.views[verdict.target]
+        if not verdict.unknown or verdict.have is None or verdict.is_lost or not view.places_replicas or view.is_dark:
+            continue
+        place = view.place_of(verdict.address, verdict.have.values)
+        known = {each.name for each in view.inventory.places} | {each.place for each in view.unreadable}
+        if place and place not in known:
+            left[place, view.name] = left.get((place, view.name), 0) + 1
+    for (place, target), count in left.items():
+        objects = "1 object" if count == 1 else f"{count} objects"
+        yield (
+            f"{objects} on {place} cannot be removed: it is no longer a place of {target}. "
+            f"Put it back for one apply, or forget them with `infctl state rm`."
+        )
 
 
 def outputs(parts: Mapping[str, ModelVerdicts]) -> dict[str, Any]:

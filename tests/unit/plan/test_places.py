@@ -141,7 +141,9 @@ def test_a_host_that_left_the_target_is_not_taken_for_an_empty_one() -> None:
     assert "-evacuate=b" in caught.value.diagnostics[0].hint
     applied(stack, TWO, Request(evacuate=("b",)))
     assert {host for host, _ in stack.spots("chat").values()} == {"a"}
-    assert stack.plan(TWO).is_empty
+    left = stack.plan(TWO)
+    assert left.is_empty
+    assert any("b cannot be removed: it is no longer a place of rack" in note for note in left.notes)
 
 
 def test_where_one_router_cannot_be_reached_the_others_switch_and_it_is_said() -> None:
@@ -157,6 +159,10 @@ def test_where_one_router_cannot_be_reached_the_others_switch_and_it_is_said() -
     (drain,) = (step for step in plan.steps if step.do is Do.DRAIN)
     assert {step.id for step in plan.steps if step.do is Do.SWITCH} <= set(drain.needs)
     assert any(f'chat["rack/{dead}"]' in note for note in plan.notes)
+    assert stack.state.models["chat"].revision == 2
+    stack.world.down.clear()
+    applied(stack, {"chat": GpuWish(1, gpus=1, variant=1)})
+    stack.converged({"chat": GpuWish(1, gpus=1, variant=1)})
 
 
 def test_a_plan_is_pinned_to_the_memory_and_devices_that_it_takes() -> None:
