@@ -5,12 +5,12 @@ A container is found by the infctl.id in its labels, whatever it is called now. 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 from http import HTTPStatus
 from itertools import islice
+from urllib.parse import quote
 
 from infctl.address import parse_address
 from infctl.provider.errors import ProviderError
@@ -21,12 +21,13 @@ from infctl_docker.delivery import put_secrets
 from infctl_docker.errors import DaemonError
 from infctl_docker.grant import grant
 from infctl_docker.hosts import Host
-from infctl_docker.images import have_image
+from infctl_docker.images import Image, have_image
 from infctl_docker.kinds import CONTAINER, KINDS
-from infctl_docker.labels import MADE, read_labels, write_labels
+from infctl_docker.labels import read_labels, write_labels
 from infctl_docker.models import deliver_model
 from infctl_docker.parts import Doc, Found, Part, Rack, wanted
 from infctl_docker.promises import ID
+from infctl_docker.reading import inspect_path, value_of
 
 PORT_TRIES = 20
 TAKEN = ("port is already allocated", "address already in use")  # what daemons say of a host's port that is not free
@@ -35,7 +36,7 @@ TAKEN = ("port is already allocated", "address already in use")  # what daemons 
 def make_replica(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed:
     """Make the replica's container run; one that runs gets only what changes in place."""
     values = wanted(change, KINDS[CONTAINER].fields)
-    doc = find(host, change.id) or _adopted(host, change)
+    doc = _standing(host, change)
     if doc is not None and doc["State"]["Running"]:
         change_in_place(host, doc, values)
     elif doc is None or not _start_again(rack, host, doc, change, emit):
@@ -132,8 +133,7 @@ def _seen(rack: Rack, host: Host, change: Change, container: str) -> Observed:
 
 def _make(rack: Rack, host: Host, change: Change, values: Values, emit: Emit) -> Doc:
     """Return a new container that runs: its image and model in place, its devices promised to it, on a free port."""
-    _expect_free_name(host, change)
-    image = have_image(host, str(values["image"]), rack.config, rack.context, emit)
+    image = _image(rack, host, str(values["image"]), emit)
     with rack.copying[host.name]:
         model = deliver_model(rack, host, values, image, emit)
     sight = rack.sights.of(host)
@@ -142,7 +142,7 @@ def _make(rack: Rack, host: Host, change: Change, values: Values, emit: Emit) ->
         image.name, 0, image.entrypoint, image.arguments, model, part_of(values, totals),
         grant(host.name, sight.tell, _shares(values)), sight.daemon.limits,
     )  # fmt: skip
-    for port in islice(_free_ports(rack, host, change.id), PORT_TRIES):
+    for port in islice(rack.ports.offer(host, change.id), PORT_TRIES):
         doc = _create(rack, host, change, values, replace(made, port=port))
         if _start(host, doc, values, emit):
             return doc
@@ -157,13 +157,13 @@ def _make(rack: Rack, host: Host, change: Change, values: Values, emit: Emit) ->
 
 
 def _create(rack: Rack, host: Host, change: Change, values: Values, made: Made) -> Doc:
+    """Return a new container as far as its inspect is needed before it runs."""
     labels = write_labels(change, made.values())
+    wish = body(values, made, labels)
     with rack.sights.hold(host, _shares(values), change.labels, made.image):
-        ident = host.api.create_container_from_config(body(values, made, labels), change.name)["Id"]
-    doc = find_by_id(host, str(ident))
-    if doc is None:
-        raise _gone(host, change)
-    return doc
+        ident = host.api.create_container_from_config(wish, change.name)["Id"]
+    user = rack.images[host.name, str(values["image"])].user
+    return {"Id": ident, "Config": {"User": user}, "HostConfig": wish["HostConfig"]}
 
 
 def _shares(values: Values) -> tuple[Share, ...]:
@@ -206,28 +206,37 @@ def _start(host: Host, doc: Doc, values: Values, emit: Emit) -> bool:
     return True
 
 
-def _free_ports(rack: Rack, host: Host, ident: str) -> Iterator[int]:
-    """Yield ports that no container of infctl's has, the same ones first for the same object."""
-    first, last = rack.config.ports
-    many, seed = last - first + 1, int(hashlib.sha256(ident.encode()).hexdigest()[:8], 16)
-    listed = host.api.containers(all=True, filters={"label": MADE})
-    taken = {json.loads(one["Labels"][MADE]).get("port") for one in listed}
-    return (port for step in range(many) if (port := first + (seed + step) % many) not in taken)
+def _standing(host: Host, change: Change) -> Doc | None:
+    """Return the container of this change's id. Raises ProviderError when one that is not has its name."""
+    label = quote(json.dumps({"label": [f"{ID}={change.id}"]}))
+    listed, named = host.read((f"/containers/json?all=1&filters={label}", inspect_path(change.name)))
+    doc: Doc | None = named.json() if named.status == HTTPStatus.OK else None
+    if doc is not None and (doc["Config"].get("Labels") or {}).get(ID) == change.id:
+        return doc
+    ours = [one["Id"] for one in value_of(host, listed)]
+    found = find_by_id(host, ours[0]) if ours else _adopted(host, change)
+    if found is None and doc is not None:
+        raise _name_taken(host, change, doc)
+    return found
 
 
-def _expect_free_name(host: Host, change: Change) -> None:
-    """Raise ProviderError when a container that is not ours has the name."""
-    doc = find_by_id(host, change.name)
-    if doc is None:
-        return
+def _name_taken(host: Host, change: Change, doc: Doc) -> ProviderError:
     described = read_labels(doc["Config"].get("Labels"))
     whose = f"infctl made it for stack {described.labels.stack}" if described else "infctl did not make it"
-    raise ProviderError(
+    return ProviderError(
         f"{host.name} has a container {change.name} already",
         f"{whose}; its image is {doc['Config']['Image']}",
         hint=f"remove it or rename it: docker rename {change.name} OTHER-NAME",
         address=str(change.address),
     )
+
+
+def _image(rack: Rack, host: Host, name: str, emit: Emit) -> Image:
+    """Return the image, looked for once on each host in a run."""
+    key = (host.name, name)
+    if key not in rack.images:
+        rack.images[key] = have_image(host, name, rack.config, rack.context, emit)
+    return rack.images[key]
 
 
 # ---------------------------------------------------------------- to change in place

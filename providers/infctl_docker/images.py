@@ -24,11 +24,12 @@ PHASES = {"Downloading": "pull", "Extracting": "unpack"}  # the daemon's words f
 
 
 class Image(NamedTuple):
-    """An image as a host has it: what a container is made of, and the program that it brings."""
+    """An image as a host has it: what a container is made of, the program it brings, and as whom that runs."""
 
     name: str
     entrypoint: tuple[str, ...]
     arguments: tuple[str, ...]
+    user: str = ""
 
 
 def have_image(host: Host, image: str, config: RackTarget, context: Context, emit: Emit) -> Image:
@@ -51,8 +52,8 @@ def find_image(host: Host, image: str, config: RackTarget) -> Image | None:
     for name, answer in zip(choices, host.read([_path(name) for name in choices]), strict=True):
         if answer.status == HTTPStatus.OK:
             config_of = answer.json().get("Config") or {}
-            words = (tuple(config_of.get(key) or ()) for key in ("Entrypoint", "Cmd"))
-            return Image(name, *words)
+            entrypoint, arguments = (tuple(config_of.get(key) or ()) for key in ("Entrypoint", "Cmd"))
+            return Image(name, entrypoint, arguments, config_of.get("User") or "")
     return None
 
 

@@ -15,8 +15,10 @@ from infctl.provider.protocol import Context
 from infctl.provider.values import Change, Emit, Observed, Scope, Values
 from infctl_docker.config import RackTarget
 from infctl_docker.hosts import Fleet, Host
+from infctl_docker.images import Image
 from infctl_docker.inventory import Sights
 from infctl_docker.labels import Described
+from infctl_docker.ports import Ports
 
 Doc = Mapping[str, Any]
 
@@ -30,6 +32,8 @@ class Rack:
     fleet: Fleet
     sights: Sights
     copying: Mapping[str, threading.Lock]  # by host: one model at a time, and none twice
+    ports: Ports
+    images: dict[tuple[str, str], Image] = field(default_factory=dict)  # by host and name: those seen in this run
     brought: set[tuple[str, str]] = field(default_factory=set)  # host and path of the models that this run saw there
 
     @property

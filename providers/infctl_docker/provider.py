@@ -40,6 +40,7 @@ from infctl_docker.inventory import Sights
 from infctl_docker.kinds import CONTAINER, KINDS, LOWERING, NETWORK
 from infctl_docker.lower import lower
 from infctl_docker.parts import Found, Part, Rack
+from infctl_docker.ports import Ports
 from infctl_docker.probing import log_lines, probe_replica
 from infctl_docker.proxy_kinds import PROXY_KINDS
 from infctl_docker.proxy_lower import lower_proxy
@@ -68,7 +69,7 @@ class DockerProvider:
         fleet = Fleet(tuple(Host(host, context.root) for host in config.hosts))
         sights = Sights(fleet, config.gpu_reserve, (config.proxy.image,), context.lineage)
         copying = {host.name: threading.Lock() for host in fleet.hosts}
-        self._rack = Rack(config, context, fleet, sights, copying)
+        self._rack = Rack(config, context, fleet, sights, copying, Ports(config.ports))
 
     def inventory(self) -> Reading[Inventory]:
         return self._rack.sights.inventory()

@@ -29,10 +29,10 @@ def read_host(host: Host, scope: Scope) -> Found:
     listed, networks, *answers = host.read((LIST, NETWORKS, *map(inspect_path, guessed)))
     docs = [doc for answer in answers if (doc := _doc(host, answer))]
     there, known = {doc["Id"] for doc in docs}, {one.id for one in scope.known}
-    new = [one["Id"] for one in _value(host, listed) if one["Id"] not in there and _concerns(one, scope, known)]
+    new = [one["Id"] for one in value_of(host, listed) if one["Id"] not in there and _concerns(one, scope, known)]
     if new:
         docs += [doc for answer in host.read([*map(inspect_path, new)]) if (doc := _doc(host, answer))]
-    return Found(host, tuple({doc["Id"]: doc for doc in docs}.values()), tuple(_value(host, networks)), scope)
+    return Found(host, tuple({doc["Id"]: doc for doc in docs}.values()), tuple(value_of(host, networks)), scope)
 
 
 def inspect_path(container: str) -> str:
@@ -62,11 +62,12 @@ def _doc(host: Host, answer: Answer) -> Doc | None:
     """Return an inspect, None for a container that is gone."""
     if answer.status == HTTPStatus.NOT_FOUND:
         return None
-    found: Doc = _value(host, answer)
+    found: Doc = value_of(host, answer)
     return found
 
 
-def _value(host: Host, answer: Answer) -> Any:
+def value_of(host: Host, answer: Answer) -> Any:
+    """Return what a GET gave. Raises DaemonError when the daemon said no."""
     if answer.status >= HTTPStatus.BAD_REQUEST:
         raise DaemonError(host.name, answer.status, answer.body.decode(errors="replace").strip())
     return answer.json()
