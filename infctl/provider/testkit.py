@@ -67,6 +67,12 @@ def kinds_are_whole(harness: Harness) -> None:
     provider = harness.provider()
     expect(bool(provider.kinds) and provider.lowering >= 1, "kinds and lowering are given")
     for name, kind in provider.kinds.items():
+        for field in filter(None, (kind.place, kind.devices, kind.exclusive)):
+            expect(field in kind.fields, f"{name}.{field} names a field")
+        if kind.place and kind.role is Role.REPLICA:
+            moved = {kind.place, *filter(None, (kind.devices,))}
+            expect(all(kind.fields[field].forces_replace for field in moved), f"a {name} is moved by a new one")
+            expect("memory" in kind.fields, f"{name}.memory says what of its place a replica was promised, in bytes")
         if kind.role is Role.ROUTER:
             expect(kind.backends in kind.fields, f"{name}.backends names a field")
             expect(kind.url_output in kind.outputs, f"{name}.url_output names an output")

@@ -361,7 +361,8 @@ def template_hash(template: Template) -> str:
     return template.identity
 
 
-_LATER = ("gpus", "gpu_memory", "gpu_fraction", "gpu_product", "container")  # not written where unused: older templates stay equal
+# Not written where unused: older templates stay equal.
+_LATER = ("gpus", "gpu_memory", "gpu_fraction", "gpu_product", "container")
 
 
 def template_values(template: Template) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from infctl.address import Address
 from infctl.provider.errors import ProviderError
 from infctl.provider.kinds import FieldSpec, KindSpec, Role
+from infctl.provider.protocol import Context
 from infctl.provider.values import (
     Change,
     Deployment,
@@ -28,6 +29,7 @@ from infctl.provider.values import (
 )
 from tests.fakes.failing import FailingProvider, FailingTarget
 from tests.fakes.memory import KINDS, PROCESS, RELAY, ROUTE
+from tests.fakes.world import World
 
 _MOVED = FieldSpec("what runs cannot be moved")
 FLEET_KINDS: Mapping[str, KindSpec] = {
@@ -46,9 +48,10 @@ FLEET_KINDS: Mapping[str, KindSpec] = {
 
 class FleetTarget(FailingTarget):
     """`places` are the hosts, with `memory` bytes each. `gpus` are the bytes of each device of a host, `others` what
-    strangers use of a device, by its uuid: HOST-gpuINDEX.
+    strangers use of a device, by its uuid: HOST-gpuINDEX. `down` are hosts that nobody reaches.
     """
 
+    down: frozenset[str] = frozenset()
     gpus: Mapping[str, tuple[int, ...]] = {}
     others: Mapping[str, int] = {}
 
@@ -57,6 +60,10 @@ class FleetProvider(FailingProvider):
     config: ClassVar[type[BaseModel]] = FleetTarget
     kinds: ClassVar[Mapping[str, KindSpec]] = FLEET_KINDS
     serves: ClassVar[frozenset[str]] = FailingProvider.serves | {"gpu"}
+
+    def __init__(self, config: BaseModel, context: Context, world: World | None = None) -> None:
+        super().__init__(config, context, world)
+        self.world.down |= self.fleet.down
 
     @property
     def fleet(self) -> FleetTarget:
