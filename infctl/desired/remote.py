@@ -20,6 +20,7 @@ from urllib.request import Request, urlopen
 from xml.etree.ElementTree import ParseError, fromstring
 
 from infctl.diagnostics import Code, InfctlError, did_you_mean, error
+from infctl.engines.asked import HUB_URI
 from infctl.provider.s3 import bucket_from
 from infctl.secrets import Secret
 
@@ -31,7 +32,6 @@ MODEL_UNREACHABLE = Code(
 HUB = "https://huggingface.co"
 TIMEOUT = 20.0  # seconds for one answer
 LONGEST = 32_000_000  # bytes of an answer; a listing of ten thousand files has three million
-_HF = re.compile(r"hf://(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^/\s]+))?(?:/(?P<file>[^\s]+))?")
 _SHA256 = re.compile(r"sha256=([0-9a-f]{64})")
 _PARTS = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 _NAMED = 8  # files that a hint lists
@@ -71,7 +71,7 @@ def look(uri: str, *, one_file: bool, quantization: str, env: Mapping[str, str])
 
 
 def _look_at_hub(uri: str, env: Mapping[str, str], *, one_file: bool, quantization: str) -> Remote:
-    named = _HF.fullmatch(uri)
+    named = HUB_URI.fullmatch(uri)
     if named is None:
         raise _refuse(uri, "it is not OWNER/NAME", "write hf://OWNER/NAME, hf://OWNER/NAME@REVISION or …/FILE.gguf")
     owner, asked = named["id"], named["revision"] or "main"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from infctl.spec.model import Model
 
 HUB = "hf://"
+HUB_URI = re.compile(r"hf://(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^/\s]+))?(?:/(?P<file>[^\s]+))?")
 HUB_VARIABLE = "HF_TOKEN"  # which holds the token of the Hugging Face Hub
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from infctl.diagnostics import did_you_mean
-from infctl.engines.asked import HUB_VARIABLE, from_hub, gpus_of, parts, shares, token_is_a_file
+from infctl.engines.asked import HUB_URI, HUB_VARIABLE, from_hub, gpus_of, parts, shares, token_is_a_file
 from infctl.engines.flag_table import check_flags, wrong_value
 from infctl.engines.model_file import ModelFile
 from infctl.engines.setup import UNFIT_FOR_ENGINE
@@ -93,12 +93,22 @@ def _check_devices(serving: Serving, model: Model) -> Iterator[Problem]:
 
 
 def _check_uri(serving: Serving, model: Model) -> Iterator[Problem]:
-    scheme = (model.uri or "").partition(":")[0]
+    uri = (model.uri or "").partition("#")[0]
+    scheme, named = uri.partition(":")[0], HUB_URI.fullmatch(uri)
+    several = f"{serving.name} serves models of several files"
     if scheme == "pvc":
         yield unfit("uri", "A claim of Kubernetes cannot be mounted here", "no cluster", "name a file:, hf:// or s3://")
-    elif scheme in {"http", "https"} and not serving.one_file:
-        hint = "name a folder (file:, s3://) or a repository (hf://)"
-        yield unfit("uri", f"{serving.name} serves models of several files", "this is one file", hint)
+    elif scheme == "hf" and named is None:
+        hint = "write hf://OWNER/NAME, hf://OWNER/NAME@REVISION or hf://OWNER/NAME/FILE.gguf"
+        yield unfit("uri", "This is not a repository of the hub", "not OWNER/NAME", hint)
+    elif serving.one_file:
+        return
+    elif uri.endswith(".gguf"):
+        yield unfit("uri", several, "this is a GGUF file", "say engine: llama.cpp, which serves it")
+    elif scheme in {"http", "https"}:
+        yield unfit("uri", several, "this is one file", "name a folder (file:, s3://) or a repository (hf://)")
+    elif named is not None and named["file"]:
+        yield unfit("uri", several, "this is one file", f"name the whole repository: hf://{named['id']}")
 
 
 def _check_token(serving: Serving, model: Model) -> Iterator[Problem]:
