@@ -45,8 +45,9 @@ def import_object(
     """
     with session.lock("import", timeout=timeout, waiting=waiting) as lease:
         state = session.known_state()
-        target = address.target or address.name
         session.open_providers(state)
+        named = (address.target, address.name)  # KIND.MODEL["TARGET/SLOT"], or KIND.TARGET["PLACE"]
+        target = next((name for name in named if name in session.providers), address.target or address.name)
         require_target(target, session.providers)
         seen = _find(session, state, address, target, ident)
         reach = session.reaches[target]

@@ -18,6 +18,7 @@ SECRETS = "/run/secrets"
 NANO = 1_000_000_000
 STOP_SECONDS = 30  # between SIGTERM and SIGKILL; requests are drained before anything is stopped
 SHARED_MEMORY = 64 << 20  # bytes: Docker's own default, said so that it is ours
+TMPFS = "exec"  # PyTorch and Triton compile kernels into their temporary folder, and load them from there
 SECOND = 1_000_000_000  # nanoseconds
 # An engine's image has one of these, or none: then nothing can be said of its health from inside.
 ASK_HEALTH = (
@@ -70,7 +71,7 @@ def body(values: Values, made: Made, labels: Mapping[str, str]) -> dict[str, Any
             **_limits(values, made),
             **made.gpus,
             "Mounts": _mounts(values),
-            "Tmpfs": dict.fromkeys(more.get("tmpfs", ()), ""),
+            "Tmpfs": dict.fromkeys(more.get("tmpfs", ()), TMPFS),
             "ShmSize": more.get("shm_size", SHARED_MEMORY),
             "RestartPolicy": {"Name": values["restart"], "MaximumRetryCount": 0},
             "LogConfig": {"Type": "json-file", "Config": dict(values["log"])},

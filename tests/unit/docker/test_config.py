@@ -63,7 +63,6 @@ def test_what_is_wrong_is_said(fields: dict[str, Any], said: str) -> None:
     ("field", "code", "line"),
     [
         ("price_per_gpu_hour: 0.85", "not-served", 8),
-        ("model_mirror: {hf: mirror.example}", "not-served", 8),
         ("image_miror: {}", "unknown-field", 8),
         ("registry_auth: {r.example: secret://pul}", "unknown-secret", 8),
     ],
