@@ -90,7 +90,7 @@ planning = stacked(
         multiple=True,
         shell_complete=tab.models,
     ),
-    flag("upgrade", "Take the newest rendering of what does not change otherwise."),
+    flag("upgrade", "Take the newest engines, images, models, and rendering of what does not change otherwise."),
     option(
         "evacuate",
         "HOST",
