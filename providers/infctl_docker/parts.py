@@ -43,12 +43,16 @@ class Rack:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one reading of a host found: the inspects of containers and networks, and what was looked for."""
+    """What one reading of a host found: the inspects of containers and networks, and what was looked for.
+
+    `archives` are the files of the proxies that state knows here, as tar, by container.
+    """
 
     host: Host
     containers: tuple[Doc, ...]
     networks: tuple[Doc, ...]
     scope: Scope
+    archives: Mapping[str, bytes] = field(default_factory=dict)
 
     def is_ours(self, described: Described, target: str) -> bool:
         """Return whether an object that describes itself so is looked for on this target."""

@@ -48,9 +48,14 @@ def observe(rack: Rack, found: Found) -> Iterator[Observed]:
         if not found.is_ours(described, target):
             continue
         running = Running(doc["Id"], described, bool(doc["State"]["Running"]))
-        (answer,) = found.host.read((archive_path(running.container),))
-        files = parse_archive(answer.body) if answer.status == HTTPStatus.OK else {}
+        archive = found.archives.get(running.container) or _archive(found.host, running.container)
+        files = parse_archive(archive) if archive else {}
         yield from _seen(running, files, doc, found.host.name)
+
+
+def _archive(host: Host, container: str) -> bytes:
+    (answer,) = host.read((archive_path(container),))
+    return answer.body if answer.status == HTTPStatus.OK else b""
 
 
 def _seen(found: Running, files: Mapping[str, bytes], doc: Doc, place: str) -> Iterator[Observed]:

@@ -18,6 +18,8 @@ from infctl_docker.labels import STACK, WORKSPACE
 from infctl_docker.parts import Doc, Found
 from infctl_docker.pipeline import Answer
 from infctl_docker.promises import ID, LINEAGE
+from infctl_docker.proxy_box import archive_path
+from infctl_docker.proxy_kinds import PROXY
 
 LIST = "/containers/json?all=1&filters=" + quote(json.dumps({"label": [ID]}))
 NETWORKS = "/networks?filters=" + quote(json.dumps({"label": [ID]}))
@@ -26,13 +28,20 @@ NETWORKS = "/networks?filters=" + quote(json.dumps({"label": [ID]}))
 def read_host(host: Host, scope: Scope) -> Found:
     """Return what stands on a host. Raises HostDown, or DaemonError when its Docker says no."""
     guessed = tuple(dict.fromkeys(_guess(host, scope)))
-    listed, networks, *answers = host.read((LIST, NETWORKS, *map(inspect_path, guessed)))
-    docs = [doc for answer in answers if (doc := _doc(host, answer))]
+    proxies = tuple(_proxies(host, scope))
+    listed, networks, *answers = host.read((LIST, NETWORKS, *map(inspect_path, guessed), *map(archive_path, proxies)))
+    docs = [doc for answer in answers[: len(guessed)] if (doc := _doc(host, answer))]
+    archives = {
+        proxy: answer.body
+        for proxy, answer in zip(proxies, answers[len(guessed) :], strict=True)
+        if answer.status == HTTPStatus.OK
+    }
     there, known = {doc["Id"] for doc in docs}, {one.id for one in scope.known}
     new = [one["Id"] for one in value_of(host, listed) if one["Id"] not in there and _concerns(one, scope, known)]
     if new:
         docs += [doc for answer in host.read([*map(inspect_path, new)]) if (doc := _doc(host, answer))]
-    return Found(host, tuple({doc["Id"]: doc for doc in docs}.values()), tuple(value_of(host, networks)), scope)
+    whole = tuple({doc["Id"]: doc for doc in docs}.values())
+    return Found(host, whole, tuple(value_of(host, networks)), scope, archives)
 
 
 def inspect_path(container: str) -> str:
@@ -45,6 +54,13 @@ def _guess(host: Host, scope: Scope) -> Iterator[str]:
         if not known.outputs:
             yield known.id
         elif known.outputs.get("container") and known.outputs.get("host", host.name) == host.name:
+            yield str(known.outputs["container"])
+
+
+def _proxies(host: Host, scope: Scope) -> Iterator[str]:
+    """Yield the proxies that state knows to be here: their files say which routes there are."""
+    for known in scope.known:
+        if known.address.kind == PROXY and known.outputs.get("host") == host.name:
             yield str(known.outputs["container"])
 
 
