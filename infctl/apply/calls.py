@@ -17,10 +17,10 @@ from infctl.diagnostics import InfctlError
 from infctl.plan.diff import resolve
 from infctl.plan.model import Step
 from infctl.provider.errors import ProviderError
+from infctl.provider.faults import point
 from infctl.provider.protocol import Provider
 from infctl.provider.values import Change, Observed, Progress, Values, leaves, refs
 from infctl.secrets import Unknown
-from infctl.state.faults import point
 from infctl.state.store import Lease
 
 RETRY_PAUSES = (0.2, 0.8, 3.0)  # seconds before each repetition of a call that the place says may succeed later

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infctl.diagnostics import InfctlError, error
-from infctl.state import faults
+from infctl.provider import faults
 from infctl.state.problems import STATE_UNREADABLE, STATE_UNWRITABLE
 
 _STAGED = ".staged-"

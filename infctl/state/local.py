@@ -21,7 +21,8 @@ from pathlib import Path
 
 from infctl.address import NAME_PATTERN
 from infctl.diagnostics import Code, InfctlError, error
-from infctl.state import disk, faults, lease
+from infctl.provider import faults
+from infctl.state import disk, lease
 from infctl.state.files import StateFiles
 from infctl.state.guard import Guard
 from infctl.state.problems import NO_SUCH_LOCK, damaged

@@ -14,7 +14,8 @@ from typing import Self
 
 from infctl import __version__
 from infctl.diagnostics import InfctlError, error
-from infctl.state import disk, faults, journal, lease, snapshot
+from infctl.provider import faults
+from infctl.state import disk, journal, lease, snapshot
 from infctl.state.files import StateFiles
 from infctl.state.guard import Guard
 from infctl.state.journal import Record

@@ -18,11 +18,13 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
+from infctl.provider.faults import point
 from infctl_docker.errors import DaemonError, HostDown, cut
 from infctl_docker.streams import Stream, Way
 
 NEWEST = constants.DEFAULT_DOCKER_API_VERSION
 OLDEST = constants.MINIMUM_DOCKER_API_VERSION
+READING = frozenset({"GET", "HEAD"})  # every other request may change the host
 BROKEN = (urllib3.exceptions.HTTPError, http.client.HTTPException, requests.exceptions.RequestException, OSError)
 
 
@@ -38,8 +40,14 @@ class Api(docker.APIClient):
         self.mount("http+docker://", self._custom_adapter)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        what = "" if request.method in READING else f"{self._place}: {request.method} {request.path_url}"
+        if what:
+            point(f"ask:{what}")
         with in_words(self._place):
-            return super().send(request, **kwargs)
+            answer = super().send(request, **kwargs)
+        if what:
+            point(f"asked:{what}")
+        return answer
 
     def change(self, container: str, body: Mapping[str, Any]) -> None:
         """Change a container that stands: docker-py's own update knows no NanoCpus."""

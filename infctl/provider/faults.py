@@ -1,8 +1,9 @@
 """Owns the numbered points at which a test may kill infctl: INFCTL_FAULT=list prints them, kill:N dies at the Nth.
 
-`point` stands before and after everything that changes a disk or the world; unset, it does nothing. The variable is
-read at the first point, so that a test may fork runs from one warm process. Heartbeats have no points, for their
-number depends on time. Knows nothing of what is being done.
+`point` stands before and after everything that changes a disk or the world; unset, it does nothing. A provider whose
+one change takes many calls has points around each of them. The variable is read at the first point, so that a test may
+fork runs from one warm process. Heartbeats have no points, for their number depends on time. Knows nothing of what is
+being done.
 """
 
 from __future__ import annotations
