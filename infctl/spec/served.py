@@ -84,9 +84,14 @@ _HINT = "take it out: this infctl would ignore it"
 
 def served_fields(types: TargetTypes) -> Mapping[str, str]:
     """Return the fields of a model that the core or an installed type serves, and which values; "" for all."""
-    whole = {*_WHOLLY, ".".join(_ORDER)}.union(*(_served(types, name) for name in types.names()))
+    by_type = {name: _served(types, name) for name in types.names()}
+    whole = {*_WHOLLY, ".".join(_ORDER)}.union(*by_type.values())
     parents = {field.partition(".")[0] for field in whole}
-    return {**dict.fromkeys(whole | parents, ""), **{field: values.words for field, values in _CORE.items()}}
+    words = {}
+    for field, values in _CORE.items():
+        more = [name for name, served in by_type.items() if field in served]
+        words[field] = f"{values.words}; more on {listed(more)}" if more else values.words
+    return {**dict.fromkeys(whole | parents, ""), **words}
 
 
 def _served(types: TargetTypes, name: str) -> frozenset[str]:
