@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 from infctl.desired.lockfile import LOCK_FILE, read_lock
 from infctl.diagnostics import InfctlError
 from infctl.engines.pin import Key, Pin
-from infctl.engines.resolve import asking, check, engine_of, says_nothing
+from infctl.engines.resolve import LOCAL, asking, check, engine_of, says_nothing
+from infctl.engines.setup import UNFIT_FOR_ENGINE
 from infctl.spec.paths import show
-from infctl.spec.problems import Problem
+from infctl.spec.problems import Problem, problem
 
 if TYPE_CHECKING:
     from infctl.spec.model import Model
 
+BROUGHT = ("auto", "llama.cpp", "custom")  # engines that a target may bring
 Models = Mapping[str, "Model"]
 CheckModels = Callable[[Models, Collection[str], Collection[str]], Iterator[Problem]]
 
@@ -40,11 +42,17 @@ def check_models(
     `containers` are those that run images, `pinned` what the lock file says of them.
     """
     known: dict[tuple[object, ...], tuple[Problem, ...]] = {}
+    containers = frozenset(containers)
     first = tuple(targets)[:1]
     for model in models.values():
         told: set[Problem] = set()
-        for target in model.placement.order or first:
+        order = model.placement.order or first
+        mixed = not containers.isdisjoint(order)
+        for target in order:
             container = target in containers
+            if mixed and not container and (stray := _only_in_containers(model, target)):
+                yield from (in_model(model.name, each) for each in stray)
+                continue
             if not container and says_nothing(model):
                 continue
             version = _version(model, pinned.get((model.name, target))) if container else ""
@@ -53,6 +61,22 @@ def check_models(
                 known[key] = check(model, container=container, version=version)
             yield from (in_model(model.name, each) for each in known[key] if each not in told)
             told.update(known[key])
+
+
+def _only_in_containers(model: Model, target: str) -> list[Problem]:
+    """Return what only containers follow, of a model that may live on `target` too, which brings its engine.
+
+    Where no target of a model runs containers, `spec` says that nobody serves it.
+    """
+    hint = f"leave {target} out of placement.order"
+    asked = (("uri", model.uri, (LOCAL,)), ("engine", model.engine, BROUGHT))
+    return [
+        problem(
+            UNFIT_FOR_ENGINE, f"{target} cannot follow {name}: {value}", "only containers can", loc=(name,), hint=hint
+        )
+        for name, value, words in asked
+        if value and not value.startswith(words)
+    ]
 
 
 def _version(model: Model, pin: Pin | None) -> str:

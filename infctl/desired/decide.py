@@ -116,7 +116,7 @@ class _Making:
     def _blame(self, asked: Asked, model: Model) -> None:
         if asked not in self._blamed:
             self._blamed.add(asked)
-            self._add(model, (Problem(each, ("uri",)) for each in self._facts.problems[asked]))
+            self._add(model, (Problem(each, ("uri",)) for each in self._facts.problems.get(asked, ())))
 
     def _add(self, model: Model, found: Iterable[Problem]) -> None:
         errors = (each for each in found if each.diagnostic.severity is Severity.ERROR)  # `spec` told the warnings

@@ -19,11 +19,12 @@ from infctl.spec.stack import Inputs
 from tests.fakes.target_types import RackTypes
 
 FILE = Path(__file__).parent / "desired" / "bad_containers.yaml"
+TARGETS = {"rack": {"type": "rack"}, "here": {"type": "local"}}  # a model that names none lives on the rack
 CASES: list[dict[str, Any]] = yaml.safe_load(FILE.read_text())
 
 
 def told(model: dict[str, Any], folder: Path) -> tuple[Diagnostic, ...]:
-    stack = {"apiVersion": "infctl/v1", "name": "t", "targets": {"rack": {"type": "rack"}}, "models": {"chat": model}}
+    stack = {"apiVersion": "infctl/v1", "name": "t", "targets": TARGETS, "models": {"chat": model}}
     (folder / "inference.yaml").write_text(yaml.safe_dump(stack, sort_keys=False))
     try:
         return load_stack(Inputs(folder), RackTypes(), model_checker(folder)).warnings
