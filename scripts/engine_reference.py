@@ -13,6 +13,10 @@ What a target runs whose replicas are containers of images (`docker`). The image
 and the engine's version are pinned in `inference.lock.yaml`, and `engine_args` are judged by that version. On targets
 that bring their engine see [`engine_args` of llama.cpp](inference-yaml.md#engine_args-of-llamacpp).
 
+An `image:` of your own takes the engine's command line as the official one does: through its entrypoint for vLLM, TGI,
+ONNX Runtime and llama.cpp, as a whole command for the others. Its tag tells the version; where it tells none, flags are
+judged by the newest that infctl knows.
+
 A name in `engine_args` is the engine's own flag with underscores. `true` and `false` turn a flag on and off, a list is
 several values, a mapping is JSON. `engine_args_unchecked: true` makes what infctl does not know a warning.
 """
