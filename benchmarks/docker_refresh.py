@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +32,7 @@ COLD = """
 import json, sys
 from infctl_docker.hosts import Host, HostConfig
 host = Host(HostConfig.model_validate(sys.argv[1]))
-host.read([f"/containers/{one['Id']}/json" for one in host.ask(sys.argv[2])])
+host.read([f"/containers/{one['Id'][:12]}/json" for one in host.ask(sys.argv[2])])
 """
 
 
@@ -42,7 +42,7 @@ def seconds(do: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def row(name: str, ours: list[float], base: list[float], against: str) -> None:
+def row(name: str, ours: Sequence[float], base: Sequence[float], against: str) -> None:
     ratio = statistics.median(a / b for a, b in zip(ours, base, strict=True))
     print(
         f"{name:<52} {statistics.median(ours):8.3f} s {statistics.median(base):8.3f} s {ratio:6.2f}x  {against}",
@@ -62,7 +62,7 @@ def fill(host: DockerHost, count: int) -> None:
 def refresh(host: Host, known: list[str]) -> None:
     """Read a host as a plan does: the list, and what is known from state in the same breath; then what is new."""
     answers = host.read([LIST, *(f"/containers/{one}/json" for one in known)])
-    listed = [one["Id"] for one in answers[0].json()]
+    listed = [one["Id"][:12] for one in answers[0].json()]
     host.read([f"/containers/{one}/json" for one in listed if one not in set(known)])
 
 
@@ -73,27 +73,35 @@ def raw_list(host: Host) -> None:
     host.read((LIST,))
 
 
-def docker_py(url: str) -> Callable[[], object]:
+def docker_py(url: str, ids: list[str]) -> float:
+    """Return the seconds that docker-py takes for the same on its warm connection."""
     import docker  # noqa: PLC0415
 
     client = docker.APIClient(base_url=url)
-    return lambda: [client.inspect_container(one["Id"]) for one in client.containers(all=True)]
+    client.containers(all=True)
+    return seconds(lambda: [client.containers(all=True), *(client.inspect_container(one) for one in ids)])
 
 
 def measure_one(bed: Bed, real: DockerHost, runs: int, rtt: float) -> None:
     host = Host(HostConfig.model_validate(real.url))
-    ids = [one["Id"] for one in host.ask(LIST)]
+    ids = [one["Id"][:12] for one in host.ask(LIST)]
     refresh(host, ids)
     real.delay(rtt / 2)
     refresh(host, ids)
-    on_new = [seconds(lambda: raw_list(host)) for _ in range(runs)]
-    on_warm = [seconds(lambda: host.read((LIST,))) for _ in range(runs)]
-    known = [seconds(lambda: refresh(host, ids)) for _ in range(runs)]
-    unknown = [seconds(lambda: refresh(host, [])) for _ in range(runs)]
+    asks = (
+        partial(raw_list, host),
+        partial(host.read, (LIST,)),
+        partial(refresh, host, ids),
+        partial(refresh, host, []),
+    )
+    on_new, on_warm, known, unknown = zip(*([seconds(ask) for ask in asks] for _ in range(runs)), strict=True)
     row("refresh, ids known from state", known, on_new, "raw list call, warm connection, new channel")
     row("refresh, ids known from state", known, on_warm, "raw list call, warm channel")
     row("refresh, ids only in the list", unknown, on_new, "raw list call, warm connection, new channel")
     row("refresh, ids only in the list", unknown, on_warm, "raw list call, warm channel")
+    few = ids[:20]
+    some = partial(host.read, [LIST, *(f"/containers/{one}/json" for one in few)])
+    row("list and 20 inspects", [seconds(some)], [docker_py(real.url, few)], "docker-py, warm")
     host.close()
     ssh = ["ssh", "-F", str(bed.home / ".ssh" / "config"), f"root@{real.address}", "true"]
     true = [seconds(lambda: subprocess.run(ssh, check=True)) for _ in range(runs)]
@@ -111,8 +119,6 @@ def measure_one(bed: Bed, real: DockerHost, runs: int, rtt: float) -> None:
         true,
         "ssh host true",
     )
-    theirs = docker_py(real.url)
-    row("refresh, ids only in the list", unknown[:1], [seconds(theirs)], "docker-py, warm")
 
 
 def measure_fleet(reals: list[DockerHost], runs: int, rtt: float, count: int) -> None:
@@ -122,7 +128,7 @@ def measure_fleet(reals: list[DockerHost], runs: int, rtt: float, count: int) ->
     for real in reals:
         real.heal()
     ids = {
-        name: [one["Id"] for one in found]
+        name: [one["Id"][:12] for one in found]
         for name, found in fleet.each(lambda h: h.ask(LIST)).items()
         if isinstance(found, list)
     }

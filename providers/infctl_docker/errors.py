@@ -51,6 +51,7 @@ API_WORDS = (
     ("no space left on device", "the host's disk is full: `docker system df` there shows what can go"),
     ("could not select device driver", "install the NVIDIA Container Toolkit on the host, then restart Docker"),
     ("unresolvable cdi devices", "on the host: sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"),
+    ("docker-init", "install docker-init on the host: it comes with Docker's own packages, else with the package tini"),
     ("unknown runtime", "register the runtime in /etc/docker/daemon.json on the host, then restart Docker"),
     ("nvidia-container-cli", "`nvidia-smi` on the host shows which devices there are and whether the driver works"),
     ("server gave http response to https client", "add the registry to insecure-registries in /etc/docker/daemon.json"),
@@ -169,12 +170,16 @@ def no_session(place: str, user: str, detail: str) -> HostDown:
     )
 
 
-def nobody_listens(place: str, port: int, detail: str) -> ProviderError:
+class PortClosed(ProviderError, ConnectionRefusedError):  # noqa: N818  # as HostDown
+    """A port of a host leads nowhere; for those who know sockets it is what they know."""
+
+
+def nobody_listens(place: str, port: int, detail: str) -> PortClosed:
     """Say that a port of a host leads nowhere, which says nothing against the host."""
     hint = "see that the container runs: `docker ps` on the host"
     if "prohibited" in detail.lower():
         hint = "set AllowTcpForwarding to yes (or local) in the host's /etc/ssh/sshd_config, then reload sshd"
-    return ProviderError(f"Nothing answers at 127.0.0.1:{port} on {place}", detail, hint=hint, retryable=True)
+    return PortClosed(f"Nothing answers at 127.0.0.1:{port} on {place}", detail, hint=hint, retryable=True)
 
 
 def too_long(place: str, command: str, seconds: float) -> ProviderError:

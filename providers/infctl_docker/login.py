@@ -148,6 +148,8 @@ class Attempt:
             options = transport.get_security_options()
             kinds = {line.kind for line in known if not line.revoked}
             first = tuple(kind for kind in options.key_types if _kind(kind) in kinds)
+            options.ciphers = tuple(each for each in options.ciphers if "cbc" not in each)  # as OpenSSH: no longer
+            options.digests = tuple(each for each in options.digests if "md5" not in each)
             options.key_types = (*first, *(kind for kind in options.key_types if kind not in first))
             if self._packed and route is self._route:  # on a jump host it would be done twice
                 options.compression = ("zlib@openssh.com", "none")

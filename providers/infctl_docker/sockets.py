@@ -108,8 +108,6 @@ class Unix(Socket):
         return Ran(ran.returncode, ran.stdout.decode(errors="replace"), ran.stderr.decode(errors="replace"))
 
     def dial(self, port: int) -> Stream:
-        if not self.has_shell:
-            raise no_shell(self.place)
         try:
             sock = socket.create_connection(("127.0.0.1", port), self._seconds)
         except OSError as failure:

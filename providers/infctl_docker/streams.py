@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import cache
 from typing import BinaryIO, NamedTuple, Protocol
 
-from infctl_docker.errors import HostDown, cut, silent
+from infctl_docker.errors import HostDown, PortClosed, cut, silent
 
 PIECE = 256 * 1024
 QUIET = 10.0  # seconds without a byte on a stream without timeout, after which the link is asked whether it lives
@@ -85,6 +85,8 @@ class Stream:
         while True:
             try:
                 data = self.carrier.recv(n)
+            except PortClosed:
+                raise
             except (OSError, EOFError) as failure:
                 if _quiet(failure):
                     if self._timeout is None and self.link.lives():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import http.client
 import io
 import re
+import socket
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,7 @@ def test_a_command_in_a_container_is_talked_to(real: DockerHost, reach: Reach) -
         header = talk.recv(8)
         assert header == bytes([1, 0, 0, 0, 0, 0, 0, len(word)])
         assert talk.recv(100) == word
+    talk.shutdown(socket.SHUT_RDWR)
     talk.close()
 
 
@@ -145,24 +147,24 @@ def serve(host: Host) -> int:
     return int(api.inspect_container(made)["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"])
 
 
-def test_a_port_of_the_host_s_loopback_is_reached(real: DockerHost, reach: Reach) -> None:
-    host = reach(real.url)
-    port = serve(host)
+def page(host: Host, port: int) -> bytes:
     for _ in range(50):
         client = http.client.HTTPConnection("engine")
         with closing(client):
             client.sock = host.dial(port)
-            try:
+            with suppress(http.client.HTTPException, HostDown):  # docker's own proxy is there before the server is
                 client.request("GET", "/index.html")
-                answer = client.getresponse()
-            except (HostDown, http.client.HTTPException):  # the proxy of docker is there before the server is
-                continue
-            assert answer.read() == b"here\n"
-            break
-    else:
-        pytest.fail("the server did not answer")
+                return client.getresponse().read()
+    pytest.fail("the server did not answer")
+
+
+def test_a_port_of_the_host_s_loopback_is_reached(real: DockerHost, reach: Reach) -> None:
+    host = reach(real.url)
+    port = serve(host)
+    assert page(host, port) == b"here\n"
     with pytest.raises(ProviderError) as closed:
         host.dial(1)
+    assert isinstance(closed.value, ConnectionRefusedError)
     assert not isinstance(closed.value, HostDown)
     assert "Nothing answers at 127.0.0.1:1" in closed.value.diagnostics[0].summary
 
@@ -249,6 +251,21 @@ def test_a_daemon_behind_tls_is_a_host_without_shell(hosts: HostsOf, bed: Bed, r
     assert not host.has_shell
     with pytest.raises(ProviderError):
         host.run(("true",))
+
+
+def test_a_port_of_a_host_without_shell_is_reached_through_its_proxy(hosts: HostsOf, bed: Bed, reach: Reach) -> None:
+    (real,) = hosts(Make("current", tcp="tls"))
+    host = reach(real.tcp_url, tls=str(bed.authority.folder))
+    port = serve(host)
+    with pytest.raises(ProviderError) as alone:
+        host.dial(port)
+    assert "no proxy of infctl runs there" in alone.value.diagnostics[0].detail
+    real.docker("run", "-d", "--network", "host", "--label", "infctl.id=x", "busybox:1", "sleep", "900")
+    assert page(host, port) == b"here\n"
+    closed = host.dial(1)
+    with pytest.raises(ConnectionRefusedError):
+        closed.recv(1)
+    closed.close()
 
 
 def test_tls_that_one_side_does_not_believe_is_said(hosts: HostsOf, bed: Bed, reach: Reach, tmp_path: Path) -> None:
