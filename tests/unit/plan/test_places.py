@@ -10,10 +10,11 @@ from infctl.diagnostics import InfctlError
 from infctl.plan.file import read_plan, write_plan
 from infctl.plan.model import Action, Plan
 from infctl.plan.request import Request
-from infctl.provider.values import Do
+from infctl.provider.values import Do, Unreadable
 from tests.fakes.memory import PROCESS, ROUTE
 from tests.property.fleets import Fleet, GpuWish
 from tests.property.stacks import Wishes
+from tests.unit.plan.toys import Toy, wish
 
 ALLOW = Request(allow_unreachable=True)
 TWO: Wishes = {"chat": GpuWish(2, gpus=1)}
@@ -174,3 +175,11 @@ def test_a_plan_is_pinned_to_the_memory_and_devices_that_it_takes() -> None:
         ("memory:rack/a", 200, 10),
         ("memory:rack/b", 200, 10),
     ]
+
+
+def test_nothing_is_made_on_a_target_of_which_nothing_could_be_read() -> None:
+    toy = Toy(unreadable=(Unreadable("here", "no answer"),))
+    plan = toy.plan(wish(replicas=2), request=ALLOW)
+    assert plan.is_empty
+    toy.unreadable = (Unreadable("old-description", "it is damaged"),)
+    assert toy.plan(wish(replicas=2), request=ALLOW).steps, "the rest of it is planned"
