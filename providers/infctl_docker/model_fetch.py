@@ -11,16 +11,18 @@ from dataclasses import dataclass, field
 
 # `ask REQUEST WORDS` sets `why` (curl's exit status) and `code` (of HTTP). wget shows its words to everybody on the
 # host and not every wget looks at certificates: it gets what is no secret and has a checksum, in images without curl.
+# (No -T: Debian's busybox 1.35 crashes with it; without, an answer may take 15 minutes.)
 SCRIPT = r"""
 ask() {
   request=$1; shift
   code=$(curl -K "$request" -sSfL --proto =http,https --connect-timeout 20 --speed-limit 1 --speed-time 60 \
     -D /infctl/head -w '%{http_code}' "$@" 2>/infctl/said)
   why=$?
+  [ $why -ne 63 ] || case $code in [45]??) why=22 ;; esac
   return $why
 }
 wget_it() {
-  wget -c -T 60 -O "$2" "$(cat "$1.plain")" 2>/infctl/said && return
+  wget -c -O "$2" "$(cat "$1.plain")" 2>/infctl/said && return
   code=$(sed -n 's/.*HTTP\/[0-9.]* \([0-9][0-9][0-9]\).*/\1/p' /infctl/said | tail -n 1)
   [ "$code" ] && why=22 || why=56
   return 1

@@ -78,7 +78,7 @@ def _single(values: Values, path: str, request: Request, revision: str = "") -> 
 
 def key_of(values: Values) -> str:
     """Return the folder of a model whose checksum nobody knows: of where it comes from and how it is known again."""
-    return hashlib.sha256(f"{values['model']}\n{values['container'].get('model_revision', '')}".encode()).hexdigest()
+    return hashlib.sha256(f"{values['model']}\n{values['sandbox'].get('model_revision', '')}".encode()).hexdigest()
 
 
 def _token(values: Values) -> str:

@@ -8,16 +8,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.values import Deployment, Progress
+from infctl.provider.values import Deployment, Progress, Spot
 from infctl_docker.errors import HostDown
 from tests.contract.docker.rack import PROXY_IMAGE, Rack, template, wish
 from tests.testbed.hosts import DockerHost, Make
+from tests.testbed.hub import Asked, Hub
 from tests.testbed.plugin import HostsOf
 
 pytestmark = pytest.mark.xdist_group("docker")
@@ -204,3 +206,145 @@ def test_a_host_without_a_shell_gets_files_too(hosts: HostsOf, folder: Path, bed
         rack.bench.provider = rack.provider()
         rack.make_replicas(of("file:tiny.gguf", model_sha256=SUM))
         assert files(host) == {"tiny.gguf": SUM}
+
+
+# ---------------------------------------------------------------- http(s):// and hf://
+
+
+@pytest.fixture
+def hub_is(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    return hub
+
+
+def in_hub(hub: Hub, token: str = "", **more: Any) -> Deployment:
+    commit = hub.put("acme/tiny", {"tiny.gguf": WEIGHTS}, token)
+    known = {"model_sha256": SUM, **pinned(revision=commit, bytes=len(WEIGHTS)), **more}
+    return of("hf://acme/tiny/tiny.gguf", **known)
+
+
+def downloads(hub: Hub) -> list[Asked]:
+    return [asked for asked in hub.asked if asked.method == "GET" and asked.path.startswith("/stored/")]
+
+
+@pytest.mark.parametrize("make", ["old", "current"])
+def test_a_host_fetches_a_file_of_the_hub_once(hosts: HostsOf, folder: Path, hub_is: Hub, make: str) -> None:
+    with closing(rack_of(hosts, folder, make)) as rack:
+        hub_is.bytes_per_second = 2_000_000
+        rack.make_replicas(replace(in_hub(hub_is), slots=(0, 1)))
+        assert files(rack.hosts[0]) == {"tiny.gguf": SUM}
+        assert len(downloads(hub_is)) == 1
+        assert any(0 < word.done < word.total == len(WEIGHTS) for word in bytes_said(rack))
+
+
+def test_each_host_fetches_its_own(hosts: HostsOf, folder: Path, hub_is: Hub) -> None:
+    with closing(rack_of(hosts, folder, "old", "current")) as rack:
+        spots = tuple(Spot(host.name) for host in rack.hosts)
+        rack.make_replicas(replace(in_hub(hub_is), slots=(0, 1), spots=spots))
+        assert [files(host) for host in rack.hosts] == [{"tiny.gguf": SUM}] * 2
+        assert len(downloads(hub_is)) == 2
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_stopped(rack: Rack, hub_is: Hub) -> None:
+    hub_is.cut_after = 1_200_000
+    rack.make_replicas(in_hub(hub_is))
+    assert files(rack.hosts[0]) == {"tiny.gguf": SUM}
+    assert [asked.range for asked in downloads(hub_is)] == ["", "bytes=1200000-", "bytes=2400000-"]
+
+
+def test_what_came_damaged_does_not_count(rack: Rack, hub_is: Hub) -> None:
+    hub_is.wrong = True
+    with pytest.raises(ProviderError, match="other contents"):
+        rack.make_replicas(in_hub(hub_is))
+    assert files(rack.hosts[0]) == {}
+    hub_is.wrong = False
+    rack.make_replicas(in_hub(hub_is))
+    assert files(rack.hosts[0]) == {"tiny.gguf": SUM}
+
+
+def test_a_fetch_whose_run_was_killed_goes_on_and_is_found(rack: Rack, hub_is: Hub, folder: Path) -> None:
+    """The second infctl finds the first one's carrier at work, and follows it."""
+    (host,) = rack.hosts
+    hub_is.bytes_per_second = 600_000
+    rack.make_replicas(wish(template(), slots=(2,)))
+    killed = threading.Thread(target=lambda: rack.make_replicas(in_hub(hub_is)), daemon=True)
+    killed.start()
+    while not carriers(host):
+        time.sleep(0.05)
+    other = Rack(folder, (host,))
+    other.make_replicas(replace(in_hub(hub_is), slots=(1,)))
+    killed.join(20)
+    other.close()
+    assert len(downloads(hub_is)) == 1
+    assert any(word.done for word in bytes_said(other))
+
+
+def test_a_gated_file_needs_the_token_and_nobody_sees_it(
+    rack: Rack, hub_is: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (host,) = rack.hosts
+    with pytest.raises(ProviderError, match="cannot fetch") as said:
+        rack.make_replicas(in_hub(hub_is, token="hf_right"))
+    assert "401" in said.value.diagnostics[0].detail
+    assert "HF_TOKEN" in said.value.diagnostics[0].hint
+    hub_is.bytes_per_second = 600_000
+    seen: list[str] = []
+
+    def spy() -> None:
+        while not downloads(hub_is):
+            time.sleep(0.02)
+        seen.append(host.sh("sh", "-c", "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' ' '"))
+        seen.extend(host.docker("inspect", name) for name in carriers(host))
+
+    watching = threading.Thread(target=spy, daemon=True)
+    watching.start()
+    monkeypatch.setenv("HF_TOKEN", "hf_right")
+    rack.make_replicas(in_hub(hub_is, token="hf_right"))
+    watching.join(10)
+    assert len(seen) == 2
+    assert "curl" in seen[0]
+    assert "hf_right" not in "".join(seen) + repr(rack.bench.heard)
+
+
+def test_a_file_of_a_server_that_has_no_checksum_is_known_by_its_etag(rack: Rack, hub: Hub) -> None:
+    hub.put("acme/tiny", {"tiny.gguf": WEIGHTS})
+    uri = f"{hub.url}/acme/tiny/resolve/main/tiny.gguf"
+    rack.make_replicas(of(uri, **pinned(revision=SUM, bytes=len(WEIGHTS))))
+    assert told(rack, rack.hosts[0]) == SUM
+    hub.put("acme/tiny", {"tiny.gguf": WEIGHTS[:-1] + b"!"})
+    with pytest.raises(ProviderError, match="has changed") as said:
+        rack.make_replicas(of(uri, **pinned(revision=f"{SUM[:-1]}x", bytes=len(WEIGHTS)), revision=2))
+    assert "infctl lock" in said.value.diagnostics[0].hint
+
+
+def test_an_image_without_curl_fetches_what_has_a_checksum(rack: Rack, hub: Hub) -> None:
+    hub.put("acme/tiny", {"tiny.gguf": WEIGHTS})
+    uri = f"{hub.url}/acme/tiny/resolve/main/tiny.gguf"
+    known = {"image": "busybox:1", **pinned(revision=SUM, bytes=len(WEIGHTS))}
+    with pytest.raises(ProviderError, match="nothing to fetch") as said:
+        rack.make_replicas(of(uri, **known))
+    assert "curl" in said.value.diagnostics[0].hint
+    rack.make_replicas(of(f"{uri}#sha256={SUM}", model_sha256=SUM, **known))
+    assert files(rack.hosts[0]) == {"tiny.gguf": SUM}
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("/acme/none/resolve/main/x", "401"), ("/acme/tiny/resolve/main/y", "404: it is not there")]
+)
+def test_a_server_that_refuses_is_quoted(rack: Rack, hub: Hub, path: str, said: str) -> None:
+    hub.put("acme/tiny", {"x": b"x"})
+    with pytest.raises(ProviderError, match="cannot fetch") as refused:
+        rack.make_replicas(of(f"{hub.url}{path}", **pinned(revision="e")))
+    assert said in refused.value.diagnostics[0].detail
+
+
+def test_models_come_from_a_mirror(hosts: HostsOf, folder: Path, hub: Hub) -> None:
+    mirrors = {"model_mirror": {"hf": hub.url, "https://files.example": f"{hub.url}/acme"}}
+    with closing(rack_of(hosts, folder, **mirrors)) as rack:
+        rack.make_replicas(in_hub(hub))
+        hub.put("acme/tiny", {"other.gguf": WEIGHTS[1:]})
+        rack.make_replicas(of("https://files.example/tiny/resolve/main/other.gguf", **pinned(revision="e"), revision=2))
+        assert files(rack.hosts[0]) == {
+            "tiny.gguf": SUM, "other.gguf": hashlib.sha256(WEIGHTS[1:]).hexdigest(),
+        }  # fmt: skip
