@@ -38,7 +38,7 @@ def test_where_a_bucket_is(bucket: Bucket, path: str, address: str) -> None:
 
 def test_a_method_a_token_and_a_query_are_signed_too() -> None:
     plain = Bucket("b", key=KEY, secret=Secret(SECRET))
-    token = Bucket("b", key=KEY, secret=Secret(SECRET), token=Secret("session"))
+    token = Bucket("b", key=KEY, secret=Secret(SECRET), token=Secret("a-session-token"))
     made = [
         plain.address("m", now=DAY),
         plain.address("m", method="HEAD", now=DAY),
@@ -51,14 +51,14 @@ def test_a_method_a_token_and_a_query_are_signed_too() -> None:
 
 
 def test_rights_come_from_the_environment_or_the_profile(tmp_path: Path) -> None:
-    env = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "bbbb", "AWS_REGION": "eu-west-1"}
+    env = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "the-env-secret", "AWS_REGION": "eu-west-1"}
     found = bucket_from("b", env)
-    assert (found.key, found.secret.reveal(), found.region, found.endpoint) == ("a", "bbbb", "eu-west-1", "")
+    assert (found.key, found.secret.reveal(), found.region, found.endpoint) == ("a", "the-env-secret", "eu-west-1", "")
     (tmp_path / ".aws").mkdir()
-    text = "[default]\naws_access_key_id = d\naws_secret_access_key = dd%d\n[work]\naws_access_key_id = w\n"
+    text = "[default]\naws_access_key_id = d\naws_secret_access_key = the-profile%secret\n[work]\naws_access_key_id = w\n"
     (tmp_path / ".aws/credentials").write_text(text)
     home = {"HOME": str(tmp_path), "AWS_ENDPOINT_URL_S3": "http://s3", "AWS_ENDPOINT_URL": "http://all"}
-    assert (bucket_from("b", home).key, bucket_from("b", home).secret.reveal()) == ("d", "dd%d")
+    assert (bucket_from("b", home).key, bucket_from("b", home).secret.reveal()) == ("d", "the-profile%secret")
     assert bucket_from("b", home).endpoint == "http://s3"
     assert bucket_from("b", {**home, "AWS_PROFILE": "work"}).key == "w"
     assert bucket_from("b", {**home, "AWS_PROFILE": "none"}).key == ""
