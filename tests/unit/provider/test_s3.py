@@ -55,10 +55,10 @@ def test_rights_come_from_the_environment_or_the_profile(tmp_path: Path) -> None
     found = bucket_from("b", env)
     assert (found.key, found.secret.reveal(), found.region, found.endpoint) == ("a", "the-env-secret", "eu-west-1", "")
     (tmp_path / ".aws").mkdir()
-    text = "[default]\naws_access_key_id = d\naws_secret_access_key = the-profile%secret\n[work]\naws_access_key_id = w\n"
+    text = "[default]\naws_access_key_id = d\naws_secret_access_key = profile%secret\n[work]\naws_access_key_id = w\n"
     (tmp_path / ".aws/credentials").write_text(text)
     home = {"HOME": str(tmp_path), "AWS_ENDPOINT_URL_S3": "http://s3", "AWS_ENDPOINT_URL": "http://all"}
-    assert (bucket_from("b", home).key, bucket_from("b", home).secret.reveal()) == ("d", "the-profile%secret")
+    assert (bucket_from("b", home).key, bucket_from("b", home).secret.reveal()) == ("d", "profile%secret")
     assert bucket_from("b", home).endpoint == "http://s3"
     assert bucket_from("b", {**home, "AWS_PROFILE": "work"}).key == "w"
     assert bucket_from("b", {**home, "AWS_PROFILE": "none"}).key == ""
