@@ -180,7 +180,7 @@ class Host:
     def _find_way(self) -> Way:
         parts, config = split(self.config.url), self.config
         if parts.scheme == "unix":
-            return Unix(self.name, parts.path, config.timeout, shell=config.shell)
+            return Unix(self.name, parts.path, config.timeout, has_shell=config.shell)
         host = parts.hostname or ""
         if parts.scheme == "tcp":
             folder = config.tls or os.environ.get("DOCKER_CERT_PATH", "")

@@ -79,12 +79,12 @@ class Socket(Way):
 
 
 class Unix(Socket):
-    """A daemon's socket file. With `shell` its host is this machine; a socket that leads elsewhere has none."""
+    """A daemon's socket file. With `has_shell` its host is this machine; a socket that leads elsewhere has none."""
 
-    def __init__(self, place: str, path: str, seconds: float, *, shell: bool) -> None:
+    def __init__(self, place: str, path: str, seconds: float, *, has_shell: bool) -> None:
         super().__init__(place, path, seconds)
         self._path = path
-        self.has_shell = shell
+        self.has_shell = has_shell
 
     def open(self) -> Stream:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
