@@ -1,4 +1,4 @@
-"""Owns reaching a port of a host's loopback where there is no shell: through the container of the host's proxy.
+"""Owns reaching a port of a host's loopback where sshd forwards none, or is none: through the host's proxy container.
 
 That one shares the host's network, and has `nc`. Knows nothing of what the proxy is for.
 """
@@ -27,8 +27,8 @@ def dial_through(host: Host, port: int) -> Stream:
     if inside is None:
         raise ProviderError(
             f"Port {port} of {host.name} cannot be reached",
-            "it is reached only through Docker's API, and no proxy of infctl runs there to ask",
-            hint="the next `infctl apply` makes the proxy; or use ssh:// for this host",
+            "it could be only through a container, and no proxy of infctl runs there to ask",
+            hint="the next `infctl apply` makes it; or use ssh:// for this host, with AllowTcpForwarding in its sshd",
         )
     run = host.api.exec_create(inside, ["nc", "127.0.0.1", str(port)], stdin=True)["Id"]
     tap: Any = host.api.exec_start(run, socket=True)

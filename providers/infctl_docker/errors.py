@@ -67,6 +67,7 @@ API_WORDS = (
     ("no such image", "the image is not on the host: the next apply pulls it"),
     ("i/o timeout", "the host cannot reach the registry: check its network and proxy"),
     ("no such host", "the host cannot resolve the registry's name: check its DNS"),
+    ("client sent an http request to an https server", "that port speaks TLS: give `tls:` of the host, not `insecure`"),
     ("is too old", "the host's Docker is newer than this infctl knows: update infctl"),
     ("is too new", "the host's Docker is too old: 18.09 or newer is needed"),
 )
@@ -171,15 +172,23 @@ def no_session(place: str, user: str, detail: str) -> HostDown:
 
 
 class PortClosed(ProviderError, ConnectionRefusedError):  # noqa: N818  # as HostDown
-    """A port of a host leads nowhere; for those who know sockets it is what they know."""
+    """A port of a host leads nowhere; for those who know sockets it is what they know.
+
+    `forbidden` says that sshd forwards no ports at all.
+    """
+
+    forbidden = False
 
 
 def nobody_listens(place: str, port: int, detail: str) -> PortClosed:
     """Say that a port of a host leads nowhere, which says nothing against the host."""
+    forbidden = "prohibited" in detail.lower()
     hint = "see that the container runs: `docker ps` on the host"
-    if "prohibited" in detail.lower():
+    if forbidden:
         hint = "set AllowTcpForwarding to yes (or local) in the host's /etc/ssh/sshd_config, then reload sshd"
-    return PortClosed(f"Nothing answers at 127.0.0.1:{port} on {place}", detail, hint=hint, retryable=True)
+    closed = PortClosed(f"Nothing answers at 127.0.0.1:{port} on {place}", detail, hint=hint, retryable=True)
+    closed.forbidden = forbidden
+    return closed
 
 
 def too_long(place: str, command: str, seconds: float) -> ProviderError:
@@ -188,6 +197,15 @@ def too_long(place: str, command: str, seconds: float) -> ProviderError:
         f"nothing came from it for {seconds:g} s",
         hint=f"run it on the host by hand: {command}",
         retryable=True,
+    )
+
+
+def not_docker(place: str, said: bytes) -> HostDown:
+    """Say that something else than the daemon wrote into its stream."""
+    return HostDown(
+        place,
+        f"what answers there is not Docker: {said[:60].decode(errors='replace').strip()!r}",
+        "if that is text of a shell: ~/.bashrc of that user on the host must print nothing for commands over ssh",
     )
 
 

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from infctl.diagnostics import did_you_mean
-from infctl_docker.errors import DaemonError, HostDown, Silent
+from infctl_docker.errors import DaemonError, HostDown, PortClosed, Silent
 from infctl_docker.pipeline import Answer, ask
 from infctl_docker.sockets import Tcp, Unix, tls_context
 from infctl_docker.streams import READ, Ran, Stream, Way
@@ -161,7 +161,11 @@ class Host:
         Raises PortClosed, which is a ConnectionRefusedError too, when nobody listens there.
         """
         if self.has_shell:
-            return self._way.dial(port)
+            try:
+                return self._way.dial(port)
+            except PortClosed as closed:
+                if not closed.forbidden:
+                    raise
         from infctl_docker.detour import dial_through  # noqa: PLC0415  # docker-py costs more than a plan may
 
         return dial_through(self, port)

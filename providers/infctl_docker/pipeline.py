@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, BinaryIO, NamedTuple
 
-from infctl_docker.errors import HostDown, cut
+from infctl_docker.errors import HostDown, cut, not_docker
 from infctl_docker.streams import Stream, Tap
 
 # Requests under way at once. At about 120 bytes each they fit into a socket's buffer (64 KiB and more), so that
@@ -84,8 +84,10 @@ def _read_answer(reader: BinaryIO, place: str) -> tuple[Answer, bool]:
 
 def _status(line: bytes, place: str) -> int:
     parts = line.split(None, 2)
+    if not line:
+        raise cut(place, "no answer came")
     if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or not parts[1].isdigit():  # noqa: PLR2004
-        raise cut(place, "no answer came" if not line else f"not HTTP: {line[:60]!r}")
+        raise not_docker(place, line)
     return int(parts[1])
 
 

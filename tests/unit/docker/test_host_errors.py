@@ -94,6 +94,7 @@ SAID = [
     ("dial tcp: lookup registry.example.com: no such host", "DNS"),
     ("client version 1.24 is too old. Minimum supported API version is 1.44", "update infctl"),
     ("client version 1.51 is too new. Maximum supported API version is 1.41", "too old"),
+    ("Client sent an HTTP request to an HTTPS server.", "speaks TLS"),
     ("No such container: c1", ""),
 ]
 

@@ -59,7 +59,7 @@ def test_an_answer_that_closes_is_the_last_one(said: bytes, answer: Answer) -> N
         (WHOLE[:-1], "in the middle"),
         (CHUNKED[:-12], "in the middle"),
         (CHUNKED.replace(b"3\r\n", b"zz\r\n"), "in the middle"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "not HTTP"),
+        (b"Welcome to rack1!\r\n", "not Docker: 'Welcome to rack1!'"),
     ],
 )
 def test_what_came_before_a_break_is_kept(said: bytes, words: str) -> None:
