@@ -9,6 +9,8 @@ from infctl.provider.values import Deployment, Desired, Ref, TargetWant
 from infctl_docker.lower import container_address, health_path, spots_of
 from infctl_docker.proxy_kinds import PROXY, RENDERED, ROUTE
 
+# A reload is a signal, and Docker takes a container that got one for stopped by hand: unless-stopped stays down then.
+RESTART = "always"
 HOLD_S = 30  # a request waits so long for a replica while none is there; half of the 60 s that proxies allow
 
 
@@ -25,7 +27,7 @@ def lower_proxy(want: TargetWant, hosts: Mapping[str, str], image: str) -> tuple
                 "image": image,
                 "address": address,
                 "door": len(hosts) > 1,
-                "restart": "unless-stopped",
+                "restart": RESTART,
                 "config": RENDERED,
             },
         )
