@@ -12,6 +12,7 @@ from typing import NamedTuple
 from infctl.placement.room import Held, Pool, Room
 from infctl.provider.values import Device, Place, Share, Spot
 
+COARSE = 16  # parts of what a place or a device has: what is free goes up and down a little, and the choice should not
 MOST_SETS = 100  # sets of devices of one place that are looked at; of more, only neighbours are
 
 
@@ -78,13 +79,14 @@ def options(site: Site, asked: Asked) -> Iterator[Option]:
     if len(offers) < asked.devices:
         return
     spare = len(offers) - asked.devices if asked.is_whole else 0
+    roomy = memory * COARSE // max(1, site.place.memory_total)
     for chosen in _sets(offers, asked.devices):
         devices = sorted(chosen, key=lambda offer: offer.device.index)
         held = {Pool(target, name): asked.memory}
         held |= {Pool(target, name, offer.device.uuid): offer.takes for offer in devices}
         spot = Spot(name, tuple(Share(offer.device.uuid, offer.share) for offer in devices))
-        left = sum(offer.free - offer.takes for offer in devices)
-        yield Option(target, spot, held, (spare, left, memory, *_scattered(devices)))
+        left = sum((offer.free - offer.takes) * COARSE // max(1, offer.device.memory_total) for offer in devices)
+        yield Option(target, spot, held, (spare, left, roomy, *_scattered(devices)))
 
 
 def usable(site: Site, asked: Asked) -> int:
