@@ -11,17 +11,15 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from http.client import HTTPException, HTTPMessage
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
-from xml.etree.ElementTree import ParseError, fromstring
 
 from infctl.diagnostics import Code, InfctlError, did_you_mean, error
 from infctl.engines.asked import HUB_URI
-from infctl.provider.s3 import bucket_from
+from infctl.provider.s3 import Object, bucket_from, digest_of, listing_query, read_listing
 from infctl.secrets import Secret
 
 MODEL_UNREACHABLE = Code(
@@ -148,28 +146,19 @@ def _look_at_bucket(uri: str, env: Mapping[str, str], *, one_file: bool) -> Remo
     if one_file:
         headers, _ = _ask(uri, Request(bucket.address(path, method="HEAD"), method="HEAD"), hint)  # noqa: S310  -- http(s)
         return Remote(uri, _etag(headers), "", int(headers.get("Content-Length") or 0))
-    found: list[tuple[str, str, int]] = []
+    found: list[Object] = []
     more = ""
     while not found or more:
-        query = {"list-type": "2", "prefix": f"{path.rstrip('/')}/", **({"continuation-token": more} if more else {})}
-        page, more = _listed_page(uri, _ask(uri, Request(bucket.address(query=query)), hint)[1])  # noqa: S310
+        body = _ask(uri, Request(bucket.address(query=listing_query(path, more))), hint)[1]  # noqa: S310
+        try:
+            page, more = read_listing(body)
+        except ValueError as failure:
+            raise _refuse(uri, "the store did not answer as S3 does", "see AWS_ENDPOINT_URL") from failure
         if not page:
             raise _refuse(uri, "nothing is there", "name the folder that holds config.json and the weights")
         found += page
-    lines = "".join(f"{etag}  {size}  {key}\n" for key, etag, size in sorted(found))
-    weights = [size for key, _, size in found if key.endswith(".safetensors")] or [size for _, _, size in found]
-    return Remote(uri, sha256(lines.encode()).hexdigest(), "", sum(weights))
-
-
-def _listed_page(uri: str, body: bytes) -> tuple[list[tuple[str, str, int]], str]:
-    """Return key, ETag and size of each object on a page of ListObjectsV2, and the token of the next page."""
-    try:
-        told = fromstring(body)  # noqa: S314  -- the user's own store; expat bounds what entities may grow to
-        rows = [{part.tag.rpartition("}")[2]: part.text or "" for part in each} for each in told.iter() if len(each)]
-        page = [(row["Key"], row["ETag"].strip('"'), int(row["Size"])) for row in rows if "Key" in row]
-    except (ParseError, KeyError, ValueError) as failure:
-        raise _refuse(uri, "the store did not answer as S3 does", "see AWS_ENDPOINT_URL") from failure
-    return page, next((row["NextContinuationToken"] for row in rows if "NextContinuationToken" in row), "")
+    weights = [each.size for each in found if each.key.endswith(".safetensors")] or [each.size for each in found]
+    return Remote(uri, digest_of(found), "", sum(weights))
 
 
 # ---------------------------------------------------------------- one file on a server

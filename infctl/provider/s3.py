@@ -1,19 +1,21 @@
 """Owns addresses of objects in S3, and in what speaks its language: signed for a while, so that whoever has one needs
-no credentials. No SDK: a signature is a few HMACs.
+no credentials; and what its listings say. No SDK: a signature is a few HMACs.
 
-Source: docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html. Knows no model and no host.
+Sources: docs.aws.amazon.com/AmazonS3/latest/API (sigv4-query-string-auth, ListObjectsV2). Knows no model and no host.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from configparser import ConfigParser, Error
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
+from xml.etree.ElementTree import ParseError, fromstring
 
 from infctl.secrets import Secret
 
@@ -100,6 +102,38 @@ def bucket_from(name: str, env: Mapping[str, str]) -> Bucket:
     endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or ""
     secret, token = Secret(told["secret_access_key"]), Secret(told["session_token"])
     return Bucket(name, region, endpoint, told["access_key_id"], secret, token)
+
+
+class Object(NamedTuple):
+    """One object of a listing; `size` in bytes."""
+
+    key: str
+    etag: str
+    size: int
+
+
+def listing_query(folder: str, after: str = "") -> Mapping[str, str]:
+    """Return what a bucket's address is asked for a page of the objects below `folder`; `after` is the last page's."""
+    asked = {"list-type": "2", "prefix": f"{folder.rstrip('/')}/"}
+    return {**asked, "continuation-token": after} if after else asked
+
+
+def read_listing(body: bytes) -> tuple[list[Object], str]:
+    """Return the objects on a page, and the token of the next page. Raises ValueError for what is no listing."""
+    try:
+        told = fromstring(body)  # noqa: S314  -- the user's own store; expat bounds what entities may grow to
+        rows = [{part.tag.rpartition("}")[2]: part.text or "" for part in each} for each in told.iter() if len(each)]
+        page = [Object(row["Key"], row["ETag"].strip('"'), int(row["Size"])) for row in rows if "Key" in row]
+    except (ParseError, KeyError) as failure:
+        raise ValueError(str(failure)) from failure
+    return page, next((row["NextContinuationToken"] for row in rows if "NextContinuationToken" in row), "")
+
+
+def digest_of(objects: Iterable[Object]) -> str:
+    """Return what stays equal as long as a listing says the same: the digest of lines `ETAG  SIZE  KEY`, by key."""
+    return hashlib.sha256(
+        "".join(f"{etag}  {size}  {key}\n" for key, etag, size in sorted(objects)).encode()
+    ).hexdigest()
 
 
 def _profile(env: Mapping[str, str]) -> dict[str, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +15,16 @@ from typing import Any
 
 import pytest
 
+from infctl.desired.remote import look
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Deployment, Progress, Spot
 from infctl_docker.errors import HostDown
 from tests.contract.docker.rack import PROXY_IMAGE, Rack, template, wish
+from tests.testbed.bed import Bed
 from tests.testbed.hosts import DockerHost, Make
 from tests.testbed.hub import Asked, Hub
 from tests.testbed.plugin import HostsOf
+from tests.testbed.store import Store
 
 pytestmark = pytest.mark.xdist_group("docker")
 LOADED = ("busybox:1", "curl:1", PROXY_IMAGE)
@@ -198,7 +202,7 @@ def test_a_full_disk_is_said_before_a_byte_is_sent(hosts: HostsOf, folder: Path)
         assert not any(word.done for word in bytes_said(rack))
 
 
-def test_a_host_without_a_shell_gets_files_too(hosts: HostsOf, folder: Path, bed: Any) -> None:
+def test_a_host_without_a_shell_gets_files_too(hosts: HostsOf, folder: Path, bed: Bed) -> None:
     (host,) = hosts(Make("current", tcp="tls"), loaded=LOADED)
     with closing(Rack(folder, (host,))) as rack:
         named = [{"url": host.tcp_url, "name": host.name, "tls": str(bed.authority.folder)}]
@@ -348,3 +352,60 @@ def test_models_come_from_a_mirror(hosts: HostsOf, folder: Path, hub: Hub) -> No
         assert files(rack.hosts[0]) == {
             "tiny.gguf": SUM, "other.gguf": hashlib.sha256(WEIGHTS[1:]).hexdigest(),
         }  # fmt: skip
+
+
+# ---------------------------------------------------------------- folders: s3:// and repositories of the hub
+
+PARTS = {"config.json": b"{}", "parts/one.safetensors": WEIGHTS, "empty.txt": b""}
+
+
+def shown(host: DockerHost, rack: Rack) -> dict[str, str]:
+    """Return the checksum of each file of the model, as the replica sees it."""
+    ident = rack.container(rack.replica())
+    folder = host.docker("exec", ident, "cat", "/said").strip()
+    lines = host.docker("exec", ident, "sh", "-c", 'cd "$1" && find . -type f -exec sha256sum {} +', "sh", folder)
+    return {line.split()[1].removeprefix("./"): line.split()[0] for line in lines.splitlines()}
+
+
+def sums(parts: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in parts.items()}
+
+
+@pytest.fixture
+def store(_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    for name, value in _store.env.items():
+        monkeypatch.setenv(name, value)
+    return _store
+
+
+@pytest.fixture(scope="module")
+def _store(bed: Bed) -> Store:
+    return Store(bed)
+
+
+def test_a_folder_of_a_store_is_fetched_and_its_signature_stays_secret(rack: Rack, store: Store) -> None:
+    (host,) = rack.hosts
+    store.put({f"chat/{name}": content for name, content in PARTS.items()})
+    seen = look("s3://models/chat", one_file=False, quantization="auto", env=os.environ)
+    rack.make_replicas(of("s3://models/chat", engine="vllm", **pinned(revision=seen.revision, bytes=seen.bytes)))
+    assert shown(host, rack) == sums(PARTS)
+    everything = repr(rack.bench.heard) + host.docker("inspect", rack.container(rack.replica()))
+    assert store.env["AWS_ACCESS_KEY_ID"] not in everything
+    store.put({f"chat/{name}": content for name, content in {**PARTS, "config.json": b"[]"}.items()})
+    with pytest.raises(ProviderError, match="has changed") as said:
+        rack.make_replicas(of("s3://models/chat", engine="vllm", **pinned(revision=seen.revision), revision=2))
+    assert "infctl lock" in said.value.diagnostics[0].hint
+
+
+def test_one_file_of_a_store_is_fetched(rack: Rack, store: Store) -> None:
+    store.put({"chat/tiny.gguf": WEIGHTS})
+    seen = look("s3://models/chat/tiny.gguf", one_file=True, quantization="auto", env=os.environ)
+    known = pinned(revision=seen.revision, bytes=seen.bytes)
+    rack.make_replicas(of("s3://models/chat/tiny.gguf", engine="llama.cpp", **known))
+    assert files(rack.hosts[0]) == {"tiny.gguf": SUM}
+
+
+def test_a_repository_is_fetched_for_an_engine_that_cannot(rack: Rack, hub_is: Hub) -> None:
+    commit = hub_is.put("acme/chat", PARTS)
+    rack.make_replicas(of("hf://acme/chat", **pinned(revision=commit)))
+    assert shown(rack.hosts[0], rack) == sums(PARTS)
