@@ -62,7 +62,7 @@ def predict(case: Case) -> Prediction:
             return Prediction(Verdict.INFEASIBLE, refused.reason, refused)
         note = f"fits only with gpu_memory_utilization {tight.utilization:g} and max_num_seqs {tight.max_num_seqs}"
         case = tight
-    family = family_of(case.engine, case.engine_version)
+    family = family_of(case.engine, case.engine_version, case.gpu.vendor)
     measured = constants(family)
     if measured is None or case.varied:
         return Prediction(Verdict.OK, note, memory, basis="memory only: nothing was measured that speed could rest on")
@@ -79,9 +79,12 @@ def estimate(value: float, spread: float) -> Estimate:
     return Estimate(value, value * exp(-_80_PERCENT * spread), value * exp(_80_PERCENT * spread))
 
 
-def family_of(engine: str, version: str) -> str:
-    """Return the engine family whose constants hold: vLLM before its V1 engine (0.8) is one of its own."""
-    return "vllm-v0" if engine == "vllm" and before(version, (0, 8)) else engine
+def family_of(engine: str, version: str, vendor: str = "nvidia") -> str:
+    """Return the engine family whose constants hold: vLLM before its V1 engine (0.8) is one of its own, and so is each
+    engine's build for AMD, where there is something measured of it.
+    """
+    family = "vllm-v0" if engine == "vllm" and before(version, (0, 8)) else engine
+    return f"{family}-rocm" if vendor == "amd" and constants(f"{family}-rocm") else family
 
 
 def squeezed(case: Case) -> Case:

@@ -5,8 +5,9 @@ A pass carries `decoding` sequences that each get one token and `prefilling` tok
     lin   = (weights / (BW eff_w))^3 + (2 P tokens / (F eff_c))^3)^(1/3)        the roofline, its corner rounded
     kv    = decoding * cache(context) / (BW eff_kv)
     score = 4 L heads dim * (tokens of a prompt)^2 / 2 / (F16 eff_a)             attention over the prompt itself
-    pass  = lin + kv + score + L t_layer + t_pass + comm
+    pass  = lin + kv + score + L t_layer + t_pass + comm (+ unpack)
     comm  = 2 L (t_reduce + 2 (tp-1)/tp * tokens * hidden * 2 bytes / link)      two all-reduces a layer, as a ring
+    unpack = (packed weights + 2 bytes each) / BW                                engines that unpack first: llama.cpp
 
 with everything that tensor parallel divides divided (Williams et al., "Roofline", CACM 2009; Pope et al., "Efficiently
 Scaling Transformer Inference", arXiv:2211.05102). Of a mixture's experts a pass of n tokens touches 1 - (1 - k/E)^n.
@@ -24,6 +25,10 @@ from infctl.sizing.precision import Precision
 from infctl.sizing.weights import KEPT_BYTES, kv_bytes
 
 TERA, GIGA = 1e12, 1e9
+_HALVED = ("RTX-20", "RTX-30", "RTX-40", "RTX-50")  # sum products in 32 bits at half the rate (NVIDIA GA102 paper)
+# AMD's eight GPUs have a link to each other one: a ring reaches 310 GB/s over seven links of 64 (rccl-tests, MI300X).
+_MESH = 310 / 64
+_MATRIX = 32  # tokens from which a matrix product is worth unpacking weights for (llama.cpp, ggml-cuda.cu)
 _CORNER = 3.0  # how sharply the roofline bends where both limits bind; fitted once, with the constants
 
 
@@ -45,8 +50,9 @@ class Machine:
     @property
     def flops(self) -> float:
         """Dense FLOPS of one GPU in the format that this precision computes in on it."""
+        short = 2.0 if self.constants.sums_short and self.gpu.name.startswith(_HALVED) else 1.0
         native = {"fp8": self.gpu.fp8, "int8": self.gpu.int8, "fp4": self.gpu.fp4}.get(self.precision.compute, 0.0)
-        return (native or self.gpu.fp16) * TERA
+        return (native or self.gpu.fp16 * short) * TERA
 
     def touched(self, tokens: float) -> float:
         """Return the bytes of weights on one GPU that a pass of so many tokens reads; of the embeddings only the
@@ -72,20 +78,30 @@ def pass_seconds(
     shape, gpu, c = machine.shape, machine.gpu, machine.constants
     tokens = decoding + prefilling
     mixture = bool(shape.experts)
-    reading = machine.touched(tokens) / (gpu.bandwidth * GIGA * (c.moe_weights if mixture else c.weights))
+    packed = machine.precision.weight_only
+    reached = c.packed if packed else 1.0
+    reading = machine.touched(tokens) / (gpu.bandwidth * GIGA * (c.moe_weights if mixture else c.weights) * reached)
     answers = decoding + (prefilling / prompt if prompt else 0.0)
     products = 2 * (shape.active_linear * tokens + shape.vocab * shape.hidden * answers) / machine.tensor
-    computing = products / (machine.flops * (c.moe_compute if mixture else c.compute))
+    computing = products / (machine.flops * (c.moe_compute if mixture else c.compute) * reached)
     linear: float = (reading**_CORNER + computing**_CORNER) ** (1 / _CORNER)
     cache = decoding * kv_bytes(shape, context, machine.kv_each, machine.tensor) / (gpu.bandwidth * GIGA * c.cache)
     width = shape.heads * ((shape.nope_dim + shape.rope_dim + shape.v_dim) / 2 if shape.latent else shape.head_dim)
     scores = 4 * shape.full_layers * width * prefilling * prompt / 2 / machine.tensor / (gpu.fp16 * TERA * c.attention)
-    fixed = shape.layers * (c.moe_layer if mixture else c.layer) + c.each_pass
-    return linear + cache + scores + fixed + _talking(machine, tokens)
+    fixed = shape.layers * ((c.moe_layer if mixture else c.layer) + (c.packed_layer if packed else 0.0)) + c.each_pass
+    unpacking = _unpacking(machine) if packed and c.unpacks and tokens >= _MATRIX else 0.0
+    return linear + cache + scores + fixed + unpacking + _talking(machine, tokens)
+
+
+def _unpacking(machine: Machine) -> float:
+    """Return the seconds in which all weights are read packed and written in 16 bits."""
+    each = machine.precision.bits / 8 + KEPT_BYTES
+    return machine.shape.linear * each / machine.tensor / (machine.gpu.bandwidth * GIGA)
 
 
 def _talking(machine: Machine, tokens: float) -> float:
-    shape, ranks, rate = machine.shape, machine.tensor, machine.gpu.link_rate * GIGA
+    shape, ranks = machine.shape, machine.tensor
+    rate = machine.gpu.link_rate * GIGA * (_MESH if machine.gpu.link_kind == "xgmi" else 1.0)
     between = (machine.pipeline - 1) * tokens * shape.hidden * KEPT_BYTES / rate
     if ranks == 1:
         return between

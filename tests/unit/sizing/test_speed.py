@@ -67,3 +67,35 @@ def test_more_in_flight_is_slower_for_each_and_faster_for_all() -> None:
 def test_a_pass_of_nothing_costs_only_what_is_fixed() -> None:
     fixed = replace(MACHINE, constants=replace(IDEAL, layer=1e-5, each_pass=1e-3))
     assert pass_seconds(fixed, 1, 10) - pass_seconds(MACHINE, 1, 10) == pytest.approx(1e-3 + 32e-5)
+
+
+def test_kernels_that_unpack_weights_gain_less_than_the_bytes_say() -> None:
+    packed = replace(MACHINE, precision=PRECISIONS["awq"])
+    costly = replace(packed, constants=replace(IDEAL, packed=0.5, packed_layer=3e-5))
+    read = packed.touched(1) / 3350e9
+    assert decode_seconds(costly, 1, 10) - decode_seconds(packed, 1, 10) == pytest.approx(read + 32 * 3e-5, rel=0.01)
+    assert decode_seconds(replace(costly, precision=PRECISIONS["bf16"]), 1, 10) == decode_seconds(MACHINE, 1, 10)
+
+
+def test_llama_cpp_writes_packed_weights_out_before_a_prompt_but_not_for_a_token() -> None:
+    """6.98e9 weights of 4.66 bits are read and written with 16: 18 GB at 3350 GB/s."""
+    plain = replace(MACHINE, precision=PRECISIONS["gguf:Q4_0"])
+    unpacking = replace(plain, constants=replace(IDEAL, unpacks=True))
+    longer = prefill_seconds(unpacking, 512) - prefill_seconds(plain, 512)
+    assert longer == pytest.approx(6.98e9 * (4.66 / 8 + 2) / 3350e9, rel=0.01)
+    assert decode_seconds(unpacking, 1, 10) == decode_seconds(plain, 1, 10)
+
+
+def test_geforce_cards_sum_in_16_bits_at_twice_their_rate() -> None:
+    short = replace(MACHINE, constants=replace(IDEAL, sums_short=True))
+    gaming = gpus().find("RTX 4090")[0]
+    assert replace(short, gpu=gaming).flops == pytest.approx(330e12)
+    assert short.flops == MACHINE.flops
+
+
+def test_amds_mesh_reduces_over_all_its_links() -> None:
+    """Two reductions in each of 32 layers, 7/8 of 1000 tokens x 4096 x 2 bytes twice, at 310 GB/s."""
+    amd = replace(MACHINE, gpu=gpus().find("MI300X")[0], tensor=8)
+    alone = replace(amd, gpu=replace(amd.gpu, link_rate=1e9))
+    talked = pass_seconds(amd, 1000, 1) - pass_seconds(alone, 1000, 1)
+    assert talked == pytest.approx(2 * 32 * 2 * 7 / 8 * 1000 * 4096 * 2 / 310e9, rel=0.01)
