@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import paramiko
 
 DIAL = "docker system dial-stdio"  # what the docker CLI runs for ssh:// since 18.09
+NONE = -1  # paramiko's exit status of a command that has none: it runs, or its connection is gone, or a signal ended it
+KILLED = 255  # OpenSSH's for a command that a signal ended
 REAPED = 5.0  # seconds in which an sshd that bears one session gets rid of the last: it counts until its command ends
 
 
@@ -39,8 +41,8 @@ class Session(Link):
         return self._connection.lives()
 
     def ended(self, heard: bool) -> HostDown | None:
-        if not (self._channel.eof_received or self._channel.exit_status_ready()):
-            return cut(self.place)  # nobody ended it: the connection did
+        if _torn(self._channel):
+            return cut(self.place)
         if heard:
             return None
         self._channel.settimeout(ALIVE)
@@ -49,7 +51,7 @@ class Session(Link):
             while data := self._channel.recv_stderr(65_536):
                 said += data
         self._channel.status_event.wait(ALIVE)
-        status = self._channel.exit_status if self._channel.exit_status_ready() else None
+        status = None if self._channel.exit_status == NONE else self._channel.exit_status
         return no_daemon(self.place, status, said.decode(errors="replace"))
 
 
@@ -169,10 +171,16 @@ def _gather(channel: paramiko.Channel, timeout: float, feed: BinaryIO | None) ->
         out.append(data)
     errors.join(timeout)
     channel.status_event.wait(ALIVE)
-    if not channel.exit_status_ready():
-        raise OSError("it ended without a status")
+    if _torn(channel):
+        raise OSError("the command was still running")
+    status = KILLED if channel.exit_status == NONE else channel.exit_status
     said = (b"".join(each).decode(errors="replace") for each in (out, err))
-    return Ran(channel.exit_status, *said)
+    return Ran(status, *said)
+
+
+def _torn(channel: paramiko.Channel) -> bool:
+    """Return whether nobody ended a session, but its connection did: sshd tells an end before it closes."""
+    return not channel.eof_received and channel.exit_status == NONE
 
 
 def _drain(channel: paramiko.Channel, into: list[bytes]) -> None:

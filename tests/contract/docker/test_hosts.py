@@ -120,6 +120,7 @@ def test_commands_run_with_their_words_as_they_are(real: DockerHost, reach: Reac
     ran = host.run(("sh", "-c", "cat; echo err >&2; exit 3"), feed=io.BytesIO(b"fed"))
     assert ran == (3, "fed", "err\n")
     assert host.run(("no-such-command-here",)).status == 127
+    assert host.run(("sh", "-c", "kill -9 $$")).status == 255
 
 
 def test_a_command_that_hangs_is_not_the_host_s_end(real: DockerHost, reach: Reach) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -152,6 +153,18 @@ def test_a_daemon_that_dies_in_the_middle_of_a_stream_does_not_look_like_its_end
     with within(2), pytest.raises(HostDown) as down:
         next(lines)
     assert "broke" in down.value.reason
+    host.close()
+
+
+def test_a_command_whose_link_is_cut_did_not_end(real: DockerHost) -> None:
+    host = fleet_of(real, timeout=10).hosts[0]
+    assert host.run(("true",)).status == 0
+    cutting = threading.Timer(0.5, cut_links, (real,))
+    cutting.start()
+    with pytest.raises(HostDown) as down:
+        host.run(("sh", "-c", "echo begun; sleep 900"))
+    assert "broke" in down.value.reason
+    cutting.join()
     host.close()
 
 
