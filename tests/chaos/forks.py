@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NoReturn, Self
 
 import infctl
+import infctl_docker
 import infctl_local
 from infctl.cli.main import run
 
@@ -55,12 +56,9 @@ class Forks:
     """A warm process and the runs that it forks, one at a time. A context manager."""
 
     def __init__(self) -> None:
-        path = os.pathsep.join((str(ROOT), str(FAKES)))
-        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-        self._env = {**inherited, "PYTHONPATH": path, "CI": "", "COLUMNS": "200"}
         self._warm = subprocess.Popen(
             [sys.executable, "-P", "-m", "tests.chaos.forks"],
-            env=self._env, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=_env(), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._said = TemporaryDirectory()
 
@@ -77,7 +75,7 @@ class Forks:
         """Run infctl in `folder`; SIGKILL it after `kill_after` seconds."""
         out, err = (Path(self._said.name) / name for name in ("out", "err"))
         request = {
-            "argv": argv, "cwd": str(folder), "env": {**self._env, **(env or {})},
+            "argv": argv, "cwd": str(folder), "env": {**_env(), **(env or {})},
             "out": str(out), "err": str(err), "kill_after": kill_after,
         }  # fmt: skip
         assert self._warm.stdin
@@ -86,6 +84,12 @@ class Forks:
         self._warm.stdin.flush()
         answer = json.loads(self._warm.stdout.readline())
         return Ran(argv, answer["code"], out.read_text(), err.read_text(), answer["seconds"])
+
+
+def _env() -> dict[str, str]:
+    path = os.pathsep.join((str(ROOT), str(FAKES)))
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {**inherited, "PYTHONPATH": path, "CI": "", "COLUMNS": "200"}
 
 
 def serve() -> None:
@@ -108,7 +112,7 @@ def serve() -> None:
 
 
 def _warm_up() -> None:
-    for package in (infctl, infctl_local):
+    for package in (infctl, infctl_docker, infctl_local):
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(found.name)
     importlib.import_module("tests.fakes.failing")

@@ -1,48 +1,83 @@
-"""Kills real runs on this machine at every point and at random instants, and prints what came of it.
+"""Kills real runs at every point and at random instants, and prints what came of it.
 
-`python -m tests.chaos.soak [-kills N]` takes some minutes; docs/soak.md keeps its last table, with date and commit.
+`python -m tests.chaos.soak [-ground local|docker] [-kills N] [-cuts N]` takes some minutes on this machine, and hours
+on Docker hosts of the test bed; docs/soak.md keeps its last tables, with date and commit.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
+from tests.chaos.cuts import CUTS, cut_at_random
 from tests.chaos.forks import Forks
-from tests.chaos.stacks import Verdict
-from tests.chaos.stories import STORIES, kill_at_points, kill_at_random
+from tests.chaos.racks import Racked, take_rack
+from tests.chaos.stacks import LOCAL, Ground, Verdict
+from tests.chaos.stories import RACK_STORIES, STORIES, Story, kill_at_points, kill_at_random
+from tests.testbed.bed import Bed
+from tests.testbed.pool import Pool
 
 ROW = "| {} | {} | {} | {} | {} | {} |"
+GROUNDS = {"local": "llama.cpp on this machine", "docker": "two Docker hosts, 20.10 and 28, with GPUs"}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-kills", "--kills", type=int, default=200, help="kills at random instants")
-    kills = parser.parse_args().kills
+    parser.add_argument("-cuts", "--cuts", type=int, default=20, help="power cuts, and as many cut links")
+    parser.add_argument("-ground", "--ground", choices=GROUNDS, help="where; both without it")
+    asked = parser.parse_args()
+    good = True
+    with tempfile.TemporaryDirectory(prefix="infctl-soak-") as name:
+        if asked.ground != "docker":
+            head("local")
+            with Forks() as forks:
+                good = kill_all(STORIES, Path(name) / "local", forks, LOCAL, asked.kills)
+        if asked.ground != "local":
+            head("docker")
+            with rack() as ground, Forks() as forks:
+                good = kill_all(RACK_STORIES, Path(name) / "docker", forks, ground, asked.kills) and good
+                for number, cut in enumerate(CUTS):
+                    place = Path(name) / f"cut{number}"
+                    found = cut_at_random(cut, place, forks, ground, times=asked.cuts, seed=1)
+                    good = tell(f"{cut.name} in mid-run, at random", found) and good
+    return 0 if good else 1
+
+
+@contextmanager
+def rack() -> Iterator[Racked]:
+    """Hosts of a bed of their own, HOME being the bed's from then on."""
+    bed = Bed()
+    try:
+        os.environ["HOME"] = str(bed.home)
+        yield take_rack(lambda *makes, loaded: Pool(bed).take(makes, loaded))
+    finally:
+        bed.close()
+
+
+def head(ground: str) -> None:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-    print(f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip()}, llama.cpp on this machine, SIGKILL:\n")
+    print(f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.stdout.strip()}, {GROUNDS[ground]}, SIGKILL:\n")
     print(ROW.format("what was killed", "kills", "state readable", "converged", "orphans", "duplicates"))
     print(ROW.format(*["---"] * 6), flush=True)
+
+
+def kill_all(stories: Iterable[Story], folder: Path, forks: Forks, ground: Ground, kills: int) -> bool:
+    """Kill at all points of these stories, then at random; return whether nothing was lost."""
     good = True
-    with tempfile.TemporaryDirectory(prefix="infctl-soak-") as name, Forks() as forks:
-        folder = Path(name)
-        for number, story in enumerate(STORIES):
-            place = folder / str(number)
-            place.mkdir()
-            found = (verdict for _, verdict in kill_at_points(story, place, forks, "local"))
-            good = tell(f"{story.name}, at every point", found) and good
-        good = (
-            tell(
-                "runs from one stack to another, at random", kill_at_random(folder, forks, "local", kills=kills, seed=1)
-            )
-            and good
-        )
-    return 0 if good else 1
+    for number, story in enumerate(stories):
+        found = (verdict for _, verdict in kill_at_points(story, folder / str(number), forks, ground, count(1)))
+        good = tell(f"{story.name}, at every point", found) and good
+    random = kill_at_random(folder / "random", forks, ground, kills=kills, seed=1)
+    return tell("runs from one stack to another, at random", random) and good
 
 
 def tell(what: str, verdicts: Iterable[Verdict]) -> bool:

@@ -1,7 +1,7 @@
 """Owns stacks that runs are killed in: what their file asks for, what really stands, and how the two compare.
 
-A stack stands on pretend processes (`memory`) or on real ones (`local`); what is checked is the same. Knows nothing
-of when a run is killed.
+A stack stands on some ground: pretend processes (MEMORY), real ones (LOCAL), or Docker hosts (`racks`); what is checked
+is the same. Knows nothing of when a run is killed.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from tests.chaos.forks import Forks, Ran
 from tests.fakes.world import World
@@ -58,13 +59,55 @@ class Standing:
     strays: tuple[str, ...] = ()
 
 
+class Ground(Protocol):
+    """What a stack stands on."""
+
+    def text(self, wishes: Wishes) -> str:
+        """Return the file that says so."""
+        ...
+
+    def expected(self, wishes: Wishes) -> list[str]:
+        """Return the address of every object that `wishes` take."""
+        ...
+
+    def standing(self, folder: Path) -> Standing: ...
+
+
+@dataclass(frozen=True)
+class Here:
+    """This machine: targets of type `kind`, whose kinds of objects begin with `prefix`."""
+
+    kind: str
+    prefix: str
+    look: Callable[[Path], Standing]
+
+    def text(self, wishes: Wishes) -> str:
+        lines = ["apiVersion: infctl/v1", "name: chaos", f"targets: {{here: {{type: {self.kind}}}}}", "models:"]
+        for name, wish in wishes.items():
+            lines += [
+                f"  {name}:", "    uri: file:m.gguf", f"    max_model_len: {wish.context}",
+                f"    replicas: {wish.replicas}", "    engine_args: {threads: 1, parallel: 1}",
+            ]  # fmt: skip
+        return "\n".join(lines) + "\n"
+
+    def expected(self, wishes: Wishes) -> list[str]:
+        found = [f"{self.prefix}_relay.here"] if wishes else []
+        for name, wish in wishes.items():
+            found.append(f'{self.prefix}_route.{name}["here"]')
+            found += [f'{self.prefix}_process.{name}["here/{slot}"]' for slot in range(wish.replicas)]
+        return found
+
+    def standing(self, folder: Path) -> Standing:
+        return self.look(folder)
+
+
 @dataclass
 class Stack:
-    """One stack in `folder` on targets of type `kind`."""
+    """One stack in `folder`."""
 
     folder: Path
     forks: Forks
-    kind: str = "memory"
+    ground: Ground
     wishes: Wishes = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,7 +119,7 @@ class Stack:
         self.wishes = wishes
         command = "apply" if wishes else "destroy"
         if wishes:
-            (self.folder / "inference.yaml").write_text(_text(wishes, self.kind))
+            (self.folder / "inference.yaml").write_text(self.ground.text(wishes))
         env = {"INFCTL_FAULT": fault} if fault else {}
         more = {} if kill_after is None else {"kill_after": kill_after}
         return self.forks.run(self.folder, command, "-auto-approve", *flags, env=env, **more)
@@ -98,8 +141,8 @@ class Stack:
             why += again.said
         standing = self._standing_at_rest()
         known = self._known()
-        missing = Counter(expected(self.wishes, self.kind)) - Counter(standing.objects.values())
-        extra = Counter(standing.objects.values()) - Counter(expected(self.wishes, self.kind))
+        missing = Counter(self.ground.expected(self.wishes)) - Counter(standing.objects.values())
+        extra = Counter(standing.objects.values()) - Counter(self.ground.expected(self.wishes))
         unknown = [f"{ident} {address}" for ident, address in standing.objects.items() if ident not in known]
         if missing or extra or unknown or known.keys() - standing.objects or any(known.values()):
             why += f"missing {missing}, extra {extra}, not in state {unknown}, in state {known}\n"
@@ -133,30 +176,10 @@ class Stack:
     def _standing_at_rest(self) -> Standing:
         until = time.monotonic() + SETTLING
         while True:
-            found = _real(self.folder) if self.kind == "local" else _pretend(self.folder)
+            found = self.ground.standing(self.folder)
             if not found.strays or time.monotonic() > until:
                 return found
             time.sleep(0.1)
-
-
-def expected(wishes: Wishes, kind: str) -> list[str]:
-    """Return the address of every object that `wishes` take."""
-    prefix = "fake" if kind == "memory" else kind
-    found = [f"{prefix}_relay.here"] if wishes else []
-    for name, wish in wishes.items():
-        found.append(f'{prefix}_route.{name}["here"]')
-        found += [f'{prefix}_process.{name}["here/{slot}"]' for slot in range(wish.replicas)]
-    return found
-
-
-def _text(wishes: Wishes, kind: str) -> str:
-    lines = ["apiVersion: infctl/v1", "name: chaos", f"targets: {{here: {{type: {kind}}}}}", "models:"]
-    for name, wish in wishes.items():
-        lines += [
-            f"  {name}:", "    uri: file:m.gguf", f"    max_model_len: {wish.context}",
-            f"    replicas: {wish.replicas}", "    engine_args: {threads: 1, parallel: 1}",
-        ]  # fmt: skip
-    return "\n".join(lines) + "\n"
 
 
 def _pretend(folder: Path) -> Standing:
@@ -195,3 +218,6 @@ def processes_in(folder: Path) -> Iterator[tuple[int, str]]:
                 continue
             if str(folder) in argv:
                 yield int(entry.name), argv
+
+
+MEMORY, LOCAL = Here("memory", "fake", _pretend), Here("local", "local", _real)

@@ -6,13 +6,12 @@ Knows nothing of how what came of it is shown.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from tests.chaos.forks import Forks
-from tests.chaos.stacks import NOTHING, Stack, Verdict, Wish, Wishes
+from tests.chaos.stacks import NOTHING, Ground, Stack, Verdict, Wish, Wishes
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,13 @@ STORIES = (
     Story("another context size, then the old one", {"chat": SMALL}, {"chat": LARGE}, then={"chat": SMALL}),
     Story("destroy, then apply", {"chat": SMALL}, NOTHING, then={"chat": SMALL}),
 )
+RACK_STORIES = (
+    STORIES[0],
+    STORIES[1],
+    Story("one replica less, then one more", {"chat": Wish(replicas=3)}, {"chat": SMALL}, back_and_forth=True),
+    Story("destroy", {"chat": SMALL, "tool": Wish()}, NOTHING),
+    Story("first apply, then destroy", NOTHING, {"chat": SMALL}, then=NOTHING),
+)
 CHOICES: tuple[Wishes, ...] = (
     NOTHING,
     {"chat": SMALL},
@@ -48,17 +54,17 @@ CHOICES: tuple[Wishes, ...] = (
 
 
 def kill_at_points(
-    story: Story, folder: Path, forks: Forks, kind: str, *, first: int = 1, step: int = 1
+    story: Story, folder: Path, forks: Forks, ground: Ground, numbers: Iterable[int]
 ) -> Iterator[tuple[int, Verdict]]:
-    """Kill `story` at its points `first`, `first + step` and so on until it has no more; yield what came of each."""
-    stack, before, after = Stack(folder, forks, kind), story.before, story.after
+    """Kill `story` at its points of these numbers, until it has no more; yield what came of each."""
+    stack, before, after = Stack(folder, forks, ground), story.before, story.after
     if before:
         stack.settle(before)
     try:
-        for number in count(first, step):
+        for number in numbers:
             if not story.before:
                 stack.run(NOTHING)
-                stack = Stack(folder / str(number), forks, kind)
+                stack = Stack(folder / str(number), forks, ground)
             died = stack.run(after, "-parallelism=1", fault=f"kill:{number}")
             if not died.killed:
                 assert died.code == 0, died.said
@@ -72,9 +78,9 @@ def kill_at_points(
         stack.run(NOTHING)
 
 
-def points_of(story: Story, folder: Path, forks: Forks, kind: str) -> tuple[str, ...]:
+def points_of(story: Story, folder: Path, forks: Forks, ground: Ground) -> tuple[str, ...]:
     """Return the names of the points that `story` passes, in order."""
-    stack = Stack(folder, forks, kind)
+    stack = Stack(folder, forks, ground)
     if story.before:
         stack.settle(story.before)
     listed = stack.run(story.after, "-parallelism=1", fault="list")
@@ -86,13 +92,13 @@ def points_of(story: Story, folder: Path, forks: Forks, kind: str) -> tuple[str,
     return tuple(name for _, name in numbered)
 
 
-def kill_at_random(folder: Path, forks: Forks, kind: str, *, kills: int, seed: int) -> Iterator[Verdict]:
+def kill_at_random(folder: Path, forks: Forks, ground: Ground, *, kills: int, seed: int) -> Iterator[Verdict]:
     """Go from one stack to another and kill at instants that `seed` decides; yield what came of each of `kills`.
 
     Now and then the run after a killed one is killed too: such a streak counts once.
     """
     dice = random.Random(seed)
-    stack = Stack(folder, forks, kind)
+    stack = Stack(folder, forks, ground)
     longest = stack.run(CHOICES[1]).seconds
     try:
         while kills:

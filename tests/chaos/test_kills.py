@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.forks import Forks
-from tests.chaos.stacks import DATA, Stack, Wish
+from tests.chaos.stacks import DATA, LOCAL, MEMORY, Stack, Wish
 from tests.chaos.stories import STORIES, Story, kill_at_points, kill_at_random, points_of
 from tests.fakes.world import Thing, World
 
@@ -26,7 +27,7 @@ every_story = pytest.mark.parametrize("story", STORIES, ids=BY_NAME)
 def test_a_run_on_this_machine_killed_at_any_point_is_completed_by_the_next(
     story: Story, first: int, tmp_path: Path, forks: Forks
 ) -> None:
-    found = kill_at_points(story, tmp_path, forks, "local", first=first, step=SLICES)
+    found = kill_at_points(story, tmp_path, forks, LOCAL, count(first, SLICES))
     assert not {number: one.why for number, one in found if not one.good}
 
 
@@ -34,7 +35,7 @@ def test_a_run_on_this_machine_killed_at_any_point_is_completed_by_the_next(
 def test_a_run_on_pretend_processes_killed_at_some_points_is_completed_by_the_next(
     story: Story, tmp_path: Path, forks: Forks
 ) -> None:
-    found = kill_at_points(story, tmp_path, forks, "memory", first=2, step=SLICES)
+    found = kill_at_points(story, tmp_path, forks, MEMORY, count(2, SLICES))
     assert not {number: one.why for number, one in found if not one.good}
 
 
@@ -42,14 +43,14 @@ def test_a_run_on_pretend_processes_killed_at_some_points_is_completed_by_the_ne
 def test_runs_on_pretend_processes_killed_at_any_instant_are_completed_by_the_next(
     seed: int, tmp_path: Path, forks: Forks
 ) -> None:
-    assert not [one.why for one in kill_at_random(tmp_path, forks, "memory", kills=50, seed=seed) if not one.good]
+    assert not [one.why for one in kill_at_random(tmp_path, forks, MEMORY, kills=50, seed=seed) if not one.good]
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_runs_on_this_machine_killed_at_any_instant_are_completed_by_the_next(
     seed: int, tmp_path: Path, forks: Forks
 ) -> None:
-    assert not [one.why for one in kill_at_random(tmp_path, forks, "local", kills=10, seed=seed) if not one.good]
+    assert not [one.why for one in kill_at_random(tmp_path, forks, LOCAL, kills=10, seed=seed) if not one.good]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_runs_on_this_machine_killed_at_any_instant_are_completed_by_the_next(
     ],
 )
 def test_no_provider_call_and_no_write_is_left_out(name: str, deeds: set[str], tmp_path: Path, forks: Forks) -> None:
-    points = points_of(BY_NAME[name], tmp_path, forks, "local")
+    points = points_of(BY_NAME[name], tmp_path, forks, LOCAL)
     calls = [index for index, point in enumerate(points) if point.startswith("call:")]
     assert {points[index].split(":")[1] for index in calls} == deeds
     for index in calls:
@@ -74,7 +75,7 @@ def test_no_provider_call_and_no_write_is_left_out(name: str, deeds: set[str], t
 
 
 def test_an_orphan_a_twin_and_a_stopped_process_would_be_seen(tmp_path: Path, forks: Forks) -> None:
-    stack, wishes = Stack(tmp_path, forks), {"chat": Wish()}
+    stack, wishes = Stack(tmp_path, forks, MEMORY), {"chat": Wish()}
     stack.settle(wishes)
     assert stack.verdict(wishes).good
     world = World(tmp_path / DATA / "world-here.jsonl")
