@@ -21,16 +21,17 @@ from infctl_docker.images import have_image
 from infctl_docker.labels import write_labels
 from infctl_docker.parts import Found, Part, Rack, wanted
 from infctl_docker.promises import ID
-from infctl_docker.proxy import LOAD_S, POLL_S, HostProxy, first_files
+from infctl_docker.proxy import HostProxy, Line
 from infctl_docker.proxy_book import BOOK, CONFIG, parse_book
 from infctl_docker.proxy_box import FOLDER, ContainerBox, archive_path, body, parse_archive
 from infctl_docker.proxy_kinds import PROXY, PROXY_KINDS, ROUTE
+from infctl_docker.proxy_load import LOAD_S, POLL_S, first_files
 from infctl_docker.proxy_ports import candidates
 from infctl_docker.proxy_sight import Running, find, find_proxy, observe, proxy_of, route_of
 
 PORTS_TRIED = 10  # for the master socket: each taken one costs the start of a container
 STOP_S = 5
-_alone: WeakKeyDictionary[Host, threading.Lock] = WeakKeyDictionary()  # a proxy changes once at a time
+_lines: WeakKeyDictionary[Host, Line] = WeakKeyDictionary()  # who changes a host's proxy waits in its line
 _choosing = threading.Lock()
 
 
@@ -141,8 +142,8 @@ def _comes_up(rack: Rack, host: Host, found: Running) -> bool:
 
 def _proxy(rack: Rack, host: Host, found: Running) -> HostProxy:
     with _choosing:
-        alone = _alone.setdefault(host, threading.Lock())
-    return HostProxy(ContainerBox(host, found.container, found.admin), rack.config.ports, alone)
+        line = _lines.setdefault(host, Line())
+    return HostProxy(ContainerBox(host, found.container, found.admin), rack.config.ports, line)
 
 
 def _seen_with_proxy(rack: Rack, found: Found) -> Iterable[Observed]:

@@ -21,7 +21,8 @@ from infctl.provider.values import Change, Do, Labels, Progress
 from infctl_docker.door_key import door_pem
 from infctl_docker.errors import HostDown
 from infctl_docker.listening import Listener, parse_listeners
-from infctl_docker.proxy import HostProxy, first_files
+from infctl_docker.proxy import HostProxy, Line
+from infctl_docker.proxy_load import first_files
 
 KEY = b"k" * 32
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
@@ -96,13 +97,13 @@ class Site:
     address: str = "127.0.0.1"
     door: str = ""
 
-    def route(self, *endpoints: str, doors: Mapping[str, str] | None = None, **more: Any) -> int:
+    def route(self, *endpoints: str, doors: Mapping[str, str] | None = None, model: str = "chat", **more: Any) -> int:
         """Make the model's address lead to these replicas; return its port."""
         after = {
-            "host": self.name, "model": "chat", "bind": "127.0.0.1", "port": 0, "served_names": ("chat",),
+            "host": self.name, "model": model, "bind": "127.0.0.1", "port": 0, "served_names": ("chat",),
             "backends": endpoints, "proxy": "c", "doors": doors or {}, "health": "/health", "hold": 30, **more,
         }  # fmt: skip
-        return int(self.proxy.put_route(change(self.name, after), after, self.address).outputs["port"])
+        return int(self.proxy.put_route(change(self.name, after, model), after, self.address).outputs["port"])
 
 
 def change(host: str, after: Mapping[str, Any], model: str = "chat") -> Change:
@@ -115,7 +116,7 @@ def change(host: str, after: Mapping[str, Any], model: str = "chat") -> Change:
 def site(folder: Path, name: str = "h1", *, door: bool = False, key: bytes = KEY) -> Iterator[Site]:
     box = Box(folder / name)
     box.start(key)
-    proxy = HostProxy(box, (20_000, 29_999), threading.Lock())
+    proxy = HostProxy(box, (20_000, 29_999), Line())
     try:
         wait(proxy.is_loaded)
         book = proxy.settle({"address": "127.0.0.1", "door": door}, box.folder)

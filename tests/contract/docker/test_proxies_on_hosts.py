@@ -89,8 +89,7 @@ def test_addresses_come_back_with_their_host(rack: Rack) -> None:
     for host in rack.hosts:
         host.crash()
         host.up()
-    provider = rack.bench.provider = rack.provider()
-    assert provider
+    rack.bench.provider = rack.provider()
     wait(lambda: [health(seen) for seen in of(rack, ROUTE)] == [200, 200], 30)
     assert {seen.id: seen.outputs for seen in of(rack, ROUTE)} == before
 
@@ -99,11 +98,14 @@ def test_the_death_of_a_host_leaves_the_others_address(rack: Rack) -> None:
     rack.make(one_each(rack))
     first, second = of(rack, ROUTE)
     (replica,) = [seen for seen in of(rack, "docker_container") if seen.place == second.place]
-    rack.host(second.place).docker("stop", "-t", "0", rack.container(replica))
+    host, container = rack.host(second.place), rack.container(replica)
+    host.docker("stop", "-t", "0", container)
     assert health(second) == 200  # by the door of the first
+    host.docker("start", container)
+    wait(lambda: health(second) == 200)
     rack.host(first.place).partition()
     try:
-        assert health(first) == 0
+        assert [health(second) for _ in range(4)] == [200] * 4
     finally:
         rack.host(first.place).heal()
 
