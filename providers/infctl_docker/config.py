@@ -40,6 +40,10 @@ class RackTarget(BaseModel):
         default_factory=dict,
         description="where hosts fetch models of a source from instead: the source is hf, s3 or https://HOST",
     )
+    model_folders: dict[str, str] = Field(
+        default_factory=dict,
+        description="folders of this machine that all hosts have, HERE: THERE; models below are mounted, not copied",
+    )
     gpu_reserve: dict[str, tuple[Device, ...]] = Field(
         default_factory=dict, description="devices of a host that infctl must not touch: indices or uuids"
     )
@@ -58,6 +62,14 @@ class RackTarget(BaseModel):
         if twice is not None:
             raise ValueError(f"two hosts are called {twice}: give one of them another `name`")
         return hosts
+
+    @field_validator("model_folders")
+    @classmethod
+    def _whole_paths(cls, folders: dict[str, str]) -> dict[str, str]:
+        wrong = next((there for there in folders.values() if not there.startswith("/") or ":" in there), None)
+        if wrong is not None:
+            raise ValueError(f"{wrong!r} must be a whole path on the hosts, as /srv/models")
+        return folders
 
     @field_validator("registry_auth")
     @classmethod

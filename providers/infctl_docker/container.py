@@ -182,7 +182,8 @@ def _mounts(values: Values) -> list[dict[str, Any]]:
 
 def _mount(folder: str, volume: str) -> dict[str, Any]:
     name, _, read_only = volume.partition(":")
-    mount = {"Type": "volume", "Source": name, "Target": str(PurePosixPath(folder))}
+    kind = "bind" if name.startswith("/") else "volume"
+    mount = {"Type": kind, "Source": name, "Target": str(PurePosixPath(folder))}
     return {**mount, "ReadOnly": True} if read_only else mount
 
 

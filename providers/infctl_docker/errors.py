@@ -49,6 +49,10 @@ API_WORDS = (
     ("port is already allocated", "another container holds that port: choose another one, or stop that container"),
     ("address already in use", "a process on the host listens on that port: choose another one, or stop it"),
     ("no space left on device", "the host's disk is full: `docker system df` there shows what can go"),
+    (
+        "bind source path does not exist",
+        "the host lacks this folder: make it, or mend model_folders of the target",
+    ),
     ("could not select device driver", "install the NVIDIA Container Toolkit on the host, then restart Docker"),
     ("unresolvable cdi devices", "on the host: sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"),
     ("docker-init", "install docker-init on the host: it comes with Docker's own packages, else with the package tini"),

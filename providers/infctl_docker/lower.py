@@ -5,7 +5,8 @@ Pure, and quick enough for ten thousand models. Routes and their proxies are `pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from infctl.address import Address
@@ -25,19 +26,26 @@ LOG: Mapping[str, str] = {"max-file": "3", "max-size": "10m"}
 NETWORK_OPTIONS: Mapping[str, str] = {"com.docker.network.bridge.enable_icc": "false"}
 
 
-def lower(want: TargetWant, hosts: Sequence[str], cache: str, cpus: float = 0.0) -> tuple[Desired, ...]:
-    """Return the networks of the target, then each model's containers.
-
-    `hosts` are the names of all its hosts; `cache` the volume for what engines keep; `cpus` the most processors that
-    one replica may use, 0 for all.
+@dataclass(frozen=True, slots=True)
+class House:
+    """What holds for all replicas of a target. `hosts` are the names of all its hosts; `cache` is the volume for what
+    engines keep; `cpus` the most processors that one replica may use, 0 for all; `hub` a hub's mirror for engines that
+    download; `folder_of` tells the folder of the hosts that holds the model of a uri, "" where none does.
     """
+
+    hosts: Sequence[str]
+    cache: str
+    cpus: float = 0.0
+    hub: str = ""
+    folder_of: Callable[[str], str] = lambda _uri: ""
+
+
+def lower(want: TargetWant, house: House) -> tuple[Desired, ...]:
+    """Return the networks of the target, then each model's containers."""
     if not want.deployments:
         return ()
-    networks = tuple(network(want.target, host) for host in hosts)
-    return (
-        *networks,
-        *(made for wish in want.deployments for made in _containers(wish, want.target, hosts, cache, cpus)),
-    )
+    networks = tuple(network(want.target, host) for host in house.hosts)
+    return (*networks, *(made for wish in want.deployments for made in _containers(wish, want.target, house)))
 
 
 def network(target: str, host: str) -> Desired:
@@ -61,9 +69,9 @@ def health_path(template: Template) -> str:
     return own if template.engine != "custom" else "/v1/models"
 
 
-def _containers(wish: Deployment, target: str, hosts: Sequence[str], cache: str, cpus: float) -> Iterator[Desired]:
-    shared, spec_hash = _shared_values(wish, cache, cpus), wish.spec_hash
-    for slot, spot in zip(wish.slots, spots_of(wish, hosts), strict=True):
+def _containers(wish: Deployment, target: str, house: House) -> Iterator[Desired]:
+    shared, spec_hash = _shared_values(wish, house), wish.spec_hash
+    for slot, spot in zip(wish.slots, spots_of(wish, house.hosts), strict=True):
         values = {
             **shared,
             "host": spot.place,
@@ -77,7 +85,7 @@ def _pairs(shares: Sequence[Share]) -> tuple[tuple[str, int], ...]:
     return tuple((share.device, share.memory) for share in shares)
 
 
-def _shared_values(wish: Deployment, cache: str, cpus: float) -> dict[str, Any]:
+def _shared_values(wish: Deployment, house: House) -> dict[str, Any]:
     """Return the values that all replicas of a deployment share."""
     template, probe = wish.template, wish.template.probe
     memory = 0 if template.gpus else template.memory  # with GPUs it is theirs
@@ -94,27 +102,32 @@ def _shared_values(wish: Deployment, cache: str, cpus: float) -> dict[str, Any]:
         "command": template.command,
         "port": template.port or PORT,
         "probe": {"kind": probe.kind, "path": probe.path, "model": probe.model, "requests": probe.requests},
-        "sandbox": _container(template),
-        "mounts": _mounts(template, cache),
+        "sandbox": _container(template, house.hub),
+        "mounts": _mounts(template, house),
         "health": health_path(template),
         "log": LOG,
         "memory": memory,
         "memory_limit": max(HEADROOM * memory, LEAST_LIMIT) if memory else 0,
-        "cpus": cpus,
+        "cpus": house.cpus,
         "restart": "unless-stopped",
         "renamed_to": "",
         "tags": wish.tags,
     }
 
 
-def _container(template: Template) -> Values:
+def _container(template: Template, hub: str) -> Values:
     """Return what the engine needs of its container, in tuples, as it is read back."""
-    asked = {name: tuple(value) if isinstance(value, list) else value for name, value in template.container.items()}
+    asked: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in template.container.items()
+    }
+    if hub and asked.get("download"):
+        asked["env"] = {**asked.get("env", {}), "HF_ENDPOINT": hub}
     return {"shm_size": SHARED_MEMORY, **asked} if template.gpus else asked
 
 
-def _mounts(template: Template, cache: str) -> Values:
-    """Return the volume behind each folder; one that ends in ":ro" cannot be written to."""
+def _mounts(template: Template, house: House) -> Values:
+    """Return the volume, or the host's folder, behind each folder; one that ends in ":ro" cannot be written to."""
     kept = template.container.get("cache", "")
     files = template.model_uri and not template.container.get("download")
-    return {**({MODELS: f"{MODELS_VOLUME}:ro"} if files else {}), **({kept: cache} if kept else {})}
+    source = house.folder_of(template.model_uri) or MODELS_VOLUME
+    return {**({MODELS: f"{source}:ro"} if files else {}), **({kept: house.cache} if kept else {})}

@@ -104,7 +104,10 @@ def _of_bucket(uri: str, values: Values, mirrors: Mapping[str, str]) -> Source:
         raise ProviderError(f"{uri} has changed since it was pinned", "its list of files is another", hint=hint)
     folder = f"{path.rstrip('/')}/"
     files = [each for each in found if not each.key.endswith("/")]  # what consoles make to show a folder
-    items = [(Item(each.key.removeprefix(folder), each.size, each.etag * bool(each.size)), request(each.key)) for each in files]
+    items = [
+        (Item(each.key.removeprefix(folder), each.size, each.etag * bool(each.size)), request(each.key))
+        for each in files
+    ]
     return _many(values, path.rstrip("/").rpartition("/")[2], items)
 
 

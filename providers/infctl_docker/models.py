@@ -18,6 +18,7 @@ from infctl_docker.container import model_name
 from infctl_docker.errors import DaemonError
 from infctl_docker.hosts import Host
 from infctl_docker.images import Image, have_image
+from infctl_docker.model_folders import find_mounted
 from infctl_docker.model_source import FETCHED, find_source
 from infctl_docker.parts import Rack
 
@@ -46,6 +47,8 @@ def deliver_model(rack: Rack, host: Host, values: Values, image: Image, emit: Em
         return ""
     if values["sandbox"].get("download"):
         return model_name(values)
+    if mounted := find_mounted(uri, rack.context.root, rack.config.model_folders):
+        return mounted.path
     if uri.startswith("file:"):
         source = rack.context.root / uri.removeprefix("file:").removeprefix("//")
         parcel, files = model_copy.parcel_of(source, str(values["model_sha256"]), emit)

@@ -38,7 +38,8 @@ from infctl_docker.hosts import Fleet, Host
 from infctl_docker.images import resolve
 from infctl_docker.inventory import Sights
 from infctl_docker.kinds import CONTAINER, KINDS, LOWERING, NETWORK
-from infctl_docker.lower import lower
+from infctl_docker.lower import House, lower
+from infctl_docker.model_folders import find_mounted
 from infctl_docker.parts import Found, Part, Rack
 from infctl_docker.ports import Ports
 from infctl_docker.probing import log_lines, probe_replica
@@ -79,10 +80,21 @@ class DockerProvider:
         context, config = self._rack.context, self._rack.config
         workspace = "" if context.workspace == "default" else f"-{context.workspace}"
         addresses = {host.name: host.address for host in self._rack.fleet.hosts}
+        house = House(
+            self._rack.hosts,
+            f"infctl-cache-{context.stack}{workspace}",
+            config.cpus,
+            config.model_mirror.get("hf", ""),
+            self._folder_of,
+        )
         return (
-            *lower(want, self._rack.hosts, f"infctl-cache-{context.stack}{workspace}", config.cpus),
+            *lower(want, house),
             *lower_proxy(want, addresses, config.proxy.image),
         )
+
+    def _folder_of(self, uri: str) -> str:
+        found = find_mounted(uri, self._rack.context.root, self._rack.config.model_folders)
+        return found.folder if found else ""
 
     def observe(self, scope: Scope) -> Reading[tuple[Observed, ...]]:
         seen: list[Observed] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import threading
@@ -210,6 +211,22 @@ def test_a_host_without_a_shell_gets_files_too(hosts: HostsOf, folder: Path, bed
         rack.bench.provider = rack.provider()
         rack.make_replicas(of("file:tiny.gguf", model_sha256=SUM))
         assert files(host) == {"tiny.gguf": SUM}
+
+
+def test_what_the_hosts_have_already_is_mounted_and_cannot_be_written_to(hosts: HostsOf, folder: Path) -> None:
+    with closing(rack_of(hosts, folder, model_folders={".": "/srv/models"})) as rack:
+        (host,) = rack.hosts
+        with pytest.raises(ProviderError) as said:
+            rack.make_replicas(of("file:tiny.gguf", model_sha256=SUM))
+        assert "model_folders" in said.value.diagnostics[0].hint
+        host.sh("mkdir", "-p", "/srv/models")
+        host.sh("sh", "-c", "cat >/srv/models/tiny.gguf", given=WEIGHTS)
+        rack.make_replicas(of("file:tiny.gguf", model_sha256=SUM))
+        assert told(rack, host) == SUM
+        assert "infctl-models" not in host.docker("volume", "ls", "-q")
+        mount = json.loads(host.docker("inspect", "-f", "{{json .Mounts}}", rack.container(rack.replica())))[0]
+        assert (mount["Source"], mount["RW"]) == ("/srv/models", False)
+        assert dict(rack.replica().values["mounts"]) == {"/models": "/srv/models:ro"}
 
 
 # ---------------------------------------------------------------- http(s):// and hf://

@@ -14,7 +14,7 @@ from infctl.secrets import Secret, SecretRef
 from infctl_docker.container import Made, body, command, environment, part_of, secret_files, update
 from infctl_docker.kinds import CONTAINER, KINDS
 from infctl_docker.labels import read_labels, write_labels
-from infctl_docker.lower import lower
+from infctl_docker.lower import House, lower
 from infctl_docker.sighting import adopted, observed
 
 MADE = Made("mirror.example/llama@sha256:0a", 21_034, ("/bin/server",), ("--help",), "/models/ab/tiny.gguf")
@@ -40,7 +40,9 @@ def values_of(*, devices: tuple[Share, ...] = (), **more: Any) -> dict[str, Any]
     """Return the values of one container, its network's name filled in."""
     template = Template(**{**FULL, "gpus": len(devices), **more})
     wish = Deployment("tiny", 3, template, (0,), ("tiny",), tags={"team": "red"}, spots=(Spot("h1", devices),))
-    want = next(one for one in lower(TargetWant("rack", (wish,)), ("h1",), "cache") if one.address.kind == CONTAINER)
+    want = next(
+        one for one in lower(TargetWant("rack", (wish,)), House(("h1",), "cache")) if one.address.kind == CONTAINER
+    )
     env = {name: SECRETS.get(name, value) for name, value in want.values["env"].items()}
     return {**want.values, "env": env, "network": "test-net"}
 
