@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +82,12 @@ def test_a_field_that_nothing_serves_or_nobody_knows_is_told_with_its_line(
 
 def test_the_fields_marked_are_fields() -> None:
     assert set(unserved(RackTarget)) <= set(RackTarget.model_fields)
+
+
+def test_importing_the_provider_loads_no_sdk() -> None:
+    code = (
+        "import sys, infctl_docker.provider; "
+        "print(sorted({'docker', 'paramiko', 'requests', 'pynvml', 'cryptography', 'jinja2'} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
