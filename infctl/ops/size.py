@@ -15,6 +15,7 @@ from infctl.catalog.models import models
 from infctl.diagnostics import Code, Diagnostic, InfctlError, did_you_mean, error
 from infctl.sizing.budget import GIB
 from infctl.sizing.case import Case, Load
+from infctl.sizing.lengths import SHAREGPT
 from infctl.sizing.precision import KV_BYTES, PRECISIONS, find_precision
 from infctl.sizing.predict import Prediction, Verdict, predict
 
@@ -98,10 +99,15 @@ def case_of(asked: Asked, own: str = "") -> Case:
     )
     return Case(
         shape, cards, precision, engine, asked.engine_version, tensor, asked.pipeline, kv,
-        1024.0 if asked.isl is None else asked.isl, 256.0 if asked.osl is None else asked.osl, asked.varied,
+        _mean(asked, asked.isl, 0), _mean(asked, asked.osl, 1), asked.varied,
         asked.load, asked.concurrency, asked.rate, asked.prompts, asked.utilization, asked.max_model_len,
         asked.max_num_seqs, asked.max_num_batched_tokens,
     )  # fmt: skip
+
+
+def _mean(asked: Asked, given: float | None, side: int) -> float:
+    """Return the mean tokens of a question (side 0) or an answer (1) where it may not be given."""
+    return given if given is not None else (SHAREGPT if asked.varied else (1024.0, 256.0))[side]
 
 
 def _unknown(what: str, name: str, known: Iterable[str], otherwise: str) -> Diagnostic:
@@ -147,7 +153,7 @@ def _answer(row: Mapping[str, str], own: str) -> dict[str, str]:
     answer = dict.fromkeys(columns(), "")
     answer["id"] = row.get("id", "")
     try:
-        found = predict(case_of(_asked(row), own))
+        found = predict(case_of(asked_of(row), own))
     except InfctlError as failure:
         told = failure.diagnostics[0]
         return answer | {"verdict": Verdict.UNKNOWN.value, "reason": told.summary}
@@ -171,7 +177,7 @@ def _written(found: Prediction) -> dict[str, str]:
     return written
 
 
-def _asked(row: Mapping[str, str]) -> Asked:
+def asked_of(row: Mapping[str, str]) -> Asked:
     """Return the question of a row. Raises ValueError for a number that is none."""
     load = row.get("load_type") or ("rate_poisson" if row.get("request_rate_rps") else "concurrency")
     if load not in {each.value for each in Load}:

@@ -45,7 +45,8 @@ class Habits:
 
 
 VLLM = Habits(0.92, (1024, 256), (8192, 2048), 0.6, graphs_inside=True)
-_VLLM_OLD = Habits(0.90, (256, 256), (8192, 2048), 1.0)
+_VLLM_V1 = Habits(0.90, (1024, 256), (8192, 2048), 1.0)  # 0.8 to 0.20
+_VLLM_V0 = Habits(0.90, (256, 256), (8192, 2048), 1.0)
 _HABITS = {
     "sglang": Habits(0.88, (256, 160), (8192, 2048), 1.5, scratch_inside=False),
     "tensorrt-llm": Habits(0.90, (256, 256), (8192, 8192), 0.5, of_what_is_left=True),
@@ -58,7 +59,7 @@ _INSIDE_SINCE = (0, 21)  # vLLM: graphs are part of what is asked for, and the d
 def habits_of(engine: str, version: str) -> Habits:
     """Return an engine's habits; of one that is not known, those of vLLM."""
     if engine == "vllm" and before(version, _INSIDE_SINCE):
-        return _VLLM_OLD
+        return _VLLM_V0 if before(version, (0, 8)) else _VLLM_V1
     return _HABITS.get(engine, VLLM)
 
 

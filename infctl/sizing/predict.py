@@ -11,7 +11,7 @@ from infctl.sizing.budget import Memory, before, budget
 from infctl.sizing.calibration import constants
 from infctl.sizing.case import Case
 from infctl.sizing.precision import KV_BYTES
-from infctl.sizing.serving import figures
+from infctl.sizing.serving import figures, overload
 from infctl.sizing.speed import Machine
 
 _80_PERCENT = 1.2816  # standard deviations on either side of the middle that hold 80 % of a normal distribution
@@ -64,13 +64,15 @@ def predict(case: Case) -> Prediction:
         case = tight
     family = family_of(case.engine, case.engine_version, case.gpu.vendor)
     measured = constants(family)
-    if measured is None or case.varied:
+    if measured is None:
         return Prediction(Verdict.OK, note, memory, basis="memory only: nothing was measured that speed could rest on")
     machine = Machine(
         case.shape, case.precision, case.gpu, measured, case.tensor, case.pipeline, KV_BYTES[case.kv_dtype], case.kept
     )
+    if reason := overload(machine, case, memory):
+        return Prediction(Verdict.INFEASIBLE, reason, memory)
     spread = measured.spread * (_VAGUE if len(case.gpus) > 1 else 1.0)
-    found = {name: estimate(value, spread) for name, value in figures(machine, case, memory).items()}
+    found = {name: estimate(value, spread) for name, value in figures(machine, case, memory, family).items()}
     return Prediction(Verdict.OK, note, memory, found, f"model of {family}, ±{100 * spread:.0f} %")
 
 

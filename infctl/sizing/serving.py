@@ -6,23 +6,44 @@ so a pass carries c/osl prompts on average:
 
     TPOT = pass(c, context) + c/osl * (pass with one prompt more - pass without)
 
-Knows no queue of an open loop (see `queueing`) and no name of a column but those it answers.
+In an open loop of rate r the prompts take the part rho = r * (what one prompt adds to a pass) of the time, the rest is
+left for tokens, and how many run follows from Little's law:
+
+    TPOT = pass(c, context) / (1 - rho),   c = r * (TTFT + osl * TPOT)
+    TTFT = wait + half a pass + pass with the prompt,   wait = rho S (1 + cv^2) / (2 (1 - rho))   (Pollaczek-Khinchine)
+
+A wait's tail is taken as exponential. A rate above what c at its most can take up has no answer: see `overload`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import log, sqrt
 
 from infctl.sizing.budget import Memory
 from infctl.sizing.case import Case, Load
+from infctl.sizing.lengths import lengths
+from infctl.sizing.passes import Limits, run_all, summary
 from infctl.sizing.speed import Machine, decode_seconds, pass_seconds, prefill_seconds
+
+_MOST_SIMULATED = 512  # requests: of more, each stands for several
+_SATURATING = 4  # times as many requests as run at once, where a queue is never empty and nobody says how long it is
+_SEPARATE = ("vllm-v0", "tgi")  # schedulers that give prompts passes of their own by default
+_WHOLE = ("tgi", "tensorrt-llm")  # schedulers that keep room for the whole answer
+_SQUARED_VARIATION = 2.0  # of a prompt's tokens, squared and over the squared mean, in recorded conversations
+_STABLE = 0.98  # of the most that can be taken up: above it a queue grows as long as anybody measures
 
 
 def running(case: Case, memory: Memory) -> float:
     """Return how many sequences run at a time, of those that the load keeps in flight."""
-    room = memory.kv_tokens / (case.isl + case.osl / 2) if memory.kv_tokens else float("inf")
     asked = case.prompts if case.load in {Load.BURST_ALL, Load.OFFLINE_MAX} and case.prompts else case.concurrency
-    return max(1.0, min(float(asked), float(memory.most_seqs), room))
+    return max(1.0, min(float(asked), most_running(case, memory)))
+
+
+def most_running(case: Case, memory: Memory) -> float:
+    """Return how many sequences can run at a time."""
+    room = memory.kv_tokens / (case.isl + case.osl / 2) if memory.kv_tokens else float("inf")
+    return max(1.0, min(float(memory.most_seqs), room))
 
 
 def token_seconds(machine: Machine, sequences: float, isl: float, osl: float) -> float:
@@ -33,24 +54,41 @@ def token_seconds(machine: Machine, sequences: float, isl: float, osl: float) ->
     return alone + sequences / max(1.0, osl) * (with_prompt - alone)
 
 
-def figures(machine: Machine, case: Case, memory: Memory) -> Mapping[str, float]:
+def overload(machine: Machine, case: Case, memory: Memory) -> str:
+    """Return why an open loop's queue would grow without end, "" where it does not."""
+    if case.load is not Load.RATE_POISSON:
+        return ""
+    many = most_running(case, memory)
+    most = many / (max(1.0, case.osl) * token_seconds(machine, many, case.isl, case.osl))
+    if case.rate < _STABLE * most:
+        return ""
+    return f"{case.rate:g} requests/s come in, {most:.3g} can be served: the queue would grow without end"
+
+
+def figures(machine: Machine, case: Case, memory: Memory, family: str = "") -> Mapping[str, float]:
     """Return every figure of the load by the names that tables of measurements have."""
-    many = running(case, memory)
     if case.load is Load.STATIC_BATCH:
-        return _static(machine, case, many, memory)
-    return _closed(machine, case, many)
+        found = _static(machine, case, running(case, memory), memory)
+    elif case.load is Load.RATE_POISSON:
+        found = _open(machine, case, memory)
+    elif case.load is Load.CONCURRENCY:
+        found = _closed(machine, case, running(case, memory))
+    else:
+        found = _queued(machine, case, memory, family)
+    if "out_tok_s" in found:
+        found["out_tok_s_per_gpu"] = found["out_tok_s"] / case.count
+    return found
 
 
-def _static(machine: Machine, case: Case, many: float, memory: Memory) -> Mapping[str, float]:
+def _static(machine: Machine, case: Case, many: float, memory: Memory) -> dict[str, float]:
     first = prefill_seconds(machine, case.isl, many, memory.most_tokens) + machine.constants.request
     each = decode_seconds(machine, many, case.isl + case.osl / 2)
     whole = first + each * max(0.0, case.osl - 1)
     found = {
-        "ttft_mean_ms": first * 1e3,
-        "ttft_p50_ms": first * 1e3,
-        "tpot_mean_ms": each * 1e3,
-        "tpot_p50_ms": each * 1e3,
+        **_same("ttft", (50, 90, 95, 99), first),
+        **_same("tpot", (50, 95, 99), each),
         "itl_mean_ms": each * 1e3,
+        "itl_p99_ms": each * 1e3,
         "e2e_latency_s": whole,
         "out_tok_s": many * case.osl / whole,
         "total_tok_s": many * (case.isl + case.osl) / whole,
@@ -62,18 +100,82 @@ def _static(machine: Machine, case: Case, many: float, memory: Memory) -> Mappin
     return found
 
 
-def _closed(machine: Machine, case: Case, many: float) -> Mapping[str, float]:
+def _same(name: str, parts: tuple[int, ...], seconds: float) -> dict[str, float]:
+    return {f"{name}_mean_ms": seconds * 1e3} | {f"{name}_p{part}_ms": seconds * 1e3 for part in parts}
+
+
+def _closed(machine: Machine, case: Case, many: float) -> dict[str, float]:
+    context = case.isl + case.osl / 2
     each = token_seconds(machine, many, case.isl, case.osl)
-    prompt = pass_seconds(machine, many, case.isl + case.osl / 2, case.isl, case.isl) + machine.constants.request
-    whole = prompt + each * max(0.0, case.osl - 1)
+    prompt = pass_seconds(machine, many, context, case.isl, case.isl)
+    adds = prompt - decode_seconds(machine, many, context)
+    whole = prompt + machine.constants.request + each * max(0.0, case.osl - 1)
     rate = many / whole
-    waiting = max(0.0, case.concurrency - many) / rate if case.load is Load.CONCURRENCY else 0.0
+    queued = max(0.0, case.concurrency - many) / rate
+    others = min(0.95, rate * adds * (many - 1) / many)
+    waits = _waits(others, prompt, each if many > 1 else 0.0, case)
+    first = {name: prompt + machine.constants.request + queued + wait for name, wait in waits.items()}
     return {
-        "ttft_mean_ms": (prompt + waiting) * 1e3,
-        "tpot_mean_ms": each * 1e3,
+        **{f"ttft_{name}_ms": seconds * 1e3 for name, seconds in first.items()},
+        **_same("tpot", (50, 95, 99), each),
         "itl_mean_ms": each * 1e3,
+        "itl_p99_ms": (prompt if many > 1 and many / max(1.0, case.osl) > 0.01 else each) * 1e3,  # noqa: PLR2004
         "out_tok_s": rate * case.osl,
         "total_tok_s": rate * (case.isl + case.osl),
         "req_s": rate,
-        "e2e_latency_s": whole + waiting,
+        "e2e_latency_s": whole + queued,
     }
+
+
+def _waits(busy: float, service: float, step: float, case: Case) -> dict[str, float]:
+    """Return the mean wait for a prompt's turn and its percentiles, where prompts of others keep the engine `busy` for
+    that part of the time; half a `step` goes by until the pass under way ends.
+    """
+    squared = _SQUARED_VARIATION if case.varied else 0.0
+    mean = busy * service * (1 + squared) / (2 * (1 - busy))
+    found = {"mean": mean + step / 2}
+    for part in (50, 90, 95, 99):
+        beyond = 1 - part / 100
+        tail = mean / busy * log(busy / beyond) if busy > beyond else 0.0
+        found[f"p{part}"] = tail + step * min(1.0, part / 100)
+    return found
+
+
+def _open(machine: Machine, case: Case, memory: Memory) -> dict[str, float]:
+    """Return the figures of a rate that can be served."""
+    context, osl = case.isl + case.osl / 2, max(1.0, case.osl)
+    most, many = most_running(case, memory), 1.0
+    for _ in range(30):
+        alone = decode_seconds(machine, many, context)
+        prompt = pass_seconds(machine, many, context, case.isl, case.isl)
+        busy = min(0.95, case.rate * (prompt - alone))
+        each = alone / (1 - busy)
+        waits = _waits(busy, prompt, alone, case)
+        first = prompt + machine.constants.request + waits["mean"]
+        many = (many + min(most, max(1.0, case.rate * (first + (osl - 1) * each)))) / 2
+    extra = prompt + machine.constants.request
+    found = {f"ttft_{name}_ms": (extra + wait) * 1e3 for name, wait in waits.items()}
+    for name, deviations in (("mean", 0.0), ("p50", 0.0), ("p95", 1.645), ("p99", 2.326)):
+        crowd = min(most, many + deviations * sqrt(many))
+        found[f"tpot_{name}_ms"] = decode_seconds(machine, crowd, context) / (1 - busy) * 1e3
+    return found | {
+        "itl_mean_ms": each * 1e3,
+        "itl_p99_ms": (prompt if case.rate * alone > 0.01 else alone) * 1e3,  # noqa: PLR2004
+        "out_tok_s": case.rate * case.osl,
+        "total_tok_s": case.rate * (case.isl + case.osl),
+        "req_s": case.rate,
+        "e2e_latency_s": first + (osl - 1) * each,
+    }
+
+
+def _queued(machine: Machine, case: Case, memory: Memory, family: str) -> dict[str, float]:
+    """Return the figures of requests that are all there at the start, by running through them."""
+    prompts = case.prompts or max(case.concurrency, int(_SATURATING * most_running(case, memory)))
+    count = min(prompts, _MOST_SIMULATED)
+    weight = prompts / count
+    requests = lengths(count, case.isl, case.osl, case.varied)
+    cache = float(memory.kv_tokens) or float("inf")
+    limits = Limits(
+        memory.most_seqs, memory.most_tokens, cache, not family.startswith(_SEPARATE), family.startswith(_WHOLE)
+    )
+    return dict(summary(run_all(machine, requests, limits, weight), requests, weight, machine.constants.request))

@@ -1,0 +1,46 @@
+"""Owns how long questions and answers are where a load has many: fixed, or as recorded conversations. Pure.
+
+A load that is named but not described ("sharegpt") is taken to be 1,000 conversations of ShareGPT as vLLM's own
+benchmark samples them: 217,393 tokens of questions and 201,847 of answers (the totals it prints), each at most 1,024
+tokens. The shape between is assumed: log-normal, a spread of 1.3 and 1.1 of the logarithm, the two independent.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import exp
+from statistics import NormalDist
+
+SHAREGPT = (217.4, 201.8)  # mean tokens of a question and of an answer
+_LONGEST = 1024.0
+_SPREADS = (1.3, 1.1)
+_GOLDEN = 0.6180339887498949  # multiples of it, modulo one, fill the interval evenly and in no order
+
+
+@cache
+def lengths(count: int, isl: float, osl: float, varied: bool) -> tuple[tuple[float, float], ...]:
+    """Return (question, answer) tokens of `count` requests: the same at every call, with these means."""
+    if not varied:
+        return ((isl, max(1.0, osl)),) * count
+    asked = _log_normal(count, isl, _SPREADS[0], 0.5)
+    told = _log_normal(count, osl, _SPREADS[1], 0.0)
+    return tuple(zip(asked, told, strict=True))
+
+
+def _log_normal(count: int, mean: float, spread: float, start: float) -> tuple[float, ...]:
+    """Return quantiles of a log-normal distribution of this mean, cut off, in an even shuffle."""
+    normal = NormalDist(0.0, spread)
+    if start:  # one of the two is walked through evenly, the other by the golden ratio: they stay independent
+        points = [(index + start) / count for index in range(count)]
+    else:
+        points = [((index + 1) * _GOLDEN) % 1.0 for index in range(count)]
+    longest = max(_LONGEST, 4 * mean)
+    raw = [exp(normal.inv_cdf(min(max(point, 1e-6), 1 - 1e-6))) for point in points]
+    low, high = mean / 100, mean * 100
+    for _ in range(40):  # the scale that keeps the mean in spite of the cut
+        scale = (low * high) ** 0.5
+        if sum(min(longest, max(1.0, each * scale)) for each in raw) / count < mean:
+            low = scale
+        else:
+            high = scale
+    return tuple(min(longest, max(1.0, each * scale)) for each in raw)
