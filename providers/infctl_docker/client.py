@@ -29,14 +29,14 @@ BROKEN = (urllib3.exceptions.HTTPError, http.client.HTTPException, requests.exce
 
 
 class Api(docker.APIClient):
-    """docker-py's client over one way to a daemon. `timeout` is in seconds without a byte."""
+    """docker-py's client over one way to a daemon. `timeout` is in seconds without a byte, `packed` as in `take`."""
 
-    def __init__(self, way: Way, version: str, timeout: float) -> None:
+    def __init__(self, way: Way, version: str, timeout: float, *, packed: bool = True) -> None:
         super().__init__(base_url="tcp://localhost:1", version=version, timeout=int(timeout))
         self.trust_env = False  # neither a proxy nor a netrc is meant for this
         self.base_url = "http+docker://localhost"
         self._place = way.place
-        self._custom_adapter = Adapter(way)
+        self._custom_adapter = Adapter(way, packed=packed)
         self.mount("http+docker://", self._custom_adapter)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
@@ -62,9 +62,9 @@ class Api(docker.APIClient):
 class Adapter(HTTPAdapter):
     """Sends what requests asks for through the streams of a way, whatever the url says."""
 
-    def __init__(self, way: Way) -> None:
+    def __init__(self, way: Way, *, packed: bool) -> None:
         super().__init__(max_retries=0)
-        self._pool = Pool(way)
+        self._pool = Pool(way, packed=packed)
 
     def get_connection_with_tls_context(self, *_: Any, **__: Any) -> HTTPConnectionPool:
         return self._pool
@@ -77,13 +77,14 @@ class Adapter(HTTPAdapter):
 class Pool(HTTPConnectionPool):
     """Keeps nothing itself: a stream whose answer was read whole goes back to its way."""
 
-    def __init__(self, way: Way) -> None:
+    def __init__(self, way: Way, *, packed: bool) -> None:
         super().__init__("localhost")
         self._way = way
+        self._packed = packed
 
     def _get_conn(self, timeout: float | None = None) -> Connection:
         del timeout
-        return Connection(self._way)
+        return Connection(self._way, packed=self._packed)
 
     def _put_conn(self, conn: Any) -> None:
         if isinstance(conn, Connection):
@@ -93,12 +94,13 @@ class Pool(HTTPConnectionPool):
 class Connection(HTTPConnection):
     """One request and its answer on a stream of the way."""
 
-    def __init__(self, way: Way) -> None:
+    def __init__(self, way: Way, *, packed: bool) -> None:
         super().__init__("localhost")
         self._way = way
+        self._packed = packed
 
     def connect(self) -> None:
-        stream, _ = self._way.take()
+        stream, _ = self._way.take(packed=self._packed)
         timeout = self.timeout
         stream.settimeout(timeout if isinstance(timeout, int | float) else None)
         self.sock = stream  # a stream is all of a socket that is used here

@@ -144,11 +144,20 @@ class Host:
     @property
     def api(self) -> Api:
         """docker-py's client, for changes and streams: of its threads each has its own, as requests wants it."""
+        return self._api("api", packed=True)
+
+    @property
+    def bulk(self) -> Api:
+        """The same for what carries files: over a connection that is not compressed (see `sessions.Connection`)."""
+        return self._api("bulk", packed=False)
+
+    def _api(self, name: str, *, packed: bool) -> Api:
         from infctl_docker.client import Api  # noqa: PLC0415  # docker-py costs more than a plan may
 
-        made: Api | None = getattr(self._apis, "made", None)
+        made: Api | None = getattr(self._apis, name, None)
         if made is None:
-            made = self._apis.made = Api(self._way, self.api_version, READ)
+            made = Api(self._way, self.api_version, READ, packed=packed)
+            setattr(self._apis, name, made)
         return made
 
     def run(self, argv: Sequence[str], timeout: float = READ, feed: BinaryIO | None = None) -> Ran:

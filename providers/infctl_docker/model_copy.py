@@ -60,7 +60,7 @@ def parcel_of(source: Path, checksum: str, emit: Emit) -> tuple[Parcel, tuple[Pa
 def feed(carrier: Carrier, files: Sequence[Path], emit: Emit) -> Ended:
     """Send what the host lacks of the files, and return how it ended. Raises HostDown, ProviderError."""
     host, parcel = carrier.host, carrier.parcel
-    stream: Any = host.api.attach_socket(carrier.ident, params={"stdin": 1, "stream": 1})
+    stream: Any = host.bulk.attach_socket(carrier.ident, params={"stdin": 1, "stream": 1})
     lines = carrier.start()
     try:
         first = next(lines, "")
@@ -83,7 +83,7 @@ def feed(carrier: Carrier, files: Sequence[Path], emit: Emit) -> Ended:
 
 def _missing(host: Host, parcel: Parcel, files: Sequence[Path], have: Sequence[int], emit: Emit) -> Iterator[bytes]:
     done = sum(have)
-    emit(Progress("fetch", parcel.name, done, parcel.total, "B"))
+    emit(Progress("fetch", parcel.name, done, parcel.total, "bytes"))
     for path, item, start in zip(files, parcel.items, have, strict=True):
         left = item.size - start
         try:
@@ -92,7 +92,7 @@ def _missing(host: Host, parcel: Parcel, files: Sequence[Path], have: Sequence[i
                 while left and (data := file.read(min(CHUNK, left))):
                     yield data
                     left, done = left - len(data), done + len(data)
-                    emit(Progress("fetch", parcel.name, done, parcel.total, "B"))
+                    emit(Progress("fetch", parcel.name, done, parcel.total, "bytes"))
         except OSError as failure:
             raise _unreadable(path, failure) from failure
         if left:

@@ -57,7 +57,8 @@ class Socket(Way):
         del port
         raise no_shell(self.place)
 
-    def take(self) -> tuple[Stream, bool]:
+    def take(self, *, packed: bool = True) -> tuple[Stream, bool]:
+        del packed  # nothing is
         with suppress(IndexError):
             while stream := self._idle.pop():
                 assert isinstance(stream.carrier, socket.socket)  # noqa: S101  # ours: made in open()

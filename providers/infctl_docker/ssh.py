@@ -34,11 +34,11 @@ class Session(Link):
 
     def __init__(self, connection: Connection, channel: paramiko.Channel) -> None:
         self.place = connection.place
-        self._connection = connection
+        self.connection = connection
         self._channel = channel
 
     def lives(self) -> bool:
-        return self._connection.lives()
+        return self.connection.lives()
 
     def ended(self, heard: bool) -> HostDown | None:
         if _torn(self._channel):
@@ -66,11 +66,11 @@ class Ssh(Way):
         self._seconds = seconds
         self._sessions = Sessions(place, lambda packed: connect(place, route, seconds, packed=packed))
 
-    def take(self) -> tuple[Stream, bool]:
+    def take(self, *, packed: bool = True) -> tuple[Stream, bool]:
         while True:
-            got = self._sessions.reserve(streams=True)
+            got = self._sessions.reserve(packed=packed, streams=packed)
             if not isinstance(got, Stream):
-                return self._dial_daemon(got), False
+                return self._dial_daemon(got, packed=packed), False
             channel: paramiko.Channel = got.carrier  # type: ignore[assignment]  # ours: made in _dial_daemon()
             heard = channel.recv_ready() or channel.recv_stderr_ready() or channel.eof_received
             if not (heard or channel.closed):
@@ -78,7 +78,10 @@ class Ssh(Way):
             got.close()
 
     def give(self, stream: Stream) -> None:
-        self._sessions.lend(stream)
+        if isinstance(stream.link, Session) and stream.link.connection.packed:
+            self._sessions.lend(stream)
+        else:
+            stream.close()
 
     def run(self, argv: Sequence[str], timeout: float, feed: BinaryIO | None = None) -> Ran:
         packed = feed is None
@@ -109,8 +112,8 @@ class Ssh(Way):
     def close(self) -> None:
         self._sessions.close()
 
-    def _dial_daemon(self, reserved: Connection | None) -> Stream:
-        connection, channel = self._start(DIAL, reserved)
+    def _dial_daemon(self, reserved: Connection | None, *, packed: bool) -> Stream:
+        connection, channel = self._start(DIAL, reserved, packed=packed)
         return Stream(channel, Session(connection, channel), on_close=lambda: self._sessions.free(connection))
 
     def _start(

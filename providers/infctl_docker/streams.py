@@ -203,8 +203,8 @@ class Way(ABC):
     has_shell = False
 
     @abstractmethod
-    def take(self) -> tuple[Stream, bool]:
-        """Return a stream to the daemon, and whether it served before."""
+    def take(self, *, packed: bool = True) -> tuple[Stream, bool]:
+        """Return a stream to the daemon, and whether it served before; not `packed` if it is to carry files."""
 
     @abstractmethod
     def give(self, stream: Stream) -> None:

@@ -139,6 +139,17 @@ def test_a_large_file_is_fed_whole(real: DockerHost, reach: Reach, tmp_path: Pat
     assert ran.stdout.strip() == "16000000"
 
 
+def test_files_go_beside_the_compressed_connection(real: DockerHost, reach: Reach) -> None:
+    host = reach(real.url)
+    made = host.api.create_container("busybox:1", ["sleep", "900"])["Id"]
+    host.api.put_archive(made, "/", archive_of("srv/.here", b""))
+    content = bytes(range(256)) * 20_000
+    for _ in range(3):
+        host.bulk.put_archive(made, "/srv", archive_of("large", content))
+    assert host.api.get_archive(made, "/srv/large")[1]["size"] == len(content)
+    assert logins(real) == 2
+
+
 def serve(host: Host) -> int:
     """Start a web server in a container and return the port of the host's loopback that leads to it."""
     api = host.api
