@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import Final, NoReturn
+
+from infctl.frozen import dataclass
 
 REDACTED: Final = "(sensitive)"
 _SHORTEST: Final = 4  # characters; replacing shorter values would garble every line and hide nothing

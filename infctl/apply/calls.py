@@ -6,7 +6,7 @@ Touches no state and no journal: what came of it goes back as a value. Knows no 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from infctl.apply.failures import crashed, gate_failed, gave_nothing, is_removal, unresolved
 from infctl.apply.filling import Vault
@@ -14,6 +14,7 @@ from infctl.apply.gates import wait_ready
 from infctl.apply.job import Ended, Job, Stands
 from infctl.apply.narrator import Narrator
 from infctl.diagnostics import InfctlError
+from infctl.frozen import dataclass
 from infctl.plan.diff import resolve
 from infctl.plan.model import Step
 from infctl.provider.errors import ProviderError

@@ -6,11 +6,12 @@ Knows nothing of how they are shown. `plain` turns one into JSON values.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar
 
 from infctl.address import Address
 from infctl.diagnostics import Diagnostic
+from infctl.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

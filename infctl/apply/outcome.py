@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from infctl.diagnostics import Diagnostic
+from infctl.frozen import dataclass
 from infctl.state.model import State
 
 

@@ -6,12 +6,13 @@ Knows no host: what is installed where is the inventory's to say.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any
 
 from infctl.catalog.files import read_rows
 from infctl.catalog.names import plain_gpu
+from infctl.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
 from infctl.catalog.architecture import Architecture
 from infctl.catalog.files import read_rows
 from infctl.catalog.names import plain_model, without_owner
+from infctl.frozen import dataclass
 
 # What publishers append to a shape's name when only the weights, or how they are kept, are others.
 _TAILS: Final = re.compile(

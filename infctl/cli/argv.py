@@ -6,7 +6,8 @@ Knows no command but by name. Imports nothing that costs start-up time.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+from infctl.frozen import dataclass
 
 _SHORT = frozenset({"-f", "-h"})  # the only one-letter flags: `logs -f`, and help
 _HELP = frozenset({"-help", "--help", "-h"})

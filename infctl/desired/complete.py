@@ -7,13 +7,14 @@ answers come through `Lookups`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from infctl.desired.remote import Remote
 from infctl.desired.settle import PinChange, Settled
 from infctl.diagnostics import Code, Diagnostic, InfctlError, error
 from infctl.engines.pin import Key, Pin
+from infctl.frozen import dataclass
 from infctl.provider.errors import ProviderError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ Pure. Says everything that is wrong with the models at once.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from infctl.desired.check import in_model
@@ -16,6 +16,7 @@ from infctl.diagnostics import Diagnostic, InfctlError, Severity
 from infctl.engines.pin import Key, Pin
 from infctl.engines.resolve import LOCAL, READS_HEADER, asking, check, decide_pin, engine_of, inputs_of, set_up
 from infctl.engines.setup import Setup
+from infctl.frozen import dataclass
 from infctl.sizing.memory import Need, need_of
 from infctl.spec.paths import show
 from infctl.spec.problems import Problem

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +22,7 @@ from infctl.engines.llama_cpp import why_not
 from infctl.engines.model_file import BAD_MODEL_FILE, ModelFile, Shape, path_of
 from infctl.engines.resolve import DISTRIBUTIONS, LOCAL, READS_HEADER, engine_of
 from infctl.engines.shape import shape_of
+from infctl.frozen import dataclass
 
 if TYPE_CHECKING:
     from infctl.spec.model import Model

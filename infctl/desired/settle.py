@@ -8,11 +8,11 @@ version stays until `infctl lock -upgrade`, and so a new infctl alone plans no c
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 from infctl.desired.lockfile import LOCK_FILE
 from infctl.diagnostics import Code, Diagnostic, InfctlError, error
 from infctl.engines.pin import Key, Pin
+from infctl.frozen import dataclass
 
 LOCK_OUT_OF_DATE = Code(
     "lock-out-of-date",

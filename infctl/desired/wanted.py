@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from infctl.diagnostics import Diagnostic
+from infctl.frozen import dataclass
 from infctl.provider.values import Deployment
 from infctl.sizing.memory import Need
 

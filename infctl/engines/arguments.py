@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from infctl.diagnostics import Code, did_you_mean
+from infctl.frozen import dataclass
 from infctl.spec.problems import Problem, problem
 
 BAD_ENGINE_ARG = Code(

@@ -21,8 +21,10 @@ that was pinned and no other may be fetched; `model_bytes`, its size.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any
+
+from infctl.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

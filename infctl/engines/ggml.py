@@ -6,8 +6,9 @@ Figures from ggml's type traits (ggml/src/ggml.c) and `llama_ftype` (include/lla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from infctl.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

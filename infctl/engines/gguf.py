@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -18,6 +18,7 @@ from typing import BinaryIO, Final
 from infctl.diagnostics import InfctlError, error
 from infctl.engines.ggml import FILE_TYPES, FORMATS
 from infctl.engines.model_file import BAD_MODEL_FILE
+from infctl.frozen import dataclass
 
 MAGIC: Final = b"GGUF"
 VERSIONS: Final = (2, 3)

@@ -6,10 +6,11 @@ Knows no file format (see `gguf`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from infctl.diagnostics import Code
+from infctl.frozen import dataclass
 
 BAD_MODEL_FILE = Code(
     "bad-model-file",

@@ -6,8 +6,9 @@ Knows nothing of the lock file (see `infctl.desired.lockfile`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from infctl.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from infctl.engines.model_file import ModelFile
 from infctl.engines.pin import Pin, what_to_fetch
 from infctl.engines.serving_checks import check_files, check_model
 from infctl.engines.setup import Setup
+from infctl.frozen import dataclass
 from infctl.spec.problems import Problem
 
 if TYPE_CHECKING:

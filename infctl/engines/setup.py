@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from infctl.diagnostics import Code
+from infctl.frozen import dataclass
 from infctl.spec.problems import Problem
 
 UNFIT_FOR_ENGINE = Code(

@@ -6,10 +6,11 @@ The world is not touched.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from infctl.address import Address
 from infctl.diagnostics import Code, InfctlError, did_you_mean, error
+from infctl.frozen import dataclass
 from infctl.ops.reading import observe
 from infctl.ops.recover import with_outputs
 from infctl.ops.session import Session

@@ -6,7 +6,7 @@ Knows no flag and no terminal: who must agree is asked through `agree`, what hap
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from infctl.apply.events import Listener
@@ -15,6 +15,7 @@ from infctl.apply.interrupt import Interrupt
 from infctl.apply.outcome import Outcome
 from infctl.apply.pin import stale
 from infctl.diagnostics import Diagnostic, InfctlError
+from infctl.frozen import dataclass
 from infctl.ops.pins import CACHE, Report
 from infctl.ops.plan import Planned, needed_secrets, plan_stack
 from infctl.ops.reading import Hear, Readings

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from infctl.diagnostics import InfctlError, Severity
+from infctl.frozen import dataclass
 from infctl.ops.adopt import require_target
 from infctl.ops.session import Session, load
 from infctl.ops.where import Where

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from infctl.diagnostics import Diagnostic, InfctlError, error
+from infctl.frozen import dataclass
 from infctl.spec.format import format_text
 from infctl.spec.which import DEFAULT, FILE_UNREADABLE, LOCK_FILE
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from infctl.frozen import dataclass
 from infctl.plan.model import Plan
 from infctl.provider.values import refs
 from infctl.state.model import State

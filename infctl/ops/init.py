@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infctl.diagnostics import Code, InfctlError, did_you_mean, error
+from infctl.frozen import dataclass
 from infctl.state.workspaces import FOLDER
 from infctl.templating import render, shipped
 

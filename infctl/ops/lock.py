@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infctl.diagnostics import InfctlError, did_you_mean, error
+from infctl.frozen import dataclass
 from infctl.ops.pins import Pins, Report, lookups_of, settle_pins
 
 if TYPE_CHECKING:

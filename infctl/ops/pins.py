@@ -6,10 +6,10 @@ Reads model files, writes nothing: `plan`, `apply` and `lock` each decide what b
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infctl.frozen import dataclass
 from infctl.provider import registry
 from infctl.provider.protocol import SupportsImages
 from infctl.state.workspaces import FOLDER

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
+from infctl.frozen import dataclass
 from infctl.plan.diff import resolve
 from infctl.plan.evacuate import with_places_left
 from infctl.plan.request import TargetView

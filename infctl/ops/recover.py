@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from infctl.diagnostics import InfctlError
+from infctl.frozen import dataclass
 from infctl.ops.reading import observe
 from infctl.ops.session import Session
 from infctl.provider.kinds import Role

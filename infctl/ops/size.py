@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from infctl.catalog.gpus import gpus
 from infctl.catalog.models import models
 from infctl.diagnostics import Code, Diagnostic, InfctlError, did_you_mean, error
+from infctl.frozen import dataclass
 from infctl.sizing.budget import GIB
 from infctl.sizing.case import Case, Load
 from infctl.sizing.lengths import SHAREGPT

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from infctl.diagnostics import InfctlError
+from infctl.frozen import dataclass
 from infctl.ops.reading import Hear, Readings
 from infctl.provider.errors import ProviderError
 from infctl.provider.kinds import Role

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 from math import ceil, comb
 from typing import NamedTuple
 
+from infctl.frozen import dataclass
 from infctl.placement.room import Held, Pool, Room
 from infctl.provider.values import Device, Place, Share, Spot
 

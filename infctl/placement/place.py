@@ -7,8 +7,9 @@ Knows neither models nor state: only names and numbers.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import count, islice
+
+from infctl.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ memory of each place and of each device. Knows nothing of steps or resources.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from infctl.frozen import dataclass
 from infctl.provider.values import Spot
 
 

@@ -8,10 +8,11 @@ Knows neither models' specs nor state: only what each replica needs and what is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 from operator import itemgetter
 
+from infctl.frozen import dataclass
 from infctl.placement.fit import Asked, Option, Site, options
 from infctl.placement.room import Held, Load, Pool, Rollout, Room, Way, add, fits, least, peak, waves
 from infctl.provider.values import Place, Spot

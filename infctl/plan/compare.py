@@ -6,9 +6,10 @@ How verdicts become ordered steps is `rollout`'s. Pure.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from infctl.address import Address
+from infctl.frozen import dataclass
 from infctl.plan.diff import diff, pin_refs, resolve, with_digests
 from infctl.plan.model import REPLACE_ASKED_FOR, Action, Drift, Effect, FieldChange
 from infctl.plan.request import Question, TargetView

@@ -7,10 +7,11 @@ in batches; with none each old one leaves before its successor comes. Pure; writ
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import NamedTuple
 
 from infctl.diagnostics import Diagnostic, error
+from infctl.frozen import dataclass
 from infctl.placement.room import Held, Load, Pool, Rollout, Room, Way, add, best, fits, least, peak
 from infctl.placement.shortage import NO_ROOM
 from infctl.plan.compare import Verdict

@@ -6,12 +6,13 @@ Knows neither how a plan is made (`planner`) nor how it is stored (`file`) or sh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
 from infctl.address import Address
 from infctl.diagnostics import Diagnostic
+from infctl.frozen import dataclass
 from infctl.placement.room import Rollout
 from infctl.provider.values import Do, Unreadable, Values
 from infctl.state.model import ModelState, Resource

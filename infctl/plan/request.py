@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from infctl.address import Address
 from infctl.diagnostics import Diagnostic, Span
+from infctl.frozen import dataclass
 from infctl.plan.model import Mode
 from infctl.provider.kinds import KindSpec, Role
 from infctl.provider.values import Deployment, Desired, Inventory, Observed, Unreadable, Values

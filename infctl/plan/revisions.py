@@ -7,10 +7,11 @@ is a new one on purpose. Knows nothing of resources or steps.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from infctl.diagnostics import Code, Diagnostic, InfctlError, did_you_mean, error
+from infctl.frozen import dataclass
 from infctl.plan.request import Request
 from infctl.provider.values import Deployment, template_from, template_hash, template_values
 from infctl.state.model import REMEMBERED_REVISIONS, Hold, ModelState, Revision, State, spec_of

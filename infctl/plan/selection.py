@@ -7,10 +7,10 @@ left out leaves its replicas out: a replica replaced behind an unchanged router 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from infctl.address import Address, selects
 from infctl.diagnostics import Code, Diagnostic, InfctlError, did_you_mean, error
+from infctl.frozen import dataclass
 from infctl.plan.request import Request
 
 UNMATCHED_TARGET = Code(

@@ -6,8 +6,9 @@ Knows nothing of any kind in particular.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from infctl.frozen import dataclass
 
 
 class Role(StrEnum):

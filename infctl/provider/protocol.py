@@ -7,10 +7,10 @@ A provider is a class registered under the entry-point group `infctl.providers`;
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
+from infctl.frozen import dataclass
 from infctl.provider.errors import ProviderError
 from infctl.provider.kinds import KindSpec
 from infctl.provider.values import (

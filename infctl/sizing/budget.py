@@ -15,9 +15,8 @@ bytes for each logit (the same PR).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from infctl.catalog.gpus import Gpu
+from infctl.frozen import dataclass
 from infctl.sizing.case import Case
 from infctl.sizing.precision import KV_BYTES
 from infctl.sizing.weights import kv_bytes, weight_bytes_per_gpu

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from infctl.catalog.architecture import Architecture
 from infctl.catalog.gpus import Gpu
+from infctl.frozen import dataclass
 from infctl.sizing.precision import Precision
 
 

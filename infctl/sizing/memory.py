@@ -9,11 +9,11 @@ settings: within 3 % for every buffer, within 5 % of the resident memory after u
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from infctl.engines.ggml import BY_NAME
 from infctl.engines.model_file import ModelFile, Shape
+from infctl.frozen import dataclass
 
 MIB: Final = 1024**2
 PROCESS = 38 * MIB  # an idle engine without a model: 23 MiB of its own, 15 of libraries (measured)

@@ -9,8 +9,9 @@ Llama-3.1-8B (llama.cpp, tools/quantize/README.md), embeddings included.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from infctl.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

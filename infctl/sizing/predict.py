@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from math import exp
 
+from infctl.frozen import dataclass
 from infctl.sizing.budget import Memory, before, budget
 from infctl.sizing.calibration import constants
 from infctl.sizing.case import Case

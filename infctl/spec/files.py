@@ -6,11 +6,11 @@ Files merge by top-level key: names of one section may come from many files, eac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from infctl.diagnostics import Code, Diagnostic, error
+from infctl.frozen import dataclass
 from infctl.spec.loader import load
 from infctl.spec.paths import Loc, show
 from infctl.spec.sourcemap import Source

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from yaml import tokens
@@ -17,6 +16,7 @@ from yaml._yaml import CParser
 from yaml.error import MarkedYAMLError
 
 from infctl.diagnostics import Code, InfctlError, error
+from infctl.frozen import dataclass
 from infctl.spec.loader import load_bytes
 
 CANNOT_FORMAT = Code(

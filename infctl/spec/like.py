@@ -6,10 +6,10 @@ Mappings merge deeply, lists and scalars replace, null removes. Works on plain v
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from infctl.diagnostics import Code
+from infctl.frozen import dataclass
 from infctl.spec.paths import quote
 from infctl.spec.problems import Problem, near, problem
 

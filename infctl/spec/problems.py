@@ -6,10 +6,10 @@ Lines are looked up at the end, all at once, and only when there is something to
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import lru_cache
 
 from infctl.diagnostics import Code, Diagnostic, Severity, did_you_mean
+from infctl.frozen import dataclass
 from infctl.spec.paths import Loc, printable, show
 
 MOST_TOLD = 1_000  # problems of one reading; then it ends, for nobody reads more

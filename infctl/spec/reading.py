@@ -6,13 +6,13 @@ Each step takes what the one before left, and says what is wrong with it to `Fin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter
 
 from infctl import __version__
 from infctl.diagnostics import Code, InfctlError, error
+from infctl.frozen import dataclass
 from infctl.spec import like, rules, served, shape, variables
 from infctl.spec.file import API_VERSION, File, VariableSpec
 from infctl.spec.findings import Findings

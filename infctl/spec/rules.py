@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from infctl.address import NAME_PATTERN
 from infctl.diagnostics import Code
+from infctl.frozen import dataclass
 from infctl.secrets import SecretRef
 from infctl.spec.interpolate import NAME
 from infctl.spec.like import UNKNOWN_MODEL

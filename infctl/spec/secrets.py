@@ -11,10 +11,10 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from infctl.diagnostics import Code, InfctlError, error
+from infctl.frozen import dataclass
 from infctl.secrets import Secret
 
 SECRET_UNAVAILABLE = Code(

@@ -6,10 +6,10 @@ The core serves `_CORE`; what else a type of target serves, its provider says. K
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from infctl.diagnostics import Code, Severity
+from infctl.frozen import dataclass
 from infctl.provider.served import unserved
 from infctl.spec.paths import Loc, listed, quote
 from infctl.spec.problems import Problem, near, problem

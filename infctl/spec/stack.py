@@ -6,10 +6,11 @@ Imports no pydantic: a file that is planned again is not read again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from infctl.frozen import dataclass
 from infctl.spec.paths import Loc, parse
 
 if TYPE_CHECKING:

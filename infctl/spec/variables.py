@@ -6,11 +6,12 @@ The later wins: default, INFCTL_VAR_name, the files of -var-file in their order,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from infctl.diagnostics import Code, Diagnostic, Severity, error
+from infctl.frozen import dataclass
 from infctl.spec.file import VariableSpec
 from infctl.spec.interpolate import UNKNOWN_VARIABLE
 from infctl.spec.loader import load, load_bytes

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
 from pathlib import Path
+
+from infctl.frozen import dataclass
 
 _DEAD = {"Z", "X"}  # proc(5): zombie and dead; both have run their last instruction
 

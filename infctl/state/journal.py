@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from infctl.diagnostics import InfctlError, Span, error
+from infctl.frozen import dataclass
 from infctl.state.codec import (
     MalformedError,
     Plain,

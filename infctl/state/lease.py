@@ -10,11 +10,12 @@ import json
 import os
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from infctl.diagnostics import InfctlError, error
+from infctl.frozen import dataclass
 from infctl.state.holder import Holder, is_surely_dead, this_process
 from infctl.state.problems import LEASE_LOST, STATE_LOCKED
 from infctl.state.store import LockInfo, Waiting

@@ -6,10 +6,11 @@ Pure: reading, writing and locking are the store's. Knows nothing of plans.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from infctl.address import Address
+from infctl.frozen import dataclass
 from infctl.provider.values import Known, Values, digest
 
 FORMAT_VERSION = 1

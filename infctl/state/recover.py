@@ -7,10 +7,11 @@ Pure; reading places is the caller's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from infctl.address import Address, parse_address
 from infctl.diagnostics import Code, InfctlError, error
+from infctl.frozen import dataclass
 from infctl.provider.values import Labels, Observed, Unreadable, Values
 from infctl.state.model import ModelState, Resource, Revision, State, spec_of
 from infctl.state.store import Salvaged, new_state

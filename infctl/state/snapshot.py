@@ -9,10 +9,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from infctl.diagnostics import InfctlError, Span, error
+from infctl.frozen import dataclass
 from infctl.state import codec
 from infctl.state.codec import (
     MalformedError,

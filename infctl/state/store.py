@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+from infctl.frozen import dataclass
 from infctl.state.journal import Record, replay
 from infctl.state.model import State
 

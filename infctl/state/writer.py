@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from infctl import __version__
 from infctl.diagnostics import InfctlError, error
+from infctl.frozen import dataclass
 from infctl.provider import faults
 from infctl.state import disk, journal, lease, snapshot
 from infctl.state.files import StateFiles
