@@ -22,6 +22,7 @@ from infctl_docker.proxy_runtime import loaded_digest
 
 LOAD_S = 15.0  # a reload takes some 0.2 s; one that meets a taken port gives up after about 1 s
 POLL_S = 0.1
+UNRESOLVED = "give that host of the target an `address` by which the other hosts know it"
 
 
 class Box(Protocol):
@@ -85,7 +86,8 @@ class Loader:
         if config != before or not self._runs(wanted):
             self._box.write({NEXT: config, HOLD: hold_script()})
             if words := self._box.check(NEXT):
-                raise ProviderError("HAProxy refuses the configuration of the routes", words, hint="nothing changed")
+                hint = UNRESOLVED if "could not resolve" in words else "nothing changed"
+                raise ProviderError("HAProxy refuses the configuration of the routes", words, hint=hint)
             self._box.write({CONFIG: config})
             self._box.reload()
             if not self._loads(wanted):

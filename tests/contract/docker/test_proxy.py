@@ -261,6 +261,24 @@ def test_what_haproxy_refuses_is_told_in_its_words_and_changes_nothing(here: Sit
     assert who(port) == "a"
 
 
+def test_a_host_whose_name_the_others_do_not_know_is_an_error_that_says_so(here: Site, replicas: list[Replica]) -> None:
+    with pytest.raises(ProviderError, match="HAProxy refuses") as raised:
+        here.route(replicas[0].endpoint, "h2:20000", doors={"h2": "gpu-02.invalid:24000"})
+    assert "gpu-02.invalid" in raised.value.diagnostics[0].detail
+    assert "`address`" in raised.value.diagnostics[0].hint
+
+
+@pytest.mark.parametrize("bind", ["localhost", "127.0.0.1", "0.0.0.0", "::", "::1"])  # noqa: S104
+def test_an_address_of_any_kind_answers(here: Site, replicas: list[Replica], bind: str) -> None:
+    port = here.route(replicas[0].endpoint)
+    assert here.route(replicas[0].endpoint, bind=bind) == port
+    host = "::1" if bind == "::1" else "127.0.0.1"
+    connection = http.client.HTTPConnection(host, port, timeout=10)
+    connection.request("POST", "/v1/completions", "{}")
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
 def test_an_edit_by_hand_is_seen_and_undone(here: Site, replicas: list[Replica]) -> None:
     port = here.route(replicas[0].endpoint)
     files = here.box.read()
