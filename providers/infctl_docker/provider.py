@@ -129,7 +129,7 @@ class DockerProvider:
             return probe_replica(host, containers.find_by_id(host, str(what.outputs["container"])), what)
         except ProviderError as failure:
             said = failure.diagnostics[0]
-            return Health(ready=False, detail=said.detail or said.summary)
+            return Health(ready=False, detail=": ".join(filter(None, (said.summary, said.detail))))
 
     def logs(self, what: Observed, *, tail: int, follow: bool) -> Iterator[str]:
         """Yield a replica's lines; of one that was removed, nothing: its log went with it."""

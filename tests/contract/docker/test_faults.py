@@ -202,3 +202,22 @@ def test_nothing_listens_where_nobody_published_it(rack: Rack) -> None:
     port = int(str(rack.replica().outputs["endpoint"]).rpartition(":")[2])
     with pytest.raises(OSError), socket.create_connection((rack.hosts[0].address, port), 2):  # noqa: PT011
         pass
+
+
+def test_doctor_looks_at_every_host_and_names_the_one_that_is_down(hosts: HostsOf, tmp_path: Path) -> None:
+    with closing(Rack(tmp_path, hosts("old", "current", loaded=()))) as rack:
+        assert all(one.ok for one in rack.provider().check())
+        rack.hosts[1].crash()
+        wrong = [one for one in rack.provider().check() if not one.ok]
+        assert [one.what for one in wrong] == [rack.hosts[1].name]
+        assert wrong[0].detail
+        assert wrong[0].hint
+        rack.hosts[1].up()
+
+
+def test_a_replica_of_a_host_that_left_the_file_is_told_not_lost(rack: Rack) -> None:
+    rack.bench.do(made_of(rack, wish(template())))
+    seen = replace(rack.replica(), place="h9")
+    assert "which is no host of target rack" in rack.provider().probe(seen).detail
+    with pytest.raises(ProviderError, match="no host of target rack"):
+        rack.provider().logs(seen, tail=1, follow=False)
