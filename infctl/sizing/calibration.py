@@ -20,7 +20,8 @@ FILE = Path(__file__).parent / "calibration.yaml"
 class Constants:
     """One engine's constants. `weights`, `cache`: part of the memory bandwidth reached while reading them; `compute`,
     `attention`: part of the FLOPS; `moe_…` the same for mixtures of experts. Seconds: `layer` and `moe_layer` for each
-    layer and pass, `each_pass` for each pass, `reduce` for one all-reduce, `request` for taking in a request.
+    layer and pass, `each_pass` for each pass, `reduce` for one all-reduce, `sequence` for each sequence
+    of a pass (choosing a token and sending it), `request` for taking in a request.
     Kernels that unpack weights on the way (AWQ, GPTQ) reach `packed` of what others do and waste `packed_layer` seconds
     more on each layer; an engine that `unpacks` writes a layer's weights out in 16 bits before it multiplies many
     tokens, and where it `sums_short` it adds products up in 16 bits, which GeForce cards do twice as fast.
@@ -38,6 +39,7 @@ class Constants:
     moe_compute: float
     moe_layer: float
     request: float = 0.0
+    sequence: float = 0.0
     packed: float = 1.0
     packed_layer: float = 0.0
     unpacks: bool = False

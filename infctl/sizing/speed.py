@@ -5,7 +5,7 @@ A pass carries `decoding` sequences that each get one token and `prefilling` tok
     lin   = (weights / (BW eff_w))^3 + (2 P tokens / (F eff_c))^3)^(1/3)        the roofline, its corner rounded
     kv    = decoding * cache(context) / (BW eff_kv)
     score = 4 L heads dim * (tokens of a prompt)^2 / 2 / (F16 eff_a)             attention over the prompt itself
-    pass  = lin + kv + score + L t_layer + t_pass + comm (+ unpack)
+    pass  = lin + kv + score + L t_layer + t_pass + n t_sequence + comm (+ unpack)
     comm  = 2 L (t_reduce + 2 (tp-1)/tp * tokens * hidden * 2 bytes / link)      two all-reduces a layer, as a ring
     unpack = (packed weights + 2 bytes each) / BW                                engines that unpack first: llama.cpp
 
@@ -89,6 +89,7 @@ def pass_seconds(
     width = shape.heads * ((shape.nope_dim + shape.rope_dim + shape.v_dim) / 2 if shape.latent else shape.head_dim)
     scores = 4 * shape.full_layers * width * prefilling * prompt / 2 / machine.tensor / (gpu.fp16 * TERA * c.attention)
     fixed = shape.layers * ((c.moe_layer if mixture else c.layer) + (c.packed_layer if packed else 0.0)) + c.each_pass
+    fixed += c.sequence * decoding
     unpacking = _unpacking(machine) if packed and c.unpacks and tokens >= _MATRIX else 0.0
     return linear + cache + scores + fixed + unpacking + _talking(machine, tokens)
 

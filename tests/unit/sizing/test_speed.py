@@ -99,3 +99,9 @@ def test_amds_mesh_reduces_over_all_its_links() -> None:
     alone = replace(amd, gpu=replace(amd.gpu, link_rate=1e9))
     talked = pass_seconds(amd, 1000, 1) - pass_seconds(alone, 1000, 1)
     assert talked == pytest.approx(2 * 32 * 2 * 7 / 8 * 1000 * 4096 * 2 / 310e9, rel=0.01)
+
+
+def test_every_sequence_of_a_pass_costs_its_share() -> None:
+    sending = replace(MACHINE, constants=replace(IDEAL, sequence=1e-5))
+    assert decode_seconds(sending, 256, 10) - decode_seconds(MACHINE, 256, 10) == pytest.approx(256e-5)
+    assert prefill_seconds(sending, 512) == prefill_seconds(MACHINE, 512)

