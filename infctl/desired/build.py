@@ -66,6 +66,7 @@ def build(
                 port=model.expose.port or 0,
                 ready_timeout=model.timeouts.ready or ready_timeout(pin, container=container),
                 drain_timeout=model.timeouts.drain or DRAIN,
+                pull_timeout=model.timeouts.pull or 0.0,
                 tags=model.tags,
             )
             wanted.append(

@@ -43,11 +43,15 @@ class Book:
         timeout: float,
         ids: Mapping[str, str],
         beside: bool = False,
+        fetching: float | None = None,
     ) -> Key:
-        """Add the making of the verdict's object; `beside` its predecessor, when there is one."""
+        """Add the making of the verdict's object; `beside` its predecessor, when there is one. `timeout` is its gate's
+        too, unless `fetching` seconds are told for the making alone (0: as long as it takes).
+        """
         old = verdict.have.id if beside and verdict.have and verdict.live else verdict.beside
         step = self._standing(verdict, Do.CREATE, timeout, ids)
-        return self._add(replace(step, replaces=old, undo=Undo(Do.DELETE, verdict.id)), needs)
+        took = timeout if fetching is None else fetching
+        return self._add(replace(step, replaces=old, undo=Undo(Do.DELETE, verdict.id), timeout=took), needs)
 
     def update(
         self,

@@ -66,7 +66,10 @@ def _beside(
     for index, batch in enumerate(batches):
         created: set[Key] = set()
         for verdict in batch:
-            key = book.create(verdict, done | first, timeout=_ready(model, verdict), ids=book.ids, beside=True)
+            key = book.create(
+                verdict, done | first, timeout=_ready(model, verdict), ids=book.ids, beside=True,
+                fetching=_fetching(model, verdict),
+            )  # fmt: skip
             created.add(key)
             first = first or {key}
         pending = [verdict for verdict in pending if verdict not in batch]
@@ -92,7 +95,8 @@ def _swap(batches: list[list[Verdict]], model: ModelVerdicts, book: Book, after:
         made: list[Key] = []
         for verdict in batch:
             first = done | set(made[:1])
-            made.append(book.create(verdict, first, timeout=_ready(model, verdict), ids=book.ids))
+            ready, fetching = _ready(model, verdict), _fetching(model, verdict)
+            made.append(book.create(verdict, first, timeout=ready, ids=book.ids, fetching=fetching))
         done |= set(made)
     return done
 
@@ -163,6 +167,11 @@ def _delete(verdict: Verdict, book: Book, needs: set[Key], timeout: float) -> Ke
 def _ready(model: ModelVerdicts, verdict: Verdict) -> float:
     wish = model.wishes.get(verdict.target)
     return wish.ready_timeout if wish else 600.0
+
+
+def _fetching(model: ModelVerdicts, verdict: Verdict) -> float:
+    wish = model.wishes.get(verdict.target)
+    return wish.pull_timeout if wish else 0.0
 
 
 def _drain(model: ModelVerdicts, verdict: Verdict) -> float:

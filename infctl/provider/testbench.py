@@ -105,7 +105,8 @@ class Bench:
         known = Known(before.address, before.id, before.name, before.outputs) if before else None
         takes = do in {Do.CREATE, Do.UPDATE, Do.SWITCH}
         after = self.resolved(want.values) if takes else None
-        return Change(do, want.address, want.target, name, labels, after, known, self.harness.ready_timeout)
+        seconds = 0.0 if do is Do.CREATE else self.harness.ready_timeout  # to fetch takes as long as it takes
+        return Change(do, want.address, want.target, name, labels, after, known, seconds)
 
     def resolved(self, value: Any) -> Any:
         """Return `value` as a provider gets it: outputs instead of refs, secrets instead of their references."""

@@ -332,7 +332,7 @@ class Deployment:
     them runs, in the same order, and is empty on targets that have one place or choose it themselves.
 
     `port` 0 means "choose one and keep it": the router's output says which, and `Change.before` keeps it.
-    Timeouts in seconds. `tags` are informative labels.
+    Timeouts in seconds; `pull_timeout` 0 is as long as it takes. `tags` are informative labels.
     """
 
     model: str
@@ -344,6 +344,7 @@ class Deployment:
     port: int = 0
     ready_timeout: float = 600.0
     drain_timeout: float = 120.0
+    pull_timeout: float = 0.0
     tags: Values = field(default_factory=dict)
     spots: tuple[Spot, ...] = ()
 
@@ -422,7 +423,8 @@ class Change:
     `before` is the object as state knows it; for a create it is the predecessor at this address, if there was one
     (so that an automatic port can be kept). `after` are the values it must have (None for drain, stop, delete);
     each Secret in it carries its `ref`, which `observe` gives back in the Secret's place. Safe to repeat: a create
-    whose `labels.id` already stands is a success, and so is a delete of what is gone. `timeout` in seconds.
+    whose `labels.id` already stands is a success, and so is a delete of what is gone. `timeout` in seconds; of the
+    create of a replica that for fetching image and model, 0 for as long as it takes.
     """
 
     do: Do

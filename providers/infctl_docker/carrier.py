@@ -240,7 +240,7 @@ def _follow(host: Host, doc: Mapping[str, Any], parcel: Parcel, emit: Emit) -> N
 
 
 def _say(emit: Emit, parcel: Parcel, done: str) -> None:
-    emit(Progress("fetch", parcel.name, int(done), max(parcel.total, int(done)), "B"))
+    emit(Progress("fetch", parcel.name, int(done), max(parcel.total, int(done)), "bytes"))
 
 
 def _look(host: Host, name: str) -> Mapping[str, Any] | None:

@@ -17,6 +17,7 @@ from infctl.provider.errors import ProviderError
 from infctl.provider.values import Change, Do, Emit, Observed, Progress, Share, Values
 from infctl_docker import sighting
 from infctl_docker.container import STOP_SECONDS, Made, body, part_of, secret_files, update
+from infctl_docker.deadline import within
 from infctl_docker.delivery import put_secrets
 from infctl_docker.errors import DaemonError
 from infctl_docker.grant import grant
@@ -133,9 +134,10 @@ def _seen(rack: Rack, host: Host, change: Change, container: str) -> Observed:
 
 def _make(rack: Rack, host: Host, change: Change, values: Values, emit: Emit) -> Doc:
     """Return a new container that runs: its image and model in place, its devices promised to it, on a free port."""
-    image = _image(rack, host, str(values["image"]), emit)
+    fetching = within(change.timeout, host.name, emit)
+    image = _image(rack, host, str(values["image"]), fetching)
     with rack.copying[host.name]:
-        model = deliver_model(rack, host, values, image, emit)
+        model = deliver_model(rack, host, values, image, fetching)
     sight = rack.sights.of(host)
     totals = {device.uuid: device.memory_total for device in sight.place.devices}
     made = Made(

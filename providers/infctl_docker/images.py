@@ -113,7 +113,7 @@ def _pull(host: Host, image: str, login: Mapping[str, str] | None, emit: Emit) -
             if phase and part.get("total"):
                 done[phase][word["id"]] = int(part["current"]), int(part["total"])
                 have, total = (sum(one[index] for one in done[phase].values()) for index in (0, 1))
-                emit(Progress(phase, image, have, total, "B"))
+                emit(Progress(phase, image, have, total, "bytes"))
     except DaemonError as failure:
         raise _refused(host, image, failure.message) from failure
 

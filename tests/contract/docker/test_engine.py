@@ -77,7 +77,7 @@ def test_an_engine_is_pulled_by_digest_and_answers_from_a_model_that_is_brought_
     said = rack.bench.heard
     assert {word.phase for word in said} >= {"pull", "fetch", "start"}
     assert any(
-        word.phase in {"pull", "unpack"} and 0 < word.done <= word.total and word.unit == "B" for word in said
+        word.phase in {"pull", "unpack"} and 0 < word.done <= word.total and word.unit == "bytes" for word in said
     ), said
     size = (rack.context.root / "tiny.gguf").stat().st_size
     assert any((word.phase, word.done, word.total) == ("fetch", size, size) for word in said)

@@ -18,8 +18,9 @@ import pytest
 
 from infctl.desired.remote import look
 from infctl.provider.errors import ProviderError
-from infctl.provider.values import Deployment, Progress, Spot
+from infctl.provider.values import Deployment, Do, Progress, Spot
 from infctl_docker.errors import HostDown
+from infctl_docker.kinds import CONTAINER
 from tests.contract.docker.rack import PROXY_IMAGE, Rack, template, wish
 from tests.testbed.bed import Bed
 from tests.testbed.hosts import DockerHost, Make
@@ -79,7 +80,7 @@ def told(rack: Rack, host: DockerHost) -> str:
 
 
 def bytes_said(rack: Rack) -> list[Progress]:
-    return [word for word in rack.bench.heard if word.phase == "fetch" and word.unit == "B"]
+    return [word for word in rack.bench.heard if word.phase == "fetch" and word.unit == "bytes"]
 
 
 # ---------------------------------------------------------------- file:
@@ -272,6 +273,21 @@ def test_a_download_that_breaks_off_goes_on_where_it_stopped(rack: Rack, hub_is:
     rack.make_replicas(in_hub(hub_is))
     assert files(rack.hosts[0]) == {"tiny.gguf": SUM}
     assert [asked.range for asked in downloads(hub_is)] == ["", "bytes=1200000-", "bytes=2400000-"]
+
+
+def test_what_takes_longer_than_it_may_is_left_for_the_next_apply(rack: Rack, hub_is: Hub) -> None:
+    rack.make_replicas(wish(template(), slots=(2,)))
+    hub_is.bytes_per_second = 300_000
+    wanted = next(want for want in rack.bench.lower(in_hub(hub_is)) if want.address.kind == CONTAINER)
+    late = replace(rack.change(Do.CREATE, wanted), timeout=3.0)
+    with pytest.raises(ProviderError, match="within 3 s") as said:
+        rack.bench.do(late)
+    assert "timeouts: {pull" in said.value.diagnostics[0].hint
+    assert carriers(rack.hosts[0]) == []
+    hub_is.bytes_per_second = 0
+    rack.bench.do(replace(late, timeout=0.0))
+    assert downloads(hub_is)[-1].range.startswith("bytes=")
+    assert files(rack.hosts[0]) == {"tiny.gguf": SUM}
 
 
 def test_what_came_damaged_does_not_count(rack: Rack, hub_is: Hub) -> None:
