@@ -270,6 +270,15 @@ def refused_login(place: str, user: str, at: str, tried: tuple[str, ...], locked
     )
 
 
+def more_wanted(place: str, at: str, methods: tuple[str, ...]) -> HostDown:
+    """Say that sshd took the key and wants something else too, which infctl cannot ask for."""
+    return HostDown(
+        place,
+        f"{at} wants more than a key: {', '.join(methods)}",
+        "let that user in with a key alone: `AuthenticationMethods publickey` in the host's sshd_config",
+    )
+
+
 def not_tls(place: str, at: str, failure: ssl.SSLError) -> HostDown:
     """Say why TLS with a daemon failed: whose certificate was not believed, and what to look at."""
     detail = getattr(failure, "reason", None) or str(failure)

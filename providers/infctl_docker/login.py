@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infctl_docker import errors
 from infctl_docker.errors import HostDown
-from infctl_docker.known_hosts import Verdict, find_keys, fingerprint, judge
+from infctl_docker.known_hosts import Line, Verdict, find_keys, fingerprint, judge
 from infctl_docker.ssh_config import Route
 
 if TYPE_CHECKING:
@@ -32,7 +32,19 @@ class TurnedAway(Exception):  # noqa: N818  # a turn of events inside this file
     """The other end closed the connection before it said that it is sshd."""
 
 
-def connect(place: str, route: Route, seconds: float, *, packed: bool) -> paramiko.Transport:
+class Login(NamedTuple):
+    """A connection that is logged in, and what it goes through: jump hosts, or the socket of a command."""
+
+    transport: paramiko.Transport
+    below: tuple[Any, ...] = ()
+
+    def close(self) -> None:
+        for each in (self.transport, *self.below):
+            with suppress(Exception):  # it may be gone already, which is what is wanted
+                each.close()
+
+
+def connect(place: str, route: Route, seconds: float, *, packed: bool) -> Login:
     """Return a connection that is logged in, through all jumps of the route; `packed` asks for compression.
 
     Raises HostDown within `seconds`.
@@ -56,7 +68,7 @@ class Attempt:
         self._stage = route.at
         self._open: list[Any] = []  # what to close when this is given up, in the order it was opened
         self._lock = threading.Lock()
-        self._made: paramiko.Transport | None = None
+        self._made: Login | None = None
         self._failure: BaseException | None = None
         self._over = False
 
@@ -72,7 +84,7 @@ class Attempt:
         if given_up or failure:
             self._close()
 
-    def result(self) -> paramiko.Transport:
+    def result(self) -> Login:
         """Return what `run` made, or raise what it met; what comes later is closed."""
         with self._lock:
             self._over = True
@@ -84,24 +96,26 @@ class Attempt:
         self._close()
         raise errors.silent(self._place, self._stage, self._seconds)
 
-    def _close(self) -> None:
-        for each in reversed(self._open):
+    def _close(self, keep: int = 0) -> None:
+        """Close what was opened, the last first, but for the first `keep`."""
+        while len(self._open) > keep:
             with suppress(Exception):  # nothing is left to be said about what is given up
-                each.close()
+                self._open.pop().close()
 
     def _left(self) -> float:
         return max(0.1, self._until - time.monotonic())
 
-    def _reach(self) -> paramiko.Transport:
+    def _reach(self) -> Login:
         transport: paramiko.Transport | None = None
         for route in (*self._route.jumps, self._route):
             transport = self._enter(route, transport)
         assert transport is not None  # noqa: S101  # the route itself is always there
-        return transport
+        return Login(transport, tuple(reversed(self._open[:-1])))
 
     def _enter(self, route: Route, jump: paramiko.Transport | None) -> paramiko.Transport:
         """Log in to one host. sshd drops some of many that come at once (MaxStartups): those come again."""
         pauses = iter(() if route.command else TURNED_AWAY)
+        below = len(self._open)
         while True:
             self._stage = route.at
             carrier = self._channel(jump, route) if jump else self._carrier(route)
@@ -109,6 +123,7 @@ class Attempt:
             try:
                 return self._login(route, carrier)
             except TurnedAway as away:
+                self._close(keep=below)
                 if not (pause := next(pauses, 0.0)):
                     raise errors.not_sshd(self._place, route.at, route.command) from away
                 time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # so that they do not all come again at once
@@ -154,7 +169,7 @@ class Attempt:
             if self._packed and route is self._route:  # on a jump host it would be done twice
                 options.compression = ("zlib@openssh.com", "none")
             transport.start_client(timeout=self._left())
-            self._check_key(route, transport.get_remote_server_key())
+            self._check_key(route, known, transport.get_remote_server_key())
             self._authenticate(route, transport)
         except (SSHException, OSError, EOFError) as failure:
             if not transport.remote_version and "imeout" not in str(failure):
@@ -162,9 +177,9 @@ class Attempt:
             raise self._said(route, failure) from failure
         return transport
 
-    def _check_key(self, route: Route, key: paramiko.PKey) -> None:
+    def _check_key(self, route: Route, known: tuple[Line, ...], key: paramiko.PKey) -> None:
         shown = key.asbytes()
-        verdict, where = judge(find_keys(route.known_as, route.known_hosts), shown)
+        verdict, where = judge(known, shown)
         named = f"{key.get_name()} {fingerprint(shown)}"
         if verdict is Verdict.UNKNOWN:
             file = next(iter(route.known_hosts), "~/.ssh/known_hosts")
@@ -183,7 +198,8 @@ class Attempt:
             for name, key in _keys(route, agent.get_keys(), locked):
                 tried.append(name)
                 with suppress(AuthenticationException):
-                    transport.auth_publickey(route.user, key)
+                    if more := transport.auth_publickey(route.user, key):
+                        raise errors.more_wanted(self._place, route.at, tuple(more))
                     return
                 if not transport.is_active():
                     break  # sshd's MaxAuthTries

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from infctl_docker.errors import HostDown
+from infctl_docker.login import Login
 from infctl_docker.streams import Link, Stream
 
 if TYPE_CHECKING:
@@ -35,12 +36,16 @@ class Connection(Link):
     """
 
     place: str
-    transport: paramiko.Transport
+    login: Login
     packed: bool = True
     taken: int = 0
     bears: int = SESSIONS
     opened: int = 0
     asking: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def transport(self) -> paramiko.Transport:
+        return self.login.transport
 
     def lives(self) -> bool:
         """Ask sshd for an answer, whatever it is; a connection that gives none is closed."""
@@ -49,7 +54,7 @@ class Connection(Link):
             asked.start()
             asked.join(ALIVE)
             if asked.is_alive():
-                self.transport.close()
+                self.login.close()
         return self.transport.is_active()
 
     def _ask(self) -> None:
@@ -60,7 +65,7 @@ class Connection(Link):
 class Sessions:
     """The sessions of one host: taken, given back, or lent as an idle stream. `changed` guards all of it."""
 
-    def __init__(self, place: str, connect: Callable[[bool], paramiko.Transport]) -> None:
+    def __init__(self, place: str, connect: Callable[[bool], Login]) -> None:
         self.changed = threading.Condition()
         self.idle: list[Stream] = []
         self._place = place
@@ -114,7 +119,13 @@ class Sessions:
         return got
 
     def alive(self) -> list[Connection]:
-        self._connections = [each for each in self._connections if each.transport.is_active()]
+        """Return the connections that are; what the others went through is closed."""
+        known, self._connections = self._connections, []
+        for each in known:
+            if each.transport.is_active():
+                self._connections.append(each)
+            else:
+                each.login.close()
         return self._connections
 
     def free(self, connection: Connection) -> None:
@@ -145,7 +156,7 @@ class Sessions:
         for stream in idle:
             stream.close()
         for connection in connections:
-            connection.transport.close()
+            connection.login.close()
 
     def _make(self, packed: bool) -> None:
         """Make another connection, without the lock. That a second one fails is no error: the first goes on alone."""

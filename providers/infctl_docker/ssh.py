@@ -155,7 +155,7 @@ class Ssh(Way):
         slow = isinstance(failure, TimeoutError) or "Timeout" in str(failure)
         if connection.transport.is_active() and not slow:
             return no_session(self.place, self._route.user, str(failure))
-        connection.transport.close()
+        connection.login.close()
         return silent(self.place, f"sshd at {self._route.at}", self._seconds) if slow else cut(self.place, str(failure))
 
 

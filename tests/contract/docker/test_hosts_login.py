@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,10 @@ def test_a_host_behind_another_is_reached_through_it(
     try:
         assert "refuses connections" in down(f"ssh://{inner.address}").reason
         assert name_of("ssh://inner") == inner.name
+        until = time.monotonic() + 10
+        while "root@notty" in jump.sh("ps", "-eo", "args"):
+            assert time.monotonic() < until, "the connection to the jump host was left open"
+            time.sleep(0.05)
         home.know(inner)
         assert f"the host key of {jump.address} is not known" in down("ssh://inner").reason
         home.know(jump)

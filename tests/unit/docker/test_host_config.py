@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from pydantic import ValidationError
 
@@ -59,3 +62,10 @@ def test_a_docker_too_old_is_told() -> None:
     with pytest.raises(HostDown) as down:
         agree("h1", "1.22", "")
     assert "speaks API 1.22" in down.value.reason
+
+
+def test_naming_a_host_loads_no_sdk() -> None:
+    code = "import sys, infctl_docker.hosts as h; h.Host(h.HostConfig(url='ssh://rack1')); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "infctl_docker.hosts" in loaded
+    assert not {"docker", "paramiko", "requests", "urllib3", "cryptography"} & set(loaded)
