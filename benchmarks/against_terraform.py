@@ -32,6 +32,7 @@ HERE = Path(__file__).resolve().parent
 INFCTL = str(Path(sys.executable).with_name("infctl"))
 ENV = {**os.environ, "PYTHONPATH": str(HERE), "TF_CLI_CONFIG_FILE": "/dev/null", "CHECKPOINT_DISABLE": "1"}
 ENV.pop("CI", None)
+ENV.pop("PYTHONDONTWRITEBYTECODE", None)  # pip compiles what it installs; a checkout is compiled by the first run
 
 
 @dataclass(frozen=True)

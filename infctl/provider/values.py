@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from copy import copy
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -321,8 +320,8 @@ class Template:
         if self.probe.model in {"", model}:
             return self
         probe = Probe(self.probe.kind, self.probe.path, model, self.probe.requests)
-        twin = copy(self)
-        vars(twin).update(probe=probe, identity=self.identity)
+        twin = object.__new__(Template)
+        vars(twin).update(vars(self), probe=probe, identity=self.identity)
         return twin
 
 

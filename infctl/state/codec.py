@@ -96,6 +96,7 @@ FAILURE = Shape(revision=int, spec_hash=str, reason=str, at=str)
 
 
 _VALUES = ("values", "outputs", "reach")
+_UNDECODABLE = (TypeError, ValueError, RecursionError, InfctlError)
 _ENCODER = json.JSONEncoder(default=values.encode, check_circular=False)
 
 
@@ -108,7 +109,7 @@ def decode(plain: Any, *path: str) -> Any:
     """Return `infctl.provider.values.decode` of it. Raises MalformedError for a $ref or $secret that is not one."""
     try:
         return values.decode(plain)
-    except (TypeError, ValueError, RecursionError, InfctlError) as failure:
+    except _UNDECODABLE as failure:
         raise MalformedError(".".join(path), "holds a $ref or $secret that is not one") from failure
 
 
@@ -127,8 +128,11 @@ def resource_from(plain: Any, path: str) -> Resource:
         address = parse_address(row[0])
     except InfctlError as failure:
         raise MalformedError(f"{path}.address", failure.diagnostics[0].summary) from failure
-    decoded = (decode(part, path, name) for name, part in zip(_VALUES, row[7:10], strict=True))
-    return Resource(address, *row[1:7], *decoded, *row[10:])
+    try:
+        parts = [values.decode(part) for part in row[7:10]]
+    except _UNDECODABLE:  # once more, to say which
+        parts = [decode(part, path, name) for name, part in zip(_VALUES, row[7:10], strict=True)]
+    return Resource(address, *row[1:7], *parts, *row[10:])
 
 
 def model_to_plain(model: ModelState) -> Plain:
