@@ -199,8 +199,8 @@ def _unswitched(question: Question, verdicts: list[Verdict]) -> Iterator[str]:
         return
     moving = {v.model for v in verdicts if v.is_replica and v.action not in {Action.NOOP, Action.UPDATE}}
     for verdict in verdicts:
-        if verdict.unknown and verdict.have and verdict.kind.role is Role.ROUTER and verdict.model in moving:
-            place = question.views[verdict.target].place_of(verdict.address, verdict.have.values) or verdict.target
+        if verdict.unknown and verdict.want and verdict.kind.role is Role.ROUTER and verdict.model in moving:
+            place = question.views[verdict.target].place_of(verdict.address, verdict.values) or verdict.target
             yield (
                 f"{verdict.address} cannot follow: {place} could not be read. "
                 f"If {place} still runs, it goes on sending to the replicas it knows until the next apply reaches it."
