@@ -26,6 +26,7 @@ NAME = "infctl-model-"
 LABEL = "infctl.copies"
 KEPT = "/infctl"  # where it finds what no command line may show
 PATIENCE = 5  # seconds in which whoever made a carrier that has ended removes it
+LEFT = 3_600  # seconds after which nobody listens to a carrier that has ended
 STALE = 30  # seconds in which a copy that nobody feeds any more does not grow; then it is taken over
 EVERY_LINE = 1_000_000_000
 ENDED = frozenset(
@@ -208,6 +209,14 @@ def make_carrier(host: Host, parcel: Parcel, job: Job, emit: Emit) -> Carrier:
             if failure.status != HTTPStatus.CONFLICT:
                 raise
         _wait_for_other(host, name, parcel, emit)
+
+
+def sweep(host: Host, now: float) -> None:
+    """Remove carriers that ended more than an hour ago, by the daemon's clock: whoever made them was killed."""
+    asked = {"label": LABEL, "status": "exited"}
+    for one in host.api.containers(all=True, filters=asked):
+        if now - int(one["Created"]) > LEFT:
+            _remove(host, str(one["Id"]))
 
 
 def _wait_for_other(host: Host, name: str, parcel: Parcel, emit: Emit) -> None:

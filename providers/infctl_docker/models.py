@@ -13,7 +13,7 @@ from typing import Any
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Emit, Values
 from infctl_docker import model_copy, model_fetch
-from infctl_docker.carrier import Carrier, Ended, Job, Parcel, make_carrier
+from infctl_docker.carrier import Carrier, Ended, Job, Parcel, make_carrier, sweep
 from infctl_docker.container import model_name
 from infctl_docker.errors import DaemonError
 from infctl_docker.hosts import Host
@@ -88,6 +88,7 @@ def _bring(rack: Rack, host: Host, parcel: Parcel, job: Job, emit: Emit) -> None
     """Have the parcel on the host, by `job` unless it is there. What was continued and came out wrong is made anew."""
     if (host.name, parcel.path) in rack.brought:
         return
+    sweep(host, rack.sights.of(host).daemon.clock)
     for again in (True, False):
         with make_carrier(host, parcel, job, emit) as carrier:
             ended = Ended("ok", "", resumed=False) if carrier.is_done() else _run(job, carrier)

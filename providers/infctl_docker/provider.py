@@ -39,6 +39,7 @@ from infctl_docker.images import resolve
 from infctl_docker.inventory import Sights
 from infctl_docker.kinds import CONTAINER, KINDS, LOWERING, NETWORK
 from infctl_docker.lower import House, lower
+from infctl_docker.model_cache import check_caches
 from infctl_docker.model_folders import find_mounted
 from infctl_docker.parts import Found, Part, Rack
 from infctl_docker.ports import Ports
@@ -114,7 +115,7 @@ class DockerProvider:
             host = self._host_of(change)
             if host is None:
                 return None
-            self._rack.sights.tidy(host, change.labels.fence)
+            self._rack.sights.tidy(host, change)
             if change.do is Do.DRAIN:
                 return part.drain(self._rack, host, change, emit)
             if change.do in {Do.STOP, Do.DELETE}:
@@ -143,9 +144,11 @@ class DockerProvider:
         return resolve(self._rack.fleet.hosts, image, self._rack.config, self._rack.context)
 
     def check(self) -> tuple[Finding, ...]:
-        reserve = self._rack.config.gpu_reserve
+        reserve, sights = self._rack.config.gpu_reserve, self._rack.sights
         said: list[Finding] = []
-        look = self._rack.fleet.each(lambda host: check_host(self._rack.sights.of(host), reserve.get(host.name, ())))
+        look = self._rack.fleet.each(
+            lambda host: (*check_host(sights.of(host), reserve.get(host.name, ())), *check_caches(host))
+        )
         for name, found in look.items():
             if isinstance(found, HostDown):
                 said.append(Finding(name, ok=False, detail=found.reason, hint=found.hint))

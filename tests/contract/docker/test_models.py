@@ -19,7 +19,9 @@ import pytest
 from infctl.desired.remote import look
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Deployment, Do, Progress, Spot
+from infctl_docker.carrier import sweep
 from infctl_docker.errors import HostDown
+from infctl_docker.hosts import Host
 from infctl_docker.kinds import CONTAINER
 from tests.contract.docker.rack import PROXY_IMAGE, Rack, template, wish
 from tests.testbed.bed import Bed
@@ -191,6 +193,27 @@ def test_a_carrier_that_a_killed_run_left_is_taken_over(rack: Rack) -> None:
     rack.make_replicas(of("file:tiny.gguf", model_sha256=SUM))
     assert files(host) == {"tiny.gguf": SUM}
     assert carriers(host) == []
+
+
+def test_what_killed_runs_left_of_other_models_is_removed_once_it_is_old(rack: Rack) -> None:
+    (host,) = rack.hosts
+    for name in ("infctl-model-a", "infctl-model-b"):
+        host.docker("run", "--name", name, "--label", "infctl.copies=copy", "busybox:1", "true")
+    with closing(Host(rack.config.hosts[0])) as reached:
+        sweep(reached, time.time() + 60)
+        assert carriers(host) == ["infctl-model-b", "infctl-model-a"]
+        sweep(reached, time.time() + 3_700)
+    assert carriers(host) == []
+
+
+def test_doctor_tells_what_lies_there_and_who_uses_it(rack: Rack) -> None:
+    made = rack.make_replicas(of("file:tiny.gguf", model_sha256=SUM))
+    (said,) = [one.detail for one in rack.provider().check() if "infctl-models" in one.what]
+    assert said == "0.0 GiB, used by 1 container"
+    (change,) = [one for one in made.values() if one.address.kind == CONTAINER]
+    rack.bench.do(replace(change, do=Do.DELETE, after=None))
+    (said,) = [one.detail for one in rack.provider().check() if "infctl-models" in one.what]
+    assert said == "0.0 GiB, used by nobody"
 
 
 def test_a_full_disk_is_said_before_a_byte_is_sent(hosts: HostsOf, folder: Path) -> None:
