@@ -14,7 +14,9 @@ from statistics import NormalDist
 SHAREGPT = (217.4, 201.8)  # mean tokens of a question and of an answer
 _LONGEST = 1024.0
 _SPREADS = (1.3, 1.1)
-_GOLDEN = 0.6180339887498949  # multiples of it, modulo one, fill the interval evenly and in no order
+# Their multiples, modulo one, fill a square evenly and in no order (Roberts, "The unreasonable effectiveness of
+# quasirandom sequences", 2018: 1/g and 1/g^2 of the root of g^3 = g + 1).
+_EVEN = (0.7548776662466927, 0.5698402909980532)
 
 
 @cache
@@ -22,18 +24,16 @@ def lengths(count: int, isl: float, osl: float, varied: bool) -> tuple[tuple[flo
     """Return (question, answer) tokens of `count` requests: the same at every call, with these means."""
     if not varied:
         return ((isl, max(1.0, osl)),) * count
-    asked = _log_normal(count, isl, _SPREADS[0], 0.5)
-    told = _log_normal(count, osl, _SPREADS[1], 0.0)
+    asked, told = (
+        _log_normal(count, mean, spread, even) for mean, spread, even in zip((isl, osl), _SPREADS, _EVEN, strict=True)
+    )
     return tuple(zip(asked, told, strict=True))
 
 
-def _log_normal(count: int, mean: float, spread: float, start: float) -> tuple[float, ...]:
-    """Return quantiles of a log-normal distribution of this mean, cut off, in an even shuffle."""
+def _log_normal(count: int, mean: float, spread: float, even: float) -> tuple[float, ...]:
+    """Return numbers of a log-normal distribution of this mean, cut off, in an even shuffle."""
     normal = NormalDist(0.0, spread)
-    if start:  # one of the two is walked through evenly, the other by the golden ratio: they stay independent
-        points = [(index + start) / count for index in range(count)]
-    else:
-        points = [((index + 1) * _GOLDEN) % 1.0 for index in range(count)]
+    points = [((index + 1) * even) % 1.0 for index in range(count)]
     longest = max(_LONGEST, 4 * mean)
     raw = [exp(normal.inv_cdf(min(max(point, 1e-6), 1 - 1e-6))) for point in points]
     low, high = mean / 100, mean * 100

@@ -10,13 +10,16 @@ from math import exp
 from infctl.frozen import dataclass
 from infctl.sizing.budget import Memory, before, budget
 from infctl.sizing.calibration import constants
-from infctl.sizing.case import Case
+from infctl.sizing.case import Case, Load
 from infctl.sizing.precision import KV_BYTES
 from infctl.sizing.serving import figures, overload
 from infctl.sizing.speed import Machine
 
 _80_PERCENT = 1.2816  # standard deviations on either side of the middle that hold 80 % of a normal distribution
 _VAGUE = 1.5  # how much wider a range is where the GPU's name does not say which variant
+# How much wider a range is for first tokens, for whatever queued, for first tokens that queued, and for the last
+# percent; rounded so that 8 in 10 published measurements lie inside (benchmarks/sizing.py).
+_FIRST, _QUEUED, _QUEUED_FIRST, _TAIL = 1.5, 2.0, 2.5, 1.25
 _TIGHT = 0.97  # of the memory: what is left is what the driver and a second context take
 _FEW = 64  # sequences at a time
 _SMALL_PASS = 2048  # tokens of one pass
@@ -73,8 +76,20 @@ def predict(case: Case) -> Prediction:
     if reason := overload(machine, case, memory):
         return Prediction(Verdict.INFEASIBLE, reason, memory)
     spread = measured.spread * (_VAGUE if len(case.gpus) > 1 else 1.0)
-    found = {name: estimate(value, spread) for name, value in figures(machine, case, memory, family).items()}
+    found = {
+        name: estimate(value, spread * widening(name, case.load))
+        for name, value in figures(machine, case, memory, family).items()
+    }
     return Prediction(Verdict.OK, note, memory, found, f"model of {family}, ±{100 * spread:.0f} %")
+
+
+def widening(name: str, load: Load) -> float:
+    """Return how much less sure a figure is than the time of a token in a closed loop: what waits in a queue adds up
+    the errors of all before it, and a tail depends on what is not said of lengths and arrivals.
+    """
+    queued = load in {Load.BURST_ALL, Load.OFFLINE_MAX, Load.RATE_POISSON}
+    wide = (_QUEUED_FIRST if queued else _FIRST) if name.startswith("ttft") else _QUEUED if queued else 1.0
+    return wide * (_TAIL if "_p99" in name else 1.0)
 
 
 def estimate(value: float, spread: float) -> Estimate:

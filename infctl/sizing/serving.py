@@ -26,7 +26,7 @@ from infctl.sizing.lengths import lengths
 from infctl.sizing.passes import Limits, run_all, summary
 from infctl.sizing.speed import Machine, decode_seconds, pass_seconds, prefill_seconds
 
-_MOST_SIMULATED = 512  # requests: of more, each stands for several
+_MOST_SIMULATED = 384  # requests: of more, each stands for several
 _SATURATING = 4  # times as many requests as run at once, where a queue is never empty and nobody says how long it is
 _SEPARATE = ("vllm-v0", "tgi")  # schedulers that give prompts passes of their own by default
 _WHOLE = ("tgi", "tensorrt-llm")  # schedulers that keep room for the whole answer

@@ -71,6 +71,7 @@ def test_recorded_lengths_have_the_means_that_were_measured_and_do_not_move_toge
     asked, told = zip(*lengths(1000, *SHAREGPT, varied=True), strict=True)
     assert (fmean(asked), fmean(told)) == pytest.approx(SHAREGPT, rel=0.01)
     assert max(asked) <= 1024 >= max(told)
+    assert fmean(asked[:200]) == pytest.approx(SHAREGPT[0], rel=0.15)  # the first are no shorter than the last
     long = [answer for question, answer in zip(asked, told, strict=True) if question > fmean(asked)]
     assert fmean(long) == pytest.approx(SHAREGPT[1], rel=0.15)
     assert lengths(3, 10, 20, varied=False) == ((10, 20),) * 3
@@ -104,3 +105,14 @@ def test_a_burst_and_a_full_queue_have_every_figure_but_those_of_one_stream() ->
     endless = figures(MACHINE, replace(CASE, load=Load.OFFLINE_MAX), memory)
     assert {"ttft_p99_ms", "tpot_p99_ms", "itl_p99_ms", "req_s", "out_tok_s_per_gpu"} <= set(burst) & set(endless)
     assert burst["total_tok_s"] == pytest.approx(burst["out_tok_s"] * 6)
+
+
+def test_what_queues_is_told_with_a_wider_range() -> None:
+    def width(load: Load, name: str) -> float:
+        found = predict(replace(CASE, load=load, prompts=64, rate=1.0)).metrics[name]
+        return found.high / found.low
+
+    assert width(Load.CONCURRENCY, "tpot_mean_ms") < width(Load.CONCURRENCY, "ttft_mean_ms")
+    assert width(Load.CONCURRENCY, "tpot_mean_ms") < width(Load.BURST_ALL, "tpot_mean_ms")
+    assert width(Load.BURST_ALL, "ttft_mean_ms") < width(Load.BURST_ALL, "ttft_p99_ms")
+    assert width(Load.RATE_POISSON, "ttft_mean_ms") > width(Load.CONCURRENCY, "ttft_mean_ms")
