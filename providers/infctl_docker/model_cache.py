@@ -34,5 +34,5 @@ def judge_volumes(place: str, volumes: Sequence[Mapping[str, Any]]) -> Iterator[
         used = "used by nobody" if users == 0 else f"used by {users} container{'s' * (users != 1)}"
         much = "of unknown size" if size < 0 else f"{size / GIB:.1f} GiB"
         idle = users == 0 and size >= LARGE
-        hint = f"to be rid of it, on the host: docker volume rm {name}" if idle else ""
-        yield Finding(f"{place}: volume {name}", ok=True, detail=f"{much}, {used}", hint=hint)
+        way = f" (there, `docker volume rm {name}` frees them)" if idle else ""
+        yield Finding(f"{place}: volume {name}", ok=True, detail=f"{much}, {used}{way}")
