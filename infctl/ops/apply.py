@@ -73,7 +73,7 @@ def apply_stack(
         planned = plan_stack(session, request, look=look, hear=way.hear, report=way.report)
         agreed = agree(planned)
         if not agreed or planned.plan.is_empty:
-            _keep_reach(session, planned.plan, lease)
+            _keep_reach(session, planned, lease)
             return Applied(planned.plan, None, agreed)
         return Applied(planned.plan, _run(session, planned.plan, lease, way, planned.views))
 
@@ -108,9 +108,7 @@ def _run(session: Session, plan: Plan, lease: Lease, way: Way, views: Mapping[st
         lease.commit(state)
     return execute(
         plan,
-        refresh(
-            renew_reach(state, _reaches(plan)), views
-        ),  # a killed run may have made objects whose outputs nobody wrote down
+        refresh(_reached(state, plan, views), views),  # a killed run may have left outputs that nobody wrote down
         lease,
         session.providers,
         secrets=secrets,
@@ -121,15 +119,16 @@ def _run(session: Session, plan: Plan, lease: Lease, way: Way, views: Mapping[st
     )
 
 
-def _keep_reach(session: Session, plan: Plan, lease: Lease) -> None:
+def _keep_reach(session: Session, planned: Planned, lease: Lease) -> None:
     """Write down how the plan's targets were reached, where that is all that is new."""
     state = session.store.load().current
-    if state is not None and (renewed := renew_reach(state, _reaches(plan))) is not state:
+    if state is not None and (renewed := _reached(state, planned.plan, planned.views)) is not state:
         lease.commit(replace(renewed, serial=state.serial + 1))
 
 
-def _reaches(plan: Plan) -> Mapping[str, Values]:
-    return {target.name: {"type": target.type, "config": target.config} for target in plan.targets}
+def _reached(state: State, plan: Plan, views: Mapping[str, TargetView]) -> State:
+    reaches: dict[str, Values] = {each.name: {"type": each.type, "config": each.config} for each in plan.targets}
+    return renew_reach(state, reaches, {seen.id for view in views.values() for seen in view.observed})
 
 
 def _fetched(plan: Plan, read: Callable[[str], Secret]) -> Callable[[str], Secret]:

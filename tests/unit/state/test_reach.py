@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from infctl.address import Address
 from infctl.state.local import LocalStore
+from infctl.state.model import Resource, State
+from infctl.state.reach import renew_reach
 from tests.shell import Shell
 from tests.tiny_gguf import write_tiny_gguf
 
@@ -46,3 +50,14 @@ def test_an_apply_that_changes_one_thing_renews_the_way_to_all(shell: Shell) -> 
     shell.write("chat: {uri: 'file:m.gguf'}\nembed: {uri: 'file:m.gguf', task: embed}", HEAD)
     shell("apply", "-auto-approve", "-var", "room=2000000000")
     assert reached(shell.folder) == {"2000000000"}
+
+
+def test_what_was_not_seen_keeps_the_way_it_had() -> None:
+    here = Resource(Address("fake_process", "chat", "here/0"), "a", "a", "here", reach={"type": "memory", "config": {}})
+    gone = replace(here, id="b", name="b")
+    state = State("lineage", "acme", "default", resources={"a": here, "b": gone})
+    new = {"here": {"type": "memory", "config": {"memory": 1}}}
+    renewed = renew_reach(state, new, {"a"})
+    assert renewed.resources["a"].reach == new["here"]
+    assert renewed.resources["b"].reach == gone.reach
+    assert renew_reach(state, {"there": new["here"]}, {"a", "b"}) is state
