@@ -18,7 +18,8 @@ from infctl.frozen import dataclass
 @dataclass(frozen=True, slots=True)
 class Gpu:
     """One product. `memory` in GiB as an engine sees it, `label` in GB as it is sold; `bandwidth` in GB/s; `fp16`,
-    `fp8`, `int8`, `fp4` in dense TFLOPS, 0 where the hardware has no such path; `link_rate` in GB/s per direction.
+    `fp8`, `int8`, `fp4` in dense TFLOPS, 0 where the hardware has no such path; `fp32` in TFLOPS of the ordinary cores,
+    0 where it is not known; `link_rate` in GB/s per direction.
 
     `compute` is the CUDA compute capability ("9.0") or AMD's target ("gfx942"). `mig`: profile -> how many fit.
     """
@@ -32,6 +33,7 @@ class Gpu:
     fp8: float = 0.0
     int8: float = 0.0
     fp4: float = 0.0
+    fp32: float = 0.0
     link_kind: str = "pcie"
     link_rate: float = 32.0
     mig: Mapping[str, int] = field(default_factory=dict)

@@ -29,6 +29,8 @@ ENGINES = {
     "trtllm": "tensorrt-llm", "tensorrt-llm": "tensorrt-llm", "nim-trtllm": "tensorrt-llm", "nim": "tensorrt-llm",
     "onnxruntime": "onnxruntime", "exllamav2": "exllamav2",
 }  # fmt: skip
+# What llama.cpp runs where people give only the width.
+_GGUF = {"bf16": "gguf:F16", "int8": "gguf:Q8_0", "gptq": "gguf:Q4_0"}
 # The figures of a table of measurements that are answered, in its order.
 METRICS = (
     "ttft_mean_ms", "ttft_p50_ms", "ttft_p90_ms", "ttft_p95_ms", "ttft_p99_ms", "tpot_mean_ms", "tpot_p50_ms",
@@ -76,12 +78,14 @@ def case_of(asked: Asked, own: str = "") -> Case:
     cards = gpus(own).find(asked.gpu)
     if not cards:
         problems.append(_unknown("GPU", asked.gpu, gpus(own).rows, "`infctl catalog list gpus` shows them all"))
+    engine = ENGINES.get(asked.engine.lower())
     precision = find_precision(asked.precision)
+    if engine == "llama.cpp" and precision is not None and not precision.whole:
+        precision = PRECISIONS.get(_GGUF.get(precision.name, ""), precision)
     if precision is None:
         problems.append(_unknown("precision", asked.precision, PRECISIONS, f"known: {', '.join(PRECISIONS)}"))
     if asked.kv_dtype not in KV_BYTES:
         problems.append(_unknown("KV cache type", asked.kv_dtype, KV_BYTES, f"known: {', '.join(KV_BYTES)}"))
-    engine = ENGINES.get(asked.engine.lower())
     if engine is None:
         problems.append(_unknown("engine", asked.engine, ENGINES, f"known: {', '.join(sorted(set(ENGINES.values())))}"))
     tensor = asked.tensor or max(1, asked.gpus // asked.pipeline)

@@ -23,8 +23,9 @@ class Constants:
     layer and pass, `each_pass` for each pass, `reduce` for one all-reduce, `sequence` for each sequence
     of a pass (choosing a token and sending it), `request` for taking in a request.
     Kernels that unpack weights on the way (AWQ, GPTQ) reach `packed` of what others do and waste `packed_layer` seconds
-    more on each layer; an engine that `unpacks` writes a layer's weights out in 16 bits before it multiplies many
-    tokens, and where it `sums_short` it adds products up in 16 bits, which GeForce cards do twice as fast.
+    more on each layer; `unpacking` is the operations of ordinary cores for each weight and pass. An engine that
+    `unpacks` writes a layer's weights out in 16 bits before it multiplies many tokens; where it `sums_short` it adds
+    products up in 16 bits, which GeForce cards do twice as fast.
     `spread` is the standard deviation of ln(measured / predicted) of a token's time, `basis` what it was fitted on.
     """
 
@@ -42,6 +43,7 @@ class Constants:
     sequence: float = 0.0
     packed: float = 1.0
     packed_layer: float = 0.0
+    unpacking: float = 0.0
     unpacks: bool = False
     sums_short: bool = False
     spread: float = 0.25

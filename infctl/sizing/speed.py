@@ -7,7 +7,7 @@ A pass carries `decoding` sequences that each get one token and `prefilling` tok
     score = 4 L heads dim * (tokens of a prompt)^2 / 2 / (F16 eff_a)             attention over the prompt itself
     pass  = lin + kv + score + L t_layer + t_pass + n t_sequence + comm (+ unpack)
     comm  = 2 L (t_reduce + 2 (tp-1)/tp * tokens * hidden * 2 bytes / link)      two all-reduces a layer, as a ring
-    unpack = (packed weights + 2 bytes each) / BW                                engines that unpack first: llama.cpp
+    unpack = weights * operations / F32, or (packed weights + 2 bytes each) / BW where they are unpacked first
 
 with everything that tensor parallel divides divided (Williams et al., "Roofline", CACM 2009; Pope et al., "Efficiently
 Scaling Transformer Inference", arXiv:2211.05102). Of a mixture's experts a pass of n tokens touches 1 - (1 - k/E)^n.
@@ -90,14 +90,20 @@ def pass_seconds(
     scores = 4 * shape.full_layers * width * prefilling * prompt / 2 / machine.tensor / (gpu.fp16 * TERA * c.attention)
     fixed = shape.layers * ((c.moe_layer if mixture else c.layer) + (c.packed_layer if packed else 0.0)) + c.each_pass
     fixed += c.sequence * decoding
-    unpacking = _unpacking(machine) if packed and c.unpacks and tokens >= _MATRIX else 0.0
+    unpacking = _unpacking(machine, tokens) if packed else 0.0
     return linear + cache + scores + fixed + unpacking + _talking(machine, tokens)
 
 
-def _unpacking(machine: Machine) -> float:
-    """Return the seconds in which all weights are read packed and written in 16 bits."""
-    each = machine.precision.bits / 8 + KEPT_BYTES
-    return machine.shape.linear * each / machine.tensor / (machine.gpu.bandwidth * GIGA)
+def _unpacking(machine: Machine, tokens: float) -> float:
+    """Return the seconds in which all weights that a pass touches are made 16-bit numbers: by ordinary cores beside
+    the product, or written out before it.
+    """
+    c, gpu, bytes_each = machine.constants, machine.gpu, machine.precision.bits / 8
+    if c.unpacks and tokens >= _MATRIX:
+        return machine.shape.linear * (bytes_each + KEPT_BYTES) / machine.tensor / (gpu.bandwidth * GIGA)
+    if not gpu.fp32:
+        return 0.0
+    return machine.touched(tokens) / bytes_each * c.unpacking / (gpu.fp32 / 2 * TERA)
 
 
 def _talking(machine: Machine, tokens: float) -> float:

@@ -71,3 +71,10 @@ def test_a_table_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("name,value\na,1\n")
     assert "has no column gpu, id, model" in Shell(tmp_path)("size", "-batch", "rows.csv", "-out", "o.csv").err
     assert "belong together" in Shell(tmp_path)("size", "-batch", "rows.csv").err
+
+
+def test_llama_cpp_with_only_a_width_runs_its_own_format(tmp_path: Path) -> None:
+    say = Shell(tmp_path)
+    asked = ("size", "-model", "Llama-3.1-8B", "-gpu", "L40S", "-engine", "llama.cpp", "-json", "-precision")
+    width, own = (json.loads(say(*asked, name).out)["memory"]["weights"] for name in ("int4", "q4_0"))
+    assert width == own

@@ -105,3 +105,13 @@ def test_every_sequence_of_a_pass_costs_its_share() -> None:
     sending = replace(MACHINE, constants=replace(IDEAL, sequence=1e-5))
     assert decode_seconds(sending, 256, 10) - decode_seconds(MACHINE, 256, 10) == pytest.approx(256e-5)
     assert prefill_seconds(sending, 512) == prefill_seconds(MACHINE, 512)
+
+
+def test_cards_with_few_ordinary_cores_unpack_slowly() -> None:
+    """7.5e9 weights of Q4_0, the output's among them, five operations each, at half of 66.9 TFLOPS."""
+    plain = replace(MACHINE, precision=PRECISIONS["gguf:Q4_0"])
+    working = replace(plain, constants=replace(IDEAL, unpacking=5))
+    longer = decode_seconds(working, 1, 10) - decode_seconds(plain, 1, 10)
+    assert longer == pytest.approx(7.5e9 * 5 / (66.9e12 / 2), rel=0.01)
+    assert replace(working, precision=PRECISIONS["bf16"]).touched(1) > 0
+    assert decode_seconds(replace(working, precision=PRECISIONS["bf16"]), 1, 10) == decode_seconds(MACHINE, 1, 10)
