@@ -93,7 +93,7 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
         notes=notes(question, verdicts),
         unreachable=tuple(u for _, v in sorted(question.views.items()) for u in v.unreadable),
         warnings=question.warnings,
-        outputs=outputs(parts),
+        outputs=outputs(parts, question.state.outputs),
         protected=tuple(sorted(question.protected)),
         secrets=question.secrets,
     )

@@ -237,28 +237,29 @@ def _left(question: Question, verdicts: list[Verdict]) -> Iterator[str]:
         )
 
 
-def outputs(parts: Mapping[str, ModelVerdicts]) -> dict[str, Any]:
+def outputs(parts: Mapping[str, ModelVerdicts], before: Mapping[str, Any]) -> dict[str, Any]:
     """Return MODEL.url, MODEL.urls (by target), MODEL.revision and MODEL.engine; what only apply can tell is a Ref.
 
     MODEL.url is the first address whose place can be read. A model of which anything is left untouched keeps the
     revision and the engine that it has, and the addresses of places that cannot be read.
     """
-    outputs: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, part in parts.items():
         wish = next(iter(part.wishes.values()), None)
         if wish is None:
             continue
+        told = {f"{name}.revision": wish.revision, f"{name}.engine": wish.template.engine}
+        if any(v.unknown for v in (*part.replicas, *part.routers)):
+            found |= {output: value for output, value in before.items() if output.rpartition(".")[0] == name}
+            told = {}
         routers = [v for v in part.routers if v.id and (v.want is not None or v.unknown)]
-        if found := next((_url(router) for router in routers if not router.unknown), None):
-            outputs[f"{name}.url"] = found
+        if url := next((_url(router) for router in routers if not router.unknown), None):
             urls: dict[str, tuple[Any, ...]] = {}
             for router in routers:
                 urls[router.target] = (*urls.get(router.target, ()), _url(router))
-            outputs[f"{name}.urls"] = urls
-        if not any(v.unknown for v in (*part.replicas, *part.routers)):
-            outputs[f"{name}.revision"] = wish.revision
-            outputs[f"{name}.engine"] = wish.template.engine
-    return outputs
+            told |= {f"{name}.url": url, f"{name}.urls": urls}
+        found |= told
+    return found
 
 
 def _url(router: Verdict) -> Any:

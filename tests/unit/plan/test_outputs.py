@@ -42,5 +42,6 @@ def test_the_address_of_a_host_that_cannot_be_read_is_kept_but_not_the_first() -
     plan = stack.plan(ONE, Request(allow_unreachable=True))
     assert plan.outputs["chat.urls"] == {"rack": before}
     assert plan.outputs["chat.url"] == before[1]
+    assert plan.outputs["chat.revision"] == stack.state.outputs["chat.revision"]
     stack.world.down.clear()
     assert stack.plan(ONE).outputs["chat.url"] == before[0]
