@@ -54,7 +54,9 @@ class Caller:
     def _do(self, job: Job) -> Ended:
         step = job.step
         kept, given = self._values(step)
-        change = Change(step.do, step.address, step.target, step.name, job.labels, given, job.before, step.timeout)
+        change = Change(
+            step.do, step.address, step.target, step.name, job.labels, given, job.before, step.timeout, self.lease.fence
+        )  # fmt: skip
         place = f"{step.do}:{step.address}{':undo' if job.undoes else ''}"
         point(f"call:{place}")
         seen = self._call(job, change)

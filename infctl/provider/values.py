@@ -423,7 +423,8 @@ class Change:
     (so that an automatic port can be kept). `after` are the values it must have (None for drain, stop, delete);
     each Secret in it carries its `ref`, which `observe` gives back in the Secret's place. Safe to repeat: a create
     whose `labels.id` already stands is a success, and so is a delete of what is gone. `timeout` in seconds; of the
-    create of a replica that for fetching image and model, 0 for as long as it takes.
+    create of a replica that for fetching image and model, 0 for as long as it takes. `fence` is the fencing token of
+    the run that makes the change; `labels.fence` is of the run that made the object.
     """
 
     do: Do
@@ -434,6 +435,7 @@ class Change:
     after: Values | None = None
     before: Known | None = None
     timeout: float = 600.0
+    fence: int = 0
 
     @property
     def id(self) -> str:

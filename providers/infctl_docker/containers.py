@@ -162,7 +162,7 @@ def _create(rack: Rack, host: Host, change: Change, values: Values, made: Made) 
     """Return a new container as far as its inspect is needed before it runs."""
     labels = write_labels(change, made.values())
     wish = body(values, made, labels)
-    with rack.sights.hold(host, _shares(values), change.labels, made.image):
+    with rack.sights.hold(host, _shares(values), change, made.image):
         ident = host.api.create_container_from_config(wish, change.name)["Id"]
     user = rack.images[host.name, str(values["image"])].user
     return {"Id": ident, "Config": {"User": user}, "HostConfig": wish["HostConfig"]}
@@ -179,7 +179,7 @@ def _start_again(rack: Rack, host: Host, doc: Doc, change: Change, emit: Emit) -
     """
     values = wanted(change, KINDS[CONTAINER].fields)
     change_in_place(host, doc, values)
-    with rack.sights.hold(host, _shares(values), change.labels, doc["Image"]):
+    with rack.sights.hold(host, _shares(values), change, doc["Image"]):
         started = _start(host, doc, values, emit)
     if started:
         return True

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infctl.provider.values import Inventory, Labels, Place, Reading, Share, Unreadable
+from infctl.provider.values import Change, Inventory, Place, Reading, Share, Unreadable
 from infctl_docker.ask import Said, ask_by_shell, ask_in_container
 from infctl_docker.errors import DaemonError
 from infctl_docker.facts.amd import parse_amd_smi, parse_rocm_smi
@@ -82,16 +82,17 @@ class Sights:
                 unreadable.append(found if isinstance(found, Unreadable) else found.as_unreadable())
         return Reading(Inventory(tuple(places)), tuple(unreadable))
 
-    def hold(self, host: Host, shares: Sequence[Share], labels: Labels, image: str) -> AbstractContextManager[None]:
-        """Hold shares of a host's devices while the container of these labels is made or started: see `reserved`."""
+    def hold(self, host: Host, shares: Sequence[Share], change: Change, image: str) -> AbstractContextManager[None]:
+        """Hold shares of a host's devices while the container of this change is made or started: see `reserved`."""
+        labels = replace(change.labels, fence=_fence(change))
         return reserved(host, shares, labels, image=image, room=self.of(host).room) if shares else nullcontext()
 
-    def tidy(self, host: Host, fence: int) -> None:
+    def tidy(self, host: Host, change: Change) -> None:
         """Remove what an earlier run of ours reserved on a host and did not live to remove; asked once in a run."""
         with self._locks[host.name]:
             seen = self._seen.get(host.name)
             if host.name not in self._tidied and (seen is None or seen.tell.gpus):
-                sweep(host, self._lineage, fence)
+                sweep(host, self._lineage, _fence(change))
             self._tidied.add(host.name)
 
     def _try(self, host: Host) -> Sight | Unreadable:
@@ -99,6 +100,11 @@ class Sights:
             return self.of(host)
         except DaemonError as failure:
             return Unreadable(host.name, failure.message, "look at Docker on the host: `docker info` there must answer")
+
+
+def _fence(change: Change) -> int:
+    """Return the fence of the run: an object may be older, and what lies in the way younger than the object."""
+    return max(change.fence, change.labels.fence)
 
 
 def look(host: Host, reserve: Sequence[str | int], images: Sequence[str], lineage: str) -> Sight:
