@@ -16,7 +16,7 @@ from infctl.frozen import dataclass
 from infctl.sizing.budget import GIB
 from infctl.sizing.case import Case, Load
 from infctl.sizing.lengths import SHAREGPT
-from infctl.sizing.precision import KV_BYTES, PRECISIONS, find_precision
+from infctl.sizing.precision import KV_BYTES, PRECISIONS, Precision, find_precision
 from infctl.sizing.predict import Prediction, Verdict, predict
 
 CANNOT_SIZE = Code(
@@ -96,17 +96,21 @@ def case_of(asked: Asked, own: str = "") -> Case:
         )
     if problems or shape is None or precision is None or engine is None:
         raise InfctlError(*problems)
-    kv = (
-        "fp8"
-        if asked.kv_dtype == "auto" and engine == "tensorrt-llm" and precision.compute != "fp16"
-        else asked.kv_dtype
-    )
+    kv = asked.kv_dtype if asked.kv_dtype != "auto" else _kv_of(asked.model, engine, precision)
     return Case(
         shape, cards, precision, engine, asked.engine_version, tensor, asked.pipeline, kv,
         _mean(asked, asked.isl, 0), _mean(asked, asked.osl, 1), asked.varied,
         asked.load, asked.concurrency, asked.rate, asked.prompts, asked.utilization, asked.max_model_len,
         asked.max_num_seqs, asked.max_num_batched_tokens,
     )  # fmt: skip
+
+
+def _kv_of(model: str, engine: str, precision: Precision) -> str:
+    """Return the format of the KV cache where nobody says it: TensorRT-LLM's builds of 8 and 4 bits keep it in FP8, and
+    so is it meant to be with checkpoints that carry its scales, as AMD's "...-FP8-KV" do.
+    """
+    scaled = model.upper().endswith("FP8-KV") or (engine == "tensorrt-llm" and precision.compute != "fp16")
+    return "fp8" if scaled else "auto"
 
 
 def _mean(asked: Asked, given: float | None, side: int) -> float:

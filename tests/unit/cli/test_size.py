@@ -78,3 +78,11 @@ def test_llama_cpp_with_only_a_width_runs_its_own_format(tmp_path: Path) -> None
     asked = ("size", "-model", "Llama-3.1-8B", "-gpu", "L40S", "-engine", "llama.cpp", "-json", "-precision")
     width, own = (json.loads(say(*asked, name).out)["memory"]["weights"] for name in ("int4", "q4_0"))
     assert width == own
+
+
+def test_checkpoints_with_scales_for_the_cache_keep_it_in_fp8(tmp_path: Path) -> None:
+    say = Shell(tmp_path)
+    asked = ("size", "-gpu", "MI300X", "-precision", "fp8", "-json", "-model")
+    names = ("meta-llama/Llama-3.1-70B-Instruct", "amd/Llama-3.1-70B-Instruct-FP8-KV")
+    plain, scaled = (json.loads(say(*asked, name).out)["memory"]["kv_bytes_per_token"] for name in names)
+    assert plain == 2 * scaled
