@@ -248,17 +248,17 @@ def outputs(parts: Mapping[str, ModelVerdicts], before: Mapping[str, Any]) -> di
         wish = next(iter(part.wishes.values()), None)
         if wish is None:
             continue
-        told = {f"{name}.revision": wish.revision, f"{name}.engine": wish.template.engine}
-        if any(v.unknown for v in (*part.replicas, *part.routers)):
+        untouched = any(v.unknown for v in (*part.replicas, *part.routers))
+        if untouched:
             found |= {output: value for output, value in before.items() if output.rpartition(".")[0] == name}
-            told = {}
         routers = [v for v in part.routers if v.id and (v.want is not None or v.unknown)]
         if url := next((_url(router) for router in routers if not router.unknown), None):
             urls: dict[str, tuple[Any, ...]] = {}
             for router in routers:
                 urls[router.target] = (*urls.get(router.target, ()), _url(router))
-            told |= {f"{name}.url": url, f"{name}.urls": urls}
-        found |= told
+            found |= {f"{name}.url": url, f"{name}.urls": urls}
+        if not untouched:
+            found |= {f"{name}.revision": wish.revision, f"{name}.engine": wish.template.engine}
     return found
 
 
