@@ -4,28 +4,34 @@
 
 FOLDER holds `serving_measurements.csv` (a row a measurement: its conditions in the columns that `infctl size -batch`
 reads, what was measured in the columns of `infctl.ops.size.METRICS`) and, where there is one, `memory_measurements.csv`
-with `weights_gib_per_gpu` and `kv_tokens`. For each figure: how many rows have it and how many of them were answered,
-the median and the 90th percentile of |predicted / measured - 1|, and how many lie inside the printed 80 % range. The
-roofline reads weights and cache at the whole bandwidth and multiplies at the whole FLOPS, with nothing else.
+(`metric`, `value`, `unit`: of them the sizes of weights are compared, and "in range" is within 3 %). For each figure:
+how many rows have it, how many of them were answered, the median and the 90th percentile of |predicted / measured - 1|,
+and how many lie inside the printed 80 % range. The roofline reads weights and cache at the whole bandwidth, multiplies
+at the whole FLOPS, and does nothing else.
 """
 
 from __future__ import annotations
 
+import csv
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from statistics import median
 
+from infctl.catalog.models import models
 from infctl.diagnostics import InfctlError
 from infctl.ops.size import METRICS, asked_of, case_of, read_table, size_table
 from infctl.sizing.budget import budget
 from infctl.sizing.calibration import Constants
-from infctl.sizing.precision import KV_BYTES
+from infctl.sizing.precision import KV_BYTES, find_precision
 from infctl.sizing.serving import figures
 from infctl.sizing.speed import Machine
+from infctl.sizing.weights import weight_bytes_per_gpu
 
 _IDEAL = Constants(1, 1, 1, 1, 0, 0, 0, 1, 1, 0)
+_WEIGHTS = {"weights_gpu", "file_size", "safetensors_total_size", "engine_disk_size"}
+_CLOSE = 0.03
 Row = Mapping[str, str]
 
 
@@ -63,9 +69,25 @@ def main(folder: Path) -> None:
     memory = folder / "memory_measurements.csv"
     if memory.exists():
         print()
-        found = read_table(memory)
-        for name in ("weights_gib_per_gpu", "kv_tokens"):
-            _line(name, [_pair(row, answer, {}, name) for row, answer in zip(found, size_table(found), strict=True)])
+        with memory.open(newline="", encoding="utf-8") as file:
+            sizes = [_size(row) for row in csv.DictReader(file) if row["metric"] in _WEIGHTS]
+        _line("weights", sizes)
+
+
+def _size(row: Row) -> tuple[float, float, bool, float]:
+    """Return (measured, error, within 3 %, nothing) of the bytes of a model's weights: in all, or on one GPU."""
+    shape, precision = models().find(row["model"]), find_precision(row["precision"])
+    measured, none = float(row["value"]) * _bytes(row["unit"]), float("nan")
+    if shape is None or precision is None:
+        return measured, none, False, none
+    gpus = int(row["tp"] or row["gpu_count"] or 1) if row["metric"] == "weights_gpu" else 1
+    error = abs(weight_bytes_per_gpu(shape, precision, gpus) / measured - 1)
+    return measured, error, error <= _CLOSE, none
+
+
+def _bytes(unit: str) -> float:
+    """Return the bytes of a unit as people write it: logs say GB where they mean GiB."""
+    return 2.0**30 if "GiB" in unit else 1e9 if "GB" in unit else 1.0
 
 
 def _roofline(row: Row) -> Mapping[str, float]:
