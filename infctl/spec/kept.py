@@ -142,7 +142,7 @@ def _write(path: Path, asked: str, stack: Stack) -> None:
     try:
         types = {target.type: _code_of_type(target.type) for target in stack.targets.values()}
         plain = {"asked": asked, "types": types, **stack_to_plain(stack)}
-    except (OSError, TypeError):  # code that was just removed; a value that plain JSON has no word for
+    except (OSError, TypeError, ValueError):  # code that is gone; values that JSON or their own model does not take
         return
     body = json.dumps(plain, separators=(",", ":")).encode()
     staged = path.with_name(f".{FILE}.{os.getpid()}")

@@ -7,7 +7,7 @@ and nothing else.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -55,7 +55,7 @@ def stack_to_plain(stack: Stack) -> dict[str, Any]:
         "secrets": {name: [source.env, source.file, source.command] for name, source in stack.secrets.items()},
         "backend": stack.state.backend,
         "options": _encode(stack.state.options),
-        "targets": {name: [target.type, target.values] for name, target in stack.targets.items()},
+        "targets": {name: [target.type, _values(target)] for name, target in stack.targets.items()},
         "moved": [[move.from_, move.to] for move in stack.moved],
         "defaults": {key: _encode(field.get_default(call_default_factory=True)) for key, field in fields.items()},
         "bodies": [json.loads(body) for body in bodies],
@@ -125,6 +125,14 @@ _TAGS: dict[str, Callable[[Any], Any]] = {
     "$secret": lambda inside: SecretRef(*inside),
     "$map": lambda inside: {key: _decode(value) for key, value in inside},
 }
+
+
+def _values(target: Target) -> Mapping[str, Any]:
+    """Return the plain values of a target, from which its provider is made again: they must say all of it."""
+    config = target.config
+    if config is None or type(config).model_validate(json.loads(json.dumps(target.values))) != config:
+        raise TypeError(f"the config of {target.name} is more than its plain values")
+    return target.values
 
 
 def _encode(value: Any) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, field_validator
 
 from infctl.provider import registry
 from infctl.spec import kept
@@ -17,7 +18,8 @@ from infctl.spec.assemble import load_stack
 from infctl.spec.kept import FILE, load_kept
 from infctl.spec.model import Model
 from infctl.spec.parts import Part
-from infctl.spec.stack import Inputs, Stack
+from infctl.spec.plain import stack_to_plain
+from infctl.spec.stack import Inputs, Stack, Target
 from infctl.spec.types import InstalledTypes
 
 TEXT = """\
@@ -238,3 +240,27 @@ def test_what_is_read_beside_the_files_counts_too(inputs: Inputs) -> None:
         lock.write_text(text)
         assert not was_kept(again())
         assert was_kept(again())
+
+
+def test_a_target_that_plain_values_do_not_say_is_not_kept(inputs: Inputs) -> None:
+    """Not every provider's model takes back what it gives away."""
+
+    class Sealed(BaseModel):
+        login: str
+
+        @field_validator("login")
+        @classmethod
+        def _seal(cls, login: str) -> str:
+            if login.startswith("sealed"):
+                raise ValueError("sealed already")
+            return f"sealed {login}"
+
+    stack = load_stack(inputs, InstalledTypes())
+    config = Sealed(login="me")
+    odd = replace(stack, targets={"here": Target("here", "local", config.model_dump(mode="json"), config)})
+    stack_to_plain(stack)
+    with pytest.raises(ValueError, match="sealed already"):
+        stack_to_plain(odd)
+    cache = inputs.root / ".infctl" / "cache"
+    assert load_kept(inputs, cache, lambda: odd) is odd
+    assert load_kept(inputs, cache, lambda: odd) is odd
