@@ -23,7 +23,7 @@ _EVEN = (0.7548776662466927, 0.5698402909980532)
 def lengths(count: int, isl: float, osl: float, varied: bool) -> tuple[tuple[float, float], ...]:
     """Return (question, answer) tokens of `count` requests: the same at every call, with these means."""
     if not varied:
-        return ((isl, max(1.0, osl)),) * count
+        return ((max(1.0, isl), max(1.0, osl)),) * count
     asked, told = (
         _log_normal(count, mean, spread, even) for mean, spread, even in zip((isl, osl), _SPREADS, _EVEN, strict=True)
     )

@@ -15,6 +15,7 @@ from heapq import heappop, heappush
 
 from infctl.sizing.speed import Machine, pass_seconds
 
+_ALIKE = 8  # passes that a prompt may fill before several count as one step
 _TOGETHER = 0.02  # of a mean answer: ends so near to each other are one event
 
 
@@ -57,6 +58,7 @@ class _Run:
     context: float = 0.0  # tokens in the cache, over all that run
     reserved: float = 0.0
     following: int = 0
+    alike: int = 1  # passes that the next step stands for
     left: float = 0.0  # tokens of the first waiting prompt that are still to be read, 0: none are
 
     def held(self, index: int) -> float:
@@ -78,6 +80,9 @@ class _Run:
             too_long = not chunked and left > room and begun
             if (full and busy and not self.left) or too_long:
                 break
+            if not tokens:  # a prompt, or what one stands for, that fills a great many passes fills several at once
+                self.alike = max(1, int(left / room / _ALIKE)) if chunked else 1
+                room *= self.alike
             taken = min(left, room) if chunked else left
             tokens, room, prompts = tokens + taken, room - taken, prompts + prompt * taken
             self.left = (left - taken) / weight
@@ -92,12 +97,13 @@ class _Run:
         """Let one pass with prompts go by; what runs gets a token only where it shares the pass."""
         count = len(self.running)
         beside = count * self.weight if self.limits.chunked else 0.0
-        took = pass_seconds(self.machine, beside, self.context / count if count else 0.0, tokens, prompt)
-        self.clock += took
+        context = self.context / count if count else 0.0
+        took = pass_seconds(self.machine, beside, context, tokens / self.alike, prompt)
+        self.clock += took * self.alike
         if beside:
-            self.course.gaps.append((took, beside))
-            self.done += 1
-            self.context += count
+            self.course.gaps.append((took, beside * self.alike))
+            self.done += self.alike
+            self.context += count * self.alike
         elif count:
             self.course.gaps.append((took, 1.0))
         for index in begun:

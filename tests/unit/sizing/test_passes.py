@@ -116,3 +116,15 @@ def test_what_queues_is_told_with_a_wider_range() -> None:
     assert width(Load.CONCURRENCY, "tpot_mean_ms") < width(Load.BURST_ALL, "tpot_mean_ms")
     assert width(Load.BURST_ALL, "ttft_mean_ms") < width(Load.BURST_ALL, "ttft_p99_ms")
     assert width(Load.RATE_POISSON, "ttft_mean_ms") > width(Load.CONCURRENCY, "ttft_mean_ms")
+
+
+def test_prompts_beyond_measure_take_few_steps_and_no_less_time() -> None:
+    long = [(60_000.0, 2.0)] * 4
+    course = run_all(MACHINE, long, Limits(4, 1000, inf), weight=100)
+    alone = pass_seconds(MACHINE, 0, 0, 1000, 60_000)
+    assert course.first[0] == pytest.approx(6000 * alone, rel=0.02)
+    assert len(course.gaps) < 100
+
+
+def test_an_empty_question_is_a_token() -> None:
+    assert lengths(2, 0, 0, varied=False) == ((1, 1), (1, 1))
