@@ -20,6 +20,7 @@ _VAGUE = 1.5  # how much wider a range is where the GPU's name does not say whic
 # How much wider a range is for first tokens, for whatever queued, for first tokens that queued, and for the last
 # percent; rounded so that 8 in 10 published measurements lie inside (benchmarks/sizing.py).
 _FIRST, _QUEUED, _QUEUED_FIRST, _TAIL = 1.5, 2.0, 2.5, 1.25
+_GIVEN = 0.25  # a rate that can be served comes out as it came in
 _TIGHT = 0.97  # of the memory: what is left is what the driver and a second context take
 _FEW = 64  # sequences at a time
 _SMALL_PASS = 2048  # tokens of one pass
@@ -87,6 +88,8 @@ def widening(name: str, load: Load) -> float:
     """Return how much less sure a figure is than the time of a token in a closed loop: what waits in a queue adds up
     the errors of all before it, and a tail depends on what is not said of lengths and arrivals.
     """
+    if load is Load.RATE_POISSON and name in {"req_s", "out_tok_s", "out_tok_s_per_gpu", "total_tok_s"}:
+        return _GIVEN
     queued = load in {Load.BURST_ALL, Load.OFFLINE_MAX, Load.RATE_POISSON}
     wide = (_QUEUED_FIRST if queued else _FIRST) if name.startswith("ttft") else _QUEUED if queued else 1.0
     return wide * (_TAIL if "_p99" in name else 1.0)

@@ -115,6 +115,7 @@ def test_what_queues_is_told_with_a_wider_range() -> None:
     assert width(Load.CONCURRENCY, "tpot_mean_ms") < width(Load.CONCURRENCY, "ttft_mean_ms")
     assert width(Load.CONCURRENCY, "tpot_mean_ms") < width(Load.BURST_ALL, "tpot_mean_ms")
     assert width(Load.BURST_ALL, "ttft_mean_ms") < width(Load.BURST_ALL, "ttft_p99_ms")
+    assert width(Load.RATE_POISSON, "req_s") < width(Load.CONCURRENCY, "req_s")
     assert width(Load.RATE_POISSON, "ttft_mean_ms") > width(Load.CONCURRENCY, "ttft_mean_ms")
 
 
