@@ -21,9 +21,9 @@ from infctl_docker.errors import DaemonError
 from infctl_docker.hosts import Host
 from infctl_docker.lower import MODELS, MODELS_VOLUME
 from infctl_docker.probing import log_lines
+from infctl_docker.promises import COPIES
 
 NAME = "infctl-model-"
-LABEL = "infctl.copies"
 KEPT = "/infctl"  # where it finds what no command line may show
 PATIENCE = 5  # seconds in which whoever made a carrier that has ended removes it
 LEFT = 3_600  # seconds after which nobody listens to a carrier that has ended
@@ -123,6 +123,7 @@ class Job(NamedTuple):
     script: str
     network: str
     run: Callable[[Carrier], Ended]
+    labels: Mapping[str, str]  # whose it is
     env: tuple[str, ...] = ()
 
 
@@ -191,7 +192,7 @@ def make_carrier(host: Host, parcel: Parcel, job: Job, emit: Emit) -> Carrier:
     """Return a carrier of its own, once no other brings the same parcel. Raises DaemonError, HostDown."""
     body = {
         "Image": job.image, "Entrypoint": ["sh"], "Cmd": ["-c", BEGIN + job.script, "infctl", *parcel.words()],
-        "User": "0", "Env": ["NVIDIA_VISIBLE_DEVICES=void", *job.env], "Labels": {LABEL: job.way},
+        "User": "0", "Env": ["NVIDIA_VISIBLE_DEVICES=void", *job.env], "Labels": {COPIES: job.way, **job.labels},
         "OpenStdin": job.way == "copy", "StdinOnce": True, "AttachStdin": True, "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {
             "Mounts": [
@@ -213,7 +214,7 @@ def make_carrier(host: Host, parcel: Parcel, job: Job, emit: Emit) -> Carrier:
 
 def sweep(host: Host, now: float) -> None:
     """Remove carriers that ended more than an hour ago, by the daemon's clock: whoever made them was killed."""
-    asked = {"label": LABEL, "status": "exited"}
+    asked = {"label": COPIES, "status": "exited"}
     for one in host.api.containers(all=True, filters=asked):
         if now - int(one["Created"]) > LEFT:
             _remove(host, str(one["Id"]))
@@ -234,7 +235,7 @@ def _wait_for_other(host: Host, name: str, parcel: Parcel, emit: Emit) -> None:
 
 def _follow(host: Host, doc: Mapping[str, Any], parcel: Parcel, emit: Emit) -> None:
     """Follow another's carrier to its end; a copy that does not grow any more is removed."""
-    copies = doc["Config"]["Labels"].get(LABEL) == "copy"
+    copies = doc["Config"]["Labels"].get(COPIES) == "copy"
     last, same = "", 0
     for line in log_lines(host, str(doc["Id"]), tail=1, follow=True):
         word, _, rest = line.partition(" ")

@@ -137,7 +137,7 @@ def _make(rack: Rack, host: Host, change: Change, values: Values, emit: Emit) ->
     fetching = within(change.timeout, host.name, emit)
     image = _image(rack, host, str(values["image"]), fetching)
     with rack.copying[host.name]:
-        model = deliver_model(rack, host, values, image, fetching)
+        model = deliver_model(rack, host, change, image, fetching)
     sight = rack.sights.of(host)
     totals = {device.uuid: device.memory_total for device in sight.place.devices}
     made = Made(

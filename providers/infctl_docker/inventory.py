@@ -23,7 +23,7 @@ from infctl_docker.facts.nvidia import Gpu, parse_apps, parse_gpus, parse_slice_
 from infctl_docker.gpus import Tell, claims, count_devices
 from infctl_docker.hosts import Fleet, Host
 from infctl_docker.pipeline import Answer
-from infctl_docker.promises import DEVICES, LINEAGE, Promise, is_ours, read_promises
+from infctl_docker.promises import DEVICES, LINEAGE, Promise, fence_of, is_ours, read_promises
 from infctl_docker.reserve import reserved, sweep
 
 READS = ("/info", "/version", "/containers/json?all=1")
@@ -84,15 +84,14 @@ class Sights:
 
     def hold(self, host: Host, shares: Sequence[Share], change: Change, image: str) -> AbstractContextManager[None]:
         """Hold shares of a host's devices while the container of this change is made or started: see `reserved`."""
-        labels = replace(change.labels, fence=_fence(change))
+        labels = replace(change.labels, fence=fence_of(change))
         return reserved(host, shares, labels, image=image, room=self.of(host).room) if shares else nullcontext()
 
     def tidy(self, host: Host, change: Change) -> None:
-        """Remove what an earlier run of ours reserved on a host and did not live to remove; asked once in a run."""
+        """Remove what an earlier run of ours left on a host and did not live to remove; asked once in a run."""
         with self._locks[host.name]:
-            seen = self._seen.get(host.name)
-            if host.name not in self._tidied and (seen is None or seen.tell.gpus):
-                sweep(host, self._lineage, _fence(change))
+            if host.name not in self._tidied:
+                sweep(host, self._lineage, fence_of(change))
             self._tidied.add(host.name)
 
     def _try(self, host: Host) -> Sight | Unreadable:
@@ -100,11 +99,6 @@ class Sights:
             return self.of(host)
         except DaemonError as failure:
             return Unreadable(host.name, failure.message, "look at Docker on the host: `docker info` there must answer")
-
-
-def _fence(change: Change) -> int:
-    """Return the fence of the run: an object may be older, and what lies in the way younger than the object."""
-    return max(change.fence, change.labels.fence)
 
 
 def look(host: Host, reserve: Sequence[str | int], images: Sequence[str], lineage: str) -> Sight:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.values import Emit, Values
+from infctl.provider.values import Change, Emit, Values
 from infctl_docker import model_copy, model_fetch
 from infctl_docker.carrier import Carrier, Ended, Job, Parcel, make_carrier, sweep
 from infctl_docker.container import model_name
@@ -21,6 +21,7 @@ from infctl_docker.images import Image, have_image
 from infctl_docker.model_folders import find_mounted
 from infctl_docker.model_source import FETCHED, find_source
 from infctl_docker.parts import Rack
+from infctl_docker.promises import run_labels
 
 GIB = 1 << 30
 PROXIES = {"HttpProxy": "http_proxy", "HttpsProxy": "https_proxy", "NoProxy": "no_proxy"}  # what a daemon tells
@@ -37,11 +38,12 @@ HTTP_WORDS = {
 }
 
 
-def deliver_model(rack: Rack, host: Host, values: Values, image: Image, emit: Emit) -> str:
-    """Return what {model} stands for in a container on `host`, the model's files brought there first.
+def deliver_model(rack: Rack, host: Host, change: Change, image: Image, emit: Emit) -> str:
+    """Return what {model} stands for in the container of a change on `host`, the model's files brought there first.
 
     `image` is the engine's, which the host has. Raises ProviderError; HostDown when the link is cut.
     """
+    values: Values = change.after or {}
     uri = str(values["model"])
     if not uri:
         return ""
@@ -53,17 +55,20 @@ def deliver_model(rack: Rack, host: Host, values: Values, image: Image, emit: Em
         source = rack.context.root / uri.removeprefix("file:").removeprefix("//")
         parcel, files = model_copy.parcel_of(source, str(values["model_sha256"]), emit)
         own = have_image(host, rack.config.proxy.image, rack.config, rack.context, emit)
-        job = Job("copy", own.name, model_copy.SCRIPT, "none", lambda carrier: model_copy.feed(carrier, files, emit))
+        job = Job(
+            "copy", own.name, model_copy.SCRIPT, "none", lambda carrier: model_copy.feed(carrier, files, emit),
+            run_labels(change),
+        )  # fmt: skip
         _bring(rack, host, parcel, job, emit)
         return parcel.path
     if not uri.startswith(FETCHED):
         hint = "name a file:, hf://, https:// or s3:// instead"
         raise ProviderError(f"{uri} cannot be brought to {host.name}", "no code reads it", hint=hint)
-    return _fetch(rack, host, values, image, emit)
+    return _fetch(rack, host, change, image, emit)
 
 
-def _fetch(rack: Rack, host: Host, values: Values, image: Image, emit: Emit) -> str:
-    source = find_source(values, rack.config.model_mirror)
+def _fetch(rack: Rack, host: Host, change: Change, image: Image, emit: Emit) -> str:
+    source = find_source(change.after or {}, rack.config.model_mirror)
     told: Mapping[str, Any] = host.ask("/info")
     env = tuple(f"{name}={told[key]}" for key, name in PROXIES.items() if told.get(key))
 
@@ -71,7 +76,7 @@ def _fetch(rack: Rack, host: Host, values: Values, image: Image, emit: Emit) -> 
         carrier.give(model_fetch.files_of(source.requests))
         return carrier.listen(carrier.start())
 
-    job = Job("fetch", image.name, model_fetch.SCRIPT, "host", run, env)
+    job = Job("fetch", image.name, model_fetch.SCRIPT, "host", run, run_labels(change), env)
     try:
         _bring(rack, host, source.parcel, job, emit)
     except _NoToolError:  # the engine's image lacks curl: the proxy's has wget, which will do for some

@@ -9,13 +9,14 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from infctl.provider.values import Share
+from infctl.provider.values import Change, Share
 
 DEVICES = "infctl.devices"
 VALUES = "infctl.values"
 ID = "infctl.id"
 LINEAGE = "infctl.lineage"
 FENCE = "infctl.fence"
+COPIES = "infctl.copies"  # of a container that brings a model: "copy" where the run feeds it, else "fetch"
 FOR = "infctl.for"  # of a reservation: the id of the object it is for
 LEASE = "infctl.lease"  # of a reservation: how many seconds after its creation it is void
 
@@ -54,6 +55,16 @@ class Promise(NamedTuple):
         """Return whether a reservation's time is over; both times are the daemon's own."""
         lease = self.labels.get(LEASE, "")
         return lease.isdigit() and clock > self.created + int(lease)
+
+
+def fence_of(change: Change) -> int:
+    """Return the fence of the run: an object may be older, and what lies in the way younger than the object."""
+    return max(change.fence, change.labels.fence)
+
+
+def run_labels(change: Change) -> dict[str, str]:
+    """Return what says which run made a container that is not to outlive it."""
+    return {LINEAGE: change.labels.lineage, FENCE: str(fence_of(change))}
 
 
 def write_shares(shares: Iterable[Share]) -> str:

@@ -24,6 +24,7 @@ from infctl_docker.errors import DaemonError
 from infctl_docker.facts.daemon import parse_time
 from infctl_docker.hosts import Host
 from infctl_docker.promises import (
+    COPIES,
     DEVICES,
     FENCE,
     FOR,
@@ -81,11 +82,14 @@ def reserved(
 
 
 def sweep(host: Host, lineage: str, fence: int) -> None:
-    """Remove what an earlier run of this stack reserved on `host` and did not live to remove."""
-    asker = Asker(host, "", lineage, fence)
-    listed = host.api.containers(all=True, filters={"label": [LEASE, f"{LINEAGE}={lineage}"]})
+    """Remove what an earlier run of this stack made for a while on `host` and did not live to remove: what it reserved,
+    and what was to bring models, unless that goes on without it.
+    """
+    listed = host.api.containers(all=True, filters={"label": f"{LINEAGE}={lineage}"})
     for left in map(read_promise, listed):
-        if asker.succeeds(left):
+        brings = left.labels.get(COPIES)
+        void = left.reservation or brings == "copy" or (brings and left.state != "running")
+        if void and left.fence < fence:
             _remove(host.api, left.container)
 
 

@@ -17,7 +17,7 @@ from infctl.provider.errors import ProviderError
 from infctl.provider.values import Labels, Share
 from infctl_docker.errors import DaemonError
 from infctl_docker.hosts import Host, HostConfig
-from infctl_docker.promises import DEVICES, FENCE, FOR, ID, LEASE, LINEAGE, write_shares
+from infctl_docker.promises import COPIES, DEVICES, FENCE, FOR, ID, LEASE, LINEAGE, write_shares
 from infctl_docker.reserve import reserved, sweep
 from tests.contract.docker.race_worker import IMAGE, ROOM
 from tests.testbed.hosts import DockerHost
@@ -182,8 +182,10 @@ def test_what_a_killed_run_left_is_taken_over(daemon: Host) -> None:
     leave(daemon, "infctl-gpu-GPU-race-0-1", {**theirs, **whole})  # expired: its lease is over at once
     with reserved(daemon, [Share(GPU)], MINE, image=IMAGE, room=ROOM):
         assert "/infctl-gpu-GPU-race-0-2" in names(daemon)
+    leave(daemon, "infctl-model-a", {LINEAGE: "mine", FENCE: "2", COPIES: "fetch"})
+    leave(daemon, "infctl-model-b", {LINEAGE: "mine", FENCE: "3", COPIES: "fetch"})  # this run's own
     sweep(daemon, "mine", 3)
-    assert names(daemon) == ["/infctl-gpu-GPU-race-0-1"]
+    assert names(daemon) == ["/infctl-gpu-GPU-race-0-1", "/infctl-model-b"]
 
 
 def test_an_expired_lock_of_others_is_broken(daemon: Host) -> None:
