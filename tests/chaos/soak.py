@@ -1,7 +1,7 @@
 """Kills real runs at every point and at random instants, and prints what came of it.
 
-`python -m tests.chaos.soak [-ground local|docker] [-kills N] [-cuts N]` takes some minutes on this machine, and hours
-on Docker hosts of the test bed; docs/soak.md keeps its last tables, with date and commit.
+`python -m tests.chaos.soak [-ground local|docker] [-every N] [-kills N] [-cuts N]` takes some minutes on this machine,
+and hours on Docker hosts of the test bed; docs/soak.md keeps its last tables, with date and commit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 
 from tests.chaos.cuts import CUTS, cut_at_random
@@ -26,11 +25,13 @@ from tests.testbed.bed import Bed
 from tests.testbed.pool import Pool
 
 ROW = "| {} | {} | {} | {} | {} | {} |"
+MOST = 10_000  # no story has as many points
 GROUNDS = {"local": "llama.cpp on this machine", "docker": "two Docker hosts, 20.10 and 28, with GPUs"}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-every", "--every", type=int, default=1, help="only each Nth point")
     parser.add_argument("-kills", "--kills", type=int, default=200, help="kills at random instants")
     parser.add_argument("-cuts", "--cuts", type=int, default=20, help="power cuts, and as many cut links")
     parser.add_argument("-ground", "--ground", choices=GROUNDS, help="where; both without it")
@@ -40,11 +41,11 @@ def main() -> int:
         if asked.ground != "docker":
             head("local")
             with Forks() as forks:
-                good = kill_all(STORIES, Path(name) / "local", forks, LOCAL, asked.kills)
+                good = kill_all(STORIES, Path(name) / "local", forks, LOCAL, asked)
         if asked.ground != "local":
             head("docker")
             with rack() as ground, Forks() as forks:
-                good = kill_all(RACK_STORIES, Path(name) / "docker", forks, ground, asked.kills) and good
+                good = kill_all(RACK_STORIES, Path(name) / "docker", forks, ground, asked) and good
                 for number, cut in enumerate(CUTS):
                     place = Path(name) / f"cut{number}"
                     found = cut_at_random(cut, place, forks, ground, times=asked.cuts, seed=1)
@@ -70,13 +71,15 @@ def head(ground: str) -> None:
     print(ROW.format(*["---"] * 6), flush=True)
 
 
-def kill_all(stories: Iterable[Story], folder: Path, forks: Forks, ground: Ground, kills: int) -> bool:
-    """Kill at all points of these stories, then at random; return whether nothing was lost."""
+def kill_all(stories: Iterable[Story], folder: Path, forks: Forks, ground: Ground, asked: argparse.Namespace) -> bool:
+    """Kill at the points of these stories, then at random; return whether nothing was lost."""
+    which = f"each {asked.every}th" if asked.every > 1 else "every"
+    numbers = range(asked.every, MOST, asked.every)
     good = True
     for number, story in enumerate(stories):
-        found = (verdict for _, verdict in kill_at_points(story, folder / str(number), forks, ground, count(1)))
-        good = tell(f"{story.name}, at every point", found) and good
-    random = kill_at_random(folder / "random", forks, ground, kills=kills, seed=1)
+        found = (verdict for _, verdict in kill_at_points(story, folder / str(number), forks, ground, numbers))
+        good = tell(f"{story.name}, at {which} point", found) and good
+    random = kill_at_random(folder / "random", forks, ground, kills=asked.kills, seed=1)
     return tell("runs from one stack to another, at random", random) and good
 
 
