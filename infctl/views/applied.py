@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from infctl.ops.apply import Applied
     from infctl.plan.model import Plan
 
+_LOOPBACK: Final = re.compile(r"https?://(localhost|127\.|\[::1\])")
 _URLS: Final = 10  # of a larger stack `infctl output` shows the rest
 _ASK: Final[Mapping[str, tuple[str, Mapping[str, object]]]] = {
     "generate": ("/completions", {"prompt": "infctl is", "max_tokens": 60, "stream": True}),
@@ -70,8 +72,17 @@ def _answers(plan: Plan, outcome: Outcome) -> list[str]:
     return [
         *lines,
         "",
-        "Ask it:",
+        f"Ask it{_from_where(outputs[f'{first.name}.url'], outcome)}:",
         f"  curl -sN {shlex.quote(outputs[f'{first.name}.url'] + path)} \\",
         "    -H 'content-type: application/json' \\",
         f"    -d {shlex.quote(body)}",
     ]
+
+
+def _from_where(url: str, outcome: Outcome) -> str:
+    """Return from which machine a url can be asked, where it is an address of that machine to itself."""
+    if not _LOOPBACK.match(url):
+        return ""
+    things = outcome.state.resources.values()
+    places = (thing.address.key.partition("/")[2] for thing in things if thing.outputs.get("url") == url)
+    return next((f" on {place}" for place in places if place and not place.isdigit()), "")

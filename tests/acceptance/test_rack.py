@@ -46,7 +46,7 @@ def test_the_rack_is_started_asked_and_removed(rack: tuple[Path, tuple[DockerHos
     folder, hosts = rack
     given = ("-var-file", "lab.yaml")
     infctl(folder, "plan", "-detailed-exitcode", *given, code=2)
-    infctl(folder, "apply", "-auto-approve", *given)
+    assert f"Ask it on {hosts[0].address}:" in infctl(folder, "apply", "-auto-approve", *given)
     urls = json.loads(infctl(folder, "output", "-json"))["chat.urls"]["value"]["rack"]
     assert len(urls) == len(hosts)
     for host, url in zip(hosts, urls, strict=True):
