@@ -23,7 +23,7 @@ from infctl.ops.session import Session
 from infctl.plan.model import Plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Request
-from infctl.provider.values import Values
+from infctl.provider.values import Values, decode, encode
 from infctl.secrets import Secret
 from infctl.state.disk import make_folder
 from infctl.state.model import State
@@ -127,7 +127,9 @@ def _keep_reach(session: Session, planned: Planned, lease: Lease) -> None:
 
 
 def _reached(state: State, plan: Plan, views: Mapping[str, TargetView]) -> State:
-    reaches: dict[str, Values] = {each.name: {"type": each.type, "config": each.config} for each in plan.targets}
+    reaches: dict[str, Values] = {  # as state reads them back: a list is a tuple there
+        each.name: decode(encode({"type": each.type, "config": each.config})) for each in plan.targets
+    }
     return renew_reach(state, reaches, {seen.id for view in views.values() for seen in view.observed})
 
 

@@ -151,7 +151,7 @@ def silent(place: str, what: str, seconds: float) -> Silent:
     """Say that nothing came within the time a host has."""
     return Silent(
         place,
-        f"no answer from {what} within {seconds:g} s",
+        f"no answer from {what} within {seconds:.3g} s",
         "check that the machine is up and that no firewall is between",
     )
 

@@ -174,7 +174,17 @@ def test_a_model_file_that_is_gone(rack: Rack) -> None:
 def test_a_running_container_of_a_stranger_can_be_taken_in(rack: Rack) -> None:
     host = rack.hosts[0]
     ident = host.docker(
-        "run", "-d", "--name", "by-hand", "-p", "127.0.0.1:21999:80", "busybox:1", "sleep", "900"
+        "run",
+        "-d",
+        "--stop-signal",
+        "KILL",
+        "--name",
+        "by-hand",
+        "-p",
+        "127.0.0.1:21999:80",
+        "busybox:1",
+        "sleep",
+        "900",
     ).strip()
     address = Address(CONTAINER, "tiny", "rack/0")
     for name in ("by-hand", ident, ident[:12]):

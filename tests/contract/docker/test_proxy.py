@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -245,8 +246,12 @@ def test_an_address_moves_to_a_fixed_port(here: Site, replicas: list[Replica]) -
     old, new = here.route(replicas[0].endpoint), free_port()
     assert here.route(replicas[0].endpoint, port=new) == new
     assert who(new) == "a"
-    with pytest.raises(ConnectionRefusedError):
-        who(old)
+    with pytest.raises(
+        ConnectionRefusedError
+    ):  # once the old worker has left its door, a moment after the new one came
+        for _ in range(50):
+            who(old)
+            time.sleep(0.1)
 
 
 def test_what_haproxy_refuses_is_told_in_its_words_and_changes_nothing(here: Site, replicas: list[Replica]) -> None:
@@ -273,10 +278,13 @@ def test_an_address_of_any_kind_answers(here: Site, replicas: list[Replica], bin
     port = here.route(replicas[0].endpoint)
     assert here.route(replicas[0].endpoint, bind=bind) == port
     host = "::1" if bind == "::1" else "127.0.0.1"
-    connection = http.client.HTTPConnection(host, port, timeout=10)
-    connection.request("POST", "/v1/completions", "{}")
-    assert connection.getresponse().status == 200
-    connection.close()
+    for attempt in (1, 2):  # another bind is another socket: who stood at the old one's door may have to come again
+        connection = http.client.HTTPConnection(host, port, timeout=10)
+        with suppress(ConnectionResetError) if attempt == 1 else nullcontext():
+            connection.request("POST", "/v1/completions", "{}")
+            assert connection.getresponse().status == 200
+            break
+        connection.close()
 
 
 def test_an_edit_by_hand_is_seen_and_undone(here: Site, replicas: list[Replica]) -> None:

@@ -41,6 +41,9 @@ def test_an_apply_without_changes_keeps_the_new_way_to_a_place(shell: Shell) -> 
     first = reached(shell.folder)
     done = shell("apply", "-auto-approve", "-var", "room=2000000000")
     assert "No changes" in done.out
+    serial = LocalStore(shell.folder).load().state
+    shell("apply", "-auto-approve", "-var", "room=2000000000")
+    assert LocalStore(shell.folder).load().state == serial  # nothing new: nothing written
     assert reached(shell.folder) != first
     assert len(reached(shell.folder)) == 1
 
