@@ -12,6 +12,7 @@ import json
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,9 +85,9 @@ def archive(name: str) -> Path:
     path = CACHE / f"{name.replace(':', '-')}-{made_of}.tar"
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        unready = path.with_suffix(f".{hashlib.sha256(str(id(image)).encode()).hexdigest()[:6]}")
-        _write(image, unready)
-        unready.rename(path)
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:  # of its own: hosts are made ready side by side
+            _write(image, Path(folder) / path.name)
+            (Path(folder) / path.name).rename(path)
     return path
 
 
