@@ -20,6 +20,12 @@ class Architecture:
     the others only `window` tokens (0: all see everything). `padded_mlp` is the width that the publisher's int4
     checkpoints have instead (0: the same), so that groups of 128 divide. `gated` MLPs have a gate (SwiGLU).
     `encoder` models answer in one pass and keep no cache. `native` is the format of the published checkpoint.
+
+    Where layers differ: `seeing` of them keep the whole context (-1: as `window_period` says) and `stateful` a state of
+    fixed size instead, `state` bytes of one sequence over all of these; `window_kv` are the numbers that a windowed
+    layer keeps of a token (0: as the others); `mixing` and `feeding` are the parameters of all attention (or what
+    stands in its place) and of all dense MLPs together (0: all layers are alike). `beside` are parameters of neither
+    layers nor embeddings, such as a vision tower's. `assumed` says what was taken for granted about the model.
     """
 
     name: str
@@ -50,6 +56,13 @@ class Architecture:
     positions: int = 0
     native: str = "bf16"
     family: str = ""
+    seeing: int = -1
+    stateful: int = 0
+    state: int = 0
+    window_kv: int = 0
+    mixing: int = 0
+    feeding: int = 0
+    beside: int = 0
     assumed: tuple[str, ...] = ()
 
     @property
@@ -93,8 +106,9 @@ class Architecture:
     @cached_property
     def linear(self) -> int:
         """Parameters of all linear layers but embeddings and routers: what quantization shrinks."""
-        mlp = (self.layers - self.moe_layers) * self.dense_mlp
-        return self.layers * self.attention + mlp + self.moe_layers * (self.experts + self.shared) * self.expert
+        attention = self.mixing or self.layers * self.attention
+        mlp = self.feeding or (self.layers - self.moe_layers) * self.dense_mlp
+        return attention + mlp + self.moe_layers * (self.experts + self.shared) * self.expert
 
     @cached_property
     def routed(self) -> int:
@@ -113,7 +127,7 @@ class Architecture:
     @cached_property
     def total(self) -> int:
         """All parameters, biases left out: they are below a thousandth of a percent to a tenth."""
-        return self.linear + self.router + self.embeddings + self.norms
+        return self.linear + self.router + self.embeddings + self.norms + self.beside
 
     @cached_property
     def active_linear(self) -> int:
@@ -123,12 +137,23 @@ class Architecture:
     @cached_property
     def full_layers(self) -> int:
         """Layers that keep keys and values of the whole context."""
-        return self.layers if not self.window else self.layers // self.window_period
+        if self.seeing >= 0:
+            return self.seeing
+        return self.layers - self.stateful if not self.window else self.layers // self.window_period
+
+    @cached_property
+    def windowed_layers(self) -> int:
+        """Layers that keep keys and values of the last `window` tokens only."""
+        return self.layers - self.stateful - self.full_layers if self.window else 0
+
+    @property
+    def kv_each(self) -> int:
+        """Numbers that one layer that sees everything keeps of a token."""
+        return self.kv_rank + self.rope_dim if self.latent else 2 * self.kv_heads * self.head_dim
 
     def kv_elements(self, tokens: float) -> float:
         """Return how many numbers the caches of one sequence of so many tokens hold, over all layers."""
         if self.encoder:
             return 0.0
-        each = self.kv_rank + self.rope_dim if self.latent else 2 * self.kv_heads * self.head_dim
-        seen = self.full_layers * tokens + (self.layers - self.full_layers) * min(tokens, self.window)
-        return each * seen
+        seen = self.full_layers * self.kv_each * tokens
+        return seen + self.windowed_layers * (self.window_kv or self.kv_each) * min(tokens, self.window)

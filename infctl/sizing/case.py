@@ -32,7 +32,8 @@ class Case:
 
     `gpus` is what the product's name may mean, the likeliest first. `tensor` GPUs share each layer, `pipeline` stages
     the layers. `rate` in requests a second. `utilization` is the part of a GPU's memory that the engine may take,
-    the other limits are tokens and sequences: None where the engine's own default holds.
+    the other limits are tokens and sequences: None where the engine's own default holds. `kept` is the part of the
+    linear layers that the checkpoint leaves in 16 bits, `weight_bytes` what all its tensors take (None: computed).
     """
 
     shape: Architecture
@@ -55,6 +56,7 @@ class Case:
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
     kept: float = 0.0
+    weight_bytes: float | None = None
 
     @property
     def gpu(self) -> Gpu:
