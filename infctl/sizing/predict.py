@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from enum import StrEnum
 from math import exp
 
@@ -14,6 +14,7 @@ from infctl.sizing.case import Case, Load
 from infctl.sizing.precision import KV_BYTES
 from infctl.sizing.serving import figures, overload
 from infctl.sizing.speed import Machine
+from infctl.sizing.startable import impossible, squeezed
 
 _80_PERCENT = 1.2816  # standard deviations on either side of the middle that hold 80 % of a normal distribution
 _VAGUE = 1.5  # how much wider a range is where the GPU's name does not say which variant
@@ -21,9 +22,6 @@ _VAGUE = 1.5  # how much wider a range is where the GPU's name does not say whic
 # percent; rounded so that 8 in 10 published measurements lie inside (benchmarks/sizing.py).
 _FIRST, _QUEUED, _QUEUED_FIRST, _TAIL = 1.5, 2.0, 2.5, 1.25
 _GIVEN = 0.25  # a rate that can be served comes out as it came in
-_TIGHT = 0.97  # of the memory: what is left is what the driver and a second context take
-_FEW = 64  # sequences at a time
-_SMALL_PASS = 2048  # tokens of one pass
 
 
 class Verdict(StrEnum):
@@ -106,31 +104,3 @@ def family_of(engine: str, version: str, vendor: str = "nvidia") -> str:
     """
     family = "vllm-v0" if engine == "vllm" and before(version, (0, 8)) else engine
     return f"{family}-rocm" if vendor == "amd" and constants(f"{family}-rocm") else family
-
-
-def squeezed(case: Case) -> Case:
-    """Return the case with what it leaves to the engine set as tight as an operator would who needs the room."""
-    return replace(
-        case,
-        utilization=case.utilization or _TIGHT,
-        max_num_seqs=case.max_num_seqs or max(1, min(case.concurrency, _FEW)),
-        max_num_batched_tokens=case.max_num_batched_tokens or _SMALL_PASS,
-    )
-
-
-def impossible(case: Case) -> str:
-    """Return why no engine could even start this, "" where nothing speaks against it."""
-    shape, ranks = case.shape, case.tensor
-    if shape.heads % ranks:
-        return f"{ranks} GPUs cannot share {shape.heads} attention heads: tensor parallel must divide them"
-    grouped = case.precision.weight_only and case.precision.bits < 5 and not case.precision.whole  # noqa: PLR2004
-    width = shape.padded_mlp or shape.mlp
-    if grouped and not shape.experts and width % (ranks * 128):
-        return f"{ranks} GPUs cannot share an MLP of {width} in groups of 128: tensor parallel must divide them"
-    if case.precision.compute == "fp4" and case.gpu.vendor != "nvidia":
-        return f"{case.precision.name} has no kernel on {case.gpu.name}"
-    if case.precision.name in {"awq", "gptq", "nf4"} and 0 < case.gpu.sm < 75:  # noqa: PLR2004  # Turing
-        return f"{case.precision.name} needs compute capability 7.5, {case.gpu.name} has {case.gpu.compute}"
-    if shape.context and (case.max_model_len or 0) > shape.context:
-        return f"the model reads {shape.context:,} tokens, max_model_len asks for {case.max_model_len:,}"
-    return ""
