@@ -43,7 +43,7 @@ def test_every_gpu_is_found_by_its_own_name_and_has_plausible_figures() -> None:
         assert gpus().find(name)[0] is gpu
         assert gpu.source
         assert 0.9 < gpu.memory / gpu.label <= 1, name  # what firmware and driver leave of the label
-        assert 20 < gpu.fp16 * 1000 / gpu.bandwidth < 450, name  # FLOPs for each byte: none has left this range yet
+        assert 20 < gpu.fp16 * 1000 / gpu.bandwidth < 500, name  # FLOPs for each byte: none has left this range yet
         assert gpu.fp8 == 0 or gpu.fp8 == pytest.approx(2 * gpu.fp16, rel=0.02), name
         assert not gpu.fp8 or gpu.sm >= 89 or gpu.vendor == "amd", name
 
