@@ -91,6 +91,7 @@ def plan_stack(
     except InfctlError as failure:  # only what is wrong is looked up in the file
         raise InfctlError(*(_at_line(session, each) for each in failure.diagnostics)) from failure
     _refuse_what_cannot_start(plan, wishes.wanted)
+    _refuse_what_costs_too_much(session, plan)
     before = {name: value for name, value in state.outputs.items() if name in plan.outputs or plan.models}
     warnings = (*plan.warnings, *(said for name in needed_secrets(plan) for said in secrets.unreadable.get(name, ())))
     plan = replace(_with_memory(plan, wishes.wanted), outputs_before=before, warnings=warnings)
@@ -109,6 +110,11 @@ def settle_wishes(session: Session, stack: Stack, state: State, request: Request
 
     pins = settle_pins(stack, report, lookups=lambda: lookups_of(session), upgrade=request.upgrade)
     settled = pins.settled
+    if stack.policies is not None:
+        from infctl.desired.policies import break_by_pins
+
+        if broken := tuple(break_by_pins(stack, settled.pins)):
+            raise InfctlError(*broken)
     if settled.changes:
         if request.unattended:
             refuse(settled)
@@ -229,6 +235,17 @@ def _refuse_what_cannot_start(plan: Plan, wanted: tuple[Wanted, ...]) -> None:
     met = tuple(problem for key, problem in problems.items() if key in begun and problem is not None)
     if met:
         raise InfctlError(*met)
+
+
+def _refuse_what_costs_too_much(session: Session, plan: Plan) -> None:
+    """Raise InfctlError (policy-broken). To take everything down is never too dear."""
+    stack = session.stack
+    if stack is None or stack.policies is None or plan.mode is not Mode.NORMAL:
+        return
+    from infctl.plan.policies import break_policies
+
+    if broken := tuple(_at_line(session, each) for each in break_policies(stack.policies, plan.costs)):
+        raise InfctlError(*broken)
 
 
 def _starts(step: Step) -> bool:

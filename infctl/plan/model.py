@@ -199,6 +199,19 @@ class Assumption:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """Dollars an hour of one model's replicas on one target that are paid for alike ("owned", "reserved", "on_demand",
+    "spot").
+    """
+
+    model: str
+    target: str
+    purchase: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
 class TargetRef:
     """How apply reaches a target: the provider's type and its config, no secret in it."""
 
@@ -236,6 +249,7 @@ class Plan:
     outputs_before: Mapping[str, Any] = field(default_factory=dict)  # those of changed models
     protected: tuple[str, ...] = ()
     secrets: Mapping[str, Values] = field(default_factory=dict)  # name -> source (env, file, command): references only
+    costs: tuple[Cost, ...] = ()  # of every model that has a price, changed or not
 
     @property
     def changes(self) -> tuple[ResourceChange, ...]:

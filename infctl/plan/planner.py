@@ -13,6 +13,7 @@ from infctl.diagnostics import Code, InfctlError, error
 from infctl.placement.room import Rollout
 from infctl.plan.book import Book, Key
 from infctl.plan.compare import Verdict, referred
+from infctl.plan.cost import costs
 from infctl.plan.course import Course, ModelVerdicts, choose
 from infctl.plan.model import Action, Mode, Plan, TargetRef
 from infctl.plan.promised import room_of
@@ -96,6 +97,7 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
         outputs=outputs(parts, question.state.outputs),
         protected=tuple(sorted(question.protected)),
         secrets=question.secrets,
+        costs=costs(verdicts, question.views),
     )
 
 

@@ -157,13 +157,19 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A host or node. Memory in bytes, free as the operating system would give it to a new process."""
+    """A host or node. Memory in bytes, free as the operating system would give it to a new process.
+
+    `price` is what an hour of one whole device there costs in dollars, None where nobody says; `purchase` is how it is
+    paid for: "owned", "reserved", "on_demand" or "spot".
+    """
 
     name: str
     cpus: int
     memory_total: int
     memory_free: int
     devices: tuple[Device, ...] = ()
+    price: float | None = None
+    purchase: str = "owned"
 
 
 @dataclass(frozen=True, slots=True)

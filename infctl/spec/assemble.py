@@ -73,4 +73,5 @@ def _assemble(root: Path, sources: Sources, typed: Typed, warnings: tuple[Diagno
         moved=tuple(Move(move.from_, move.to) for move in file.moved),
         warnings=warnings,
         sources=sources,
+        policies=file.policies,
     )

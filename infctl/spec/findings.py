@@ -49,6 +49,11 @@ class Findings:
             self._spoiled.add(loc)
             self._above.update(loc[:depth] for depth in range(1, len(loc) + 1))
 
+    @property
+    def has_errors(self) -> bool:
+        every = (*self._told, *(each.diagnostic for each in self._problems))
+        return any(each.severity is Severity.ERROR for each in every)
+
     def is_spoiled(self, loc: Loc) -> bool:
         """Return whether something is wrong at `loc`, or inside of it."""
         return loc in self._above

@@ -34,6 +34,7 @@ def stack_from(plain: dict[str, Any], root: Path, sources: Positions) -> Stack:
         moved=tuple(Move(old, new) for old, new in plain["moved"]),
         warnings=(),
         sources=sources,
+        policies=_decode(plain["policies"]),
     )
 
 
@@ -56,6 +57,7 @@ def stack_to_plain(stack: Stack) -> dict[str, Any]:
         "backend": stack.state.backend,
         "options": _encode(stack.state.options),
         "targets": {name: [target.type, _values(target)] for name, target in stack.targets.items()},
+        "policies": _encode(stack.policies),
         "moved": [[move.from_, move.to] for move in stack.moved],
         "defaults": {key: _encode(field.get_default(call_default_factory=True)) for key, field in fields.items()},
         "bodies": [json.loads(body) for body in bodies],

@@ -20,6 +20,7 @@ from infctl.spec.interpolate import Interpolator
 from infctl.spec.loader import BAD_NUMBER, YAML_FEATURE
 from infctl.spec.model import SECRET
 from infctl.spec.paths import listed, parse, texts
+from infctl.spec.policy_rules import breaches, check_policies
 from infctl.spec.problems import Problem, problem
 from infctl.spec.sourcemap import Sources
 from infctl.spec.versions import allows
@@ -75,6 +76,9 @@ class Reading:
         if any(SECRET in source.text for source in self.found.sources.files):
             self.found.add(rules.misplaced_secrets(values))
         self._judge(kinds, values)
+        self.found.add(check_policies(file.policies))
+        if not self.found.has_errors:  # what is missing may be what is wrong
+            self.found.add(breaches(file.policies, values.get("models") or {}))
         return Typed(file, configs)
 
     def _check_version(self, requires: Any) -> None:

@@ -78,7 +78,7 @@ _ORDER = ("placement", "order")
 _SPREAD = ("placement", "spread")
 _SPREADS = ("host", "none")  # what the core does where it chooses the hosts, as it does for targets that serve `gpu`
 _ENFORCED = frozenset({"placement.keep_in"})  # promises: kept everywhere or not made
-_LATER_SECTIONS = ("endpoints", "access", "policies", "observability")
+_LATER_SECTIONS = ("endpoints", "access", "observability")
 _HINT = "take it out: this infctl would ignore it"
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from infctl.diagnostics import Diagnostic, Span
     from infctl.spec.model import Model
     from infctl.spec.secrets import SecretSource
+    from infctl.spec.vocabulary import Policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class Stack:
     moved: tuple[Move, ...]
     warnings: tuple[Diagnostic, ...]
     sources: Positions = field(repr=False)
+    policies: Policies | None = None
 
     def locate(self, path: str, *, at_key: bool = False) -> Span | None:
         """Return where `models.chat.replicas` is written, or the nearest thing around it.

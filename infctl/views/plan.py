@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from infctl.views.diagnostics import show_diagnostic
 from infctl.views.plan_model import show_model
-from infctl.views.style import Style, bytes_text, columns, count
+from infctl.views.style import Style, bytes_text, columns, count, dollars
 from infctl.views.values import KNOWN_AFTER_APPLY, word
 
 View = dict[str, Any]
@@ -58,11 +58,12 @@ def _changes(view: View, style: Style) -> list[str]:
     lines.append(style.paint(f"  ({', '.join(words for action, words in _LEGEND if action in used)})", "dim"))
     width = min(_WIDEST, max((len(change["address"]) for change in changes), default=0))
     by_model: dict[str, list[View]] = {}
+    cost = view["infctl"].get("cost", {}).get("by_model", {})
     for change in changes:
         by_model.setdefault(change["infctl"]["model"], []).append(change)
     for name, model in view["infctl"]["models"].items():
         own = by_model.pop(name, [])
-        lines += ["", *show_model(name, model, own, style), ""]
+        lines += ["", *show_model(name, model, own, style, cost.get(name)), ""]
         told = {tuple(field["path"]) for field in model["fields"]}
         for change in own:
             lines += _resource(change, width, told, style)
@@ -186,12 +187,25 @@ def _sum(view: View, style: Style) -> list[str]:
         return [style.paint("No changes. ", "bold", "green") + f"What runs is what the file{held} asks for."]
     line = f"{total['add']:,} to add, {total['change']:,} to change, {total['remove']:,} to destroy."
     lines = [style.paint("Plan:", "bold") + f" {line}"]
+    if "cost" in ours:
+        lines += style.wrap(_cost(ours["cost"]), hanging="  ")
     dark = [name for name, model in ours["models"].items() if model["downtime"]]
     if dark and ours["mode"] != "destroy":
         lines += style.wrap(f"Downtime: {', '.join(dark)} will not answer for a while.")
     elif any(model["rollout"] in {"surge", "rolling"} for model in ours["models"].values()):
         lines.append("Downtime: none.")
     return lines
+
+
+def _cost(cost: View) -> str:
+    """Return what the stack costs, and what of it where and how paid for, when there are several."""
+    said = f"Cost: {dollars(cost['before'], cost['after'])}"
+    if cost["before"] and cost["after"] != cost["before"]:
+        said += f" ({cost['after'] / cost['before'] - 1:+.1%})"
+    for part in ("by_target", "by_purchase"):
+        if len(cost[part]) > 1:
+            said += f" · {', '.join(f'{name} {dollars(**each)}' for name, each in cost[part].items())}"
+    return f"{said}."
 
 
 def _sum_of_refresh(view: View, style: Style) -> list[str]:

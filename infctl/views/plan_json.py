@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +10,7 @@ from infctl.plan.model import (
     ACTIONS,
     REPLACE_ASKED_FOR,
     Action,
+    Cost,
     Effect,
     FieldChange,
     ModelChange,
@@ -214,6 +215,7 @@ def _ours(plan: Plan) -> dict[str, Any]:
         "serial": plan.serial,
         "mode": plan.mode.value,
         "summary": summary(plan),
+        **({"cost": cost_json(plan)} if plan.costs else {}),
         "models": {model.name: model_json(model) for model in plan.models},
         "assumptions": [{"what": a.what, "value": plain(a.value), "needs": a.needs} for a in plan.assumptions],
         "holds": list(plan.holds),
@@ -252,6 +254,32 @@ def model_json(model: ModelChange) -> dict[str, Any]:
         "memory": dict(model.memory),
         "memory_needed": model.memory_needed,
         "memory_free": model.memory_free,
+    }
+
+
+def cost_json(plan: Plan) -> dict[str, Any]:
+    """Return what the stack costs in dollars an hour, before and after: in all, by model, by target and purchase."""
+
+    def total(costs: Iterable[Cost]) -> dict[str, float]:
+        costs = tuple(costs)
+        return {
+            "before": round(sum(each.before for each in costs), 6),
+            "after": round(sum(each.after for each in costs), 6),
+        }
+
+    def by(name: Callable[[Cost], str]) -> dict[str, Any]:
+        found: dict[str, list[Cost]] = {}
+        for each in plan.costs:
+            found.setdefault(name(each), []).append(each)
+        return {key: total(costs) for key, costs in found.items()}
+
+    return {
+        "currency": "USD",
+        "per": "hour",
+        **total(plan.costs),
+        "by_model": by(lambda each: each.model),
+        "by_target": by(lambda each: each.target),
+        "by_purchase": by(lambda each: each.purchase),
     }
 
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any, Final
 
-from infctl.views.style import Style, bytes_text, columns, count
+from infctl.views.style import Style, bytes_text, columns, count, dollars
 from infctl.views.values import KNOWN_AFTER_APPLY, word
 
 View = dict[str, Any]
@@ -17,8 +17,10 @@ _IN_BYTES: Final = frozenset({"memory"})
 _WHY_WIDTH: Final = 120  # columns from which on the reason stands beside the change
 
 
-def show_model(name: str, model: View, changes: list[View], style: Style) -> list[str]:
-    """Return the block of `name`; `changes` are its objects', which know why a field forces a replacement."""
+def show_model(name: str, model: View, changes: list[View], style: Style, cost: View | None = None) -> list[str]:
+    """Return the block of `name`; `changes` are its objects', which know why a field forces a replacement. `cost` is
+    its before and after, in dollars an hour.
+    """
     lines = [style.paint(f"  # model.{name} {_headline(model)}", "bold")]
     if model["template"]:
         lines += style.fill(_identity(model["template"], model["settings"]), " · ", "    ")
@@ -26,6 +28,7 @@ def show_model(name: str, model: View, changes: list[View], style: Style) -> lis
     if model["replicas_after"]:
         lines += _label("memory", _memory(model), style)
         lines += _label("gpus", _gpus(model), style)
+        lines += _label("cost", dollars(**cost) if cost else "", style)
         lines += _label("placement", " · ".join(_placement(model)), style)
     rollout = _rollout(model)
     return lines + (_label("rollout", rollout, style) if rollout else [])

@@ -86,6 +86,12 @@ def bytes_text(amount: float) -> str:
     raise AssertionError
 
 
+def dollars(before: float, after: float) -> str:
+    """Return dollars an hour, with what they were where that differs: `$2.55/h → $4.25/h`."""
+    now = f"${after:,.2f}/h"
+    return now if f"${before:,.2f}/h" == now else f"${before:,.2f}/h → {now}"
+
+
 def seconds_text(seconds: float) -> str:
     """Return a duration as people read it: `0.8s`, `41s`, `6m41s`, `2h05m`."""
     if seconds < 10:  # noqa: PLR2004  # where tenths still say something

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from infctl.provider.served import NOT_SERVED
 from infctl_docker.hosts import HostConfig
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -48,7 +47,7 @@ class RackTarget(BaseModel):
         default_factory=dict, description="devices of a host that infctl must not touch: indices or uuids"
     )
     price_per_gpu_hour: float | None = Field(
-        None, gt=0, description="what an hour of one device costs, amortised", json_schema_extra=NOT_SERVED
+        None, gt=0, description="dollars that an hour of one device costs, amortised; for costs and policies"
     )
     proxy: Proxy = Field(default_factory=Proxy, description="the proxy on each host")
     ports: tuple[Port, Port] = Field(PORTS, description="first and last port to choose from where none is given")

@@ -50,16 +50,23 @@ class Sights:
     """What was seen of the hosts of a target in this run; each host is looked at once.
 
     `reserve` are the devices that nobody of us may have, by host; `images` those with which a host that has no shell
-    is asked before others that it has; `lineage` is ours: what it reserved and holds no more does not count.
+    is asked before others that it has; `lineage` is ours: what it reserved and holds no more does not count. `price` is
+    what an hour of a device costs.
     """
 
     def __init__(
-        self, fleet: Fleet, reserve: Mapping[str, Sequence[str | int]], images: Sequence[str], lineage: str
+        self,
+        fleet: Fleet,
+        reserve: Mapping[str, Sequence[str | int]],
+        images: Sequence[str],
+        lineage: str,
+        price: float | None = None,
     ) -> None:
         self._fleet = fleet
         self._reserve = reserve
         self._images = images
         self._lineage = lineage
+        self._price = price
         self._seen: dict[str, Sight] = {}
         self._tidied: set[str] = set()
         self._locks = {host.name: threading.Lock() for host in fleet.hosts}
@@ -68,7 +75,8 @@ class Sights:
         """Return what was seen of a host, looking now unless it was. Raises HostDown."""
         with self._locks[host.name]:
             if host.name not in self._seen:
-                self._seen[host.name] = look(host, self._reserve.get(host.name, ()), self._images, self._lineage)
+                sight = look(host, self._reserve.get(host.name, ()), self._images, self._lineage)
+                self._seen[host.name] = replace(sight, place=replace(sight.place, price=self._price))
             return self._seen[host.name]
 
     def inventory(self) -> Reading[Inventory]:
@@ -87,11 +95,11 @@ class Sights:
         labels = replace(change.labels, fence=fence_of(change))
         return reserved(host, shares, labels, image=image, room=self.of(host).room) if shares else nullcontext()
 
-    def tidy(self, host: Host, change: Change) -> None:
+    def tidy(self, host: Host, fence: int) -> None:
         """Remove what an earlier run of ours left on a host and did not live to remove; asked once in a run."""
         with self._locks[host.name]:
             if host.name not in self._tidied:
-                sweep(host, self._lineage, fence_of(change))
+                sweep(host, self._lineage, fence)
             self._tidied.add(host.name)
 
     def _try(self, host: Host) -> Sight | Unreadable:

@@ -44,6 +44,7 @@ from infctl_docker.model_folders import find_mounted
 from infctl_docker.parts import Found, Part, Rack
 from infctl_docker.ports import Ports
 from infctl_docker.probing import log_lines, probe_replica
+from infctl_docker.promises import fence_of
 from infctl_docker.proxy_kinds import PROXY_KINDS
 from infctl_docker.proxy_lower import lower_proxy
 from infctl_docker.proxy_parts import PROXY_PARTS, drain_replica
@@ -69,7 +70,8 @@ class DockerProvider:
     def __init__(self, config: BaseModel, context: Context) -> None:
         assert isinstance(config, RackTarget)  # noqa: S101  # the registry's contract: built with our own config
         fleet = Fleet(tuple(Host(host, context.root) for host in config.hosts))
-        sights = Sights(fleet, config.gpu_reserve, (config.proxy.image,), context.lineage)
+        price = config.price_per_gpu_hour
+        sights = Sights(fleet, config.gpu_reserve, (config.proxy.image,), context.lineage, price)
         copying = {host.name: threading.Lock() for host in fleet.hosts}
         self._rack = Rack(config, context, fleet, sights, copying, Ports(config.ports))
 
@@ -115,7 +117,7 @@ class DockerProvider:
             host = self._host_of(change)
             if host is None:
                 return None
-            self._rack.sights.tidy(host, change)
+            self._rack.sights.tidy(host, fence_of(change))
             if change.do is Do.DRAIN:
                 return part.drain(self._rack, host, change, emit)
             if change.do in {Do.STOP, Do.DELETE}:
@@ -142,6 +144,9 @@ class DockerProvider:
 
     def resolve_image(self, image: str) -> str:
         return resolve(self._rack.fleet.hosts, image, self._rack.config, self._rack.context)
+
+    def tidy(self, fence: int) -> None:
+        self._rack.fleet.each(lambda host: self._rack.sights.tidy(host, fence))
 
     def check(self) -> tuple[Finding, ...]:
         reserve, sights = self._rack.config.gpu_reserve, self._rack.sights

@@ -48,12 +48,14 @@ FLEET_KINDS: Mapping[str, KindSpec] = {
 
 class FleetTarget(FailingTarget):
     """`places` are the hosts, with `memory` bytes each. `gpus` are the bytes of each device of a host, `others` what
-    strangers use of a device, by its uuid: HOST-gpuINDEX. `down` are hosts that nobody reaches.
+    strangers use of a device, by its uuid: HOST-gpuINDEX. `down` are hosts that nobody reaches. `prices` are dollars an
+    hour of a device of a host, and how it is paid for.
     """
 
     down: frozenset[str] = frozenset()
     gpus: Mapping[str, tuple[int, ...]] = {}
     others: Mapping[str, int] = {}
+    prices: Mapping[str, tuple[float, str]] = {}
 
 
 class FleetProvider(FailingProvider):
@@ -77,7 +79,8 @@ class FleetProvider(FailingProvider):
     def _host(self, name: str) -> Place:
         sizes = self.fleet.gpus.get(name, ())
         devices = tuple(self._device(f"{name}-gpu{index}", index, size) for index, size in enumerate(sizes))
-        return Place(name, 8, self.fleet.memory, self.fleet.memory - self._used(name), devices)
+        price, purchase = self.fleet.prices.get(name, (None, "owned"))
+        return Place(name, 8, self.fleet.memory, self.fleet.memory - self._used(name), devices, price, purchase)
 
     def _device(self, uuid: str, index: int, size: int) -> Device:
         others, ours = self.fleet.others.get(uuid, 0), sum(self._shares(uuid, size))
