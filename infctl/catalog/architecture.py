@@ -14,7 +14,7 @@ from functools import cached_property
 class Architecture:
     """A model's shape. Lengths in elements; 0 where a model has no such part.
 
-    `experts` 0 is a dense model; of a mixture the first `dense_layers` layers are dense, `shared` experts always run
+    `experts` 0 is a dense model; of a mixture `dense_layers` layers have none, `shared` experts always run
     and `active` of the others. `kv_rank` > 0 is multi-head latent attention (DeepSeek-V2, arXiv:2405.04434), whose
     cache is one latent and one rotary key per token. Of the layers, one in every `window_period` sees everything and
     the others only `window` tokens (0: all see everything). `padded_mlp` is the width that the publisher's int4
@@ -24,8 +24,9 @@ class Architecture:
     Where layers differ: `seeing` of them keep the whole context (-1: as `window_period` says) and `stateful` a state of
     fixed size instead, `state` bytes of one sequence over all of these; `window_kv` are the numbers that a windowed
     layer keeps of a token (0: as the others); `mixing` and `feeding` are the parameters of all attention (or what
-    stands in its place) and of all dense MLPs together (0: all layers are alike). `beside` are parameters of neither
-    layers nor embeddings, such as a vision tower's. `assumed` says what was taken for granted about the model.
+    stands in its place) and of all MLPs that are no experts together (-1: all layers are alike). `beside` are
+    parameters of neither layers nor embeddings, such as a vision tower's and biases. `assumed` says what was taken for
+    granted about the model.
     """
 
     name: str
@@ -60,8 +61,8 @@ class Architecture:
     stateful: int = 0
     state: int = 0
     window_kv: int = 0
-    mixing: int = 0
-    feeding: int = 0
+    mixing: int = -1
+    feeding: int = -1
     beside: int = 0
     assumed: tuple[str, ...] = ()
 
@@ -92,7 +93,7 @@ class Architecture:
     @property
     def expert(self) -> int:
         """Parameters of one expert."""
-        return 3 * self.hidden * self.expert_mlp
+        return (3 if self.gated else 2) * self.hidden * self.expert_mlp
 
     @property
     def moe_layers(self) -> int:
@@ -106,8 +107,8 @@ class Architecture:
     @cached_property
     def linear(self) -> int:
         """Parameters of all linear layers but embeddings and routers: what quantization shrinks."""
-        attention = self.mixing or self.layers * self.attention
-        mlp = self.feeding or (self.layers - self.moe_layers) * self.dense_mlp
+        attention = self.mixing if self.mixing >= 0 else self.layers * self.attention
+        mlp = self.feeding if self.feeding >= 0 else (self.layers - self.moe_layers) * self.dense_mlp
         return attention + mlp + self.moe_layers * (self.experts + self.shared) * self.expert
 
     @cached_property
