@@ -23,6 +23,7 @@ from infctl.ops.session import Session
 from infctl.plan.model import Plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Request
+from infctl.provider.protocol import SupportsTidying
 from infctl.provider.values import Values, decode, encode
 from infctl.secrets import Secret
 from infctl.state.disk import make_folder
@@ -106,6 +107,7 @@ def _run(session: Session, plan: Plan, lease: Lease, way: Way, views: Mapping[st
     if state is None:
         state = State(plan.lineage, plan.stack, plan.workspace, infctl_version=plan.infctl_version)
         lease.commit(state)
+    _tidy(session, state, lease.fence)
     return execute(
         plan,
         refresh(_reached(state, plan, views), views),  # a killed run may have left outputs that nobody wrote down
@@ -117,6 +119,14 @@ def _run(session: Session, plan: Plan, lease: Lease, way: Way, views: Mapping[st
         emit=way.emit,
         interrupt=way.interrupt,
     )
+
+
+def _tidy(session: Session, state: State, fence: int) -> None:
+    """Have what a killed run made for a while removed, also where this run has nothing to change."""
+    for name in {thing.target for thing in state.resources.values() if thing.pending}:
+        provider = session.providers.get(name)
+        if isinstance(provider, SupportsTidying):
+            provider.tidy(fence)
 
 
 def _keep_reach(session: Session, planned: Planned, lease: Lease) -> None:

@@ -102,6 +102,15 @@ class SupportsCheck(Protocol):
     def check(self) -> tuple[Finding, ...]: ...
 
 
+@runtime_checkable
+class SupportsTidying(Protocol):
+    """The ability of a target that makes things for a while to remove those that a killed run left."""
+
+    def tidy(self, fence: int) -> None:
+        """Remove what runs of this lineage with an older fence made for a while; a place that is down keeps it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of `infctl doctor`: what was looked at, whether it is well, and what mends it."""

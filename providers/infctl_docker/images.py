@@ -83,8 +83,9 @@ def resolve(hosts: tuple[Host, ...], image: str, config: RackTarget, context: Co
             continue
         if answer.status == HTTPStatus.OK:
             return f"{name}@{_digest(answer.json(), asked)}"
-    detail = refused.diagnostics[0].detail if refused else "there is no host to ask"
-    raise ProviderError(f"The image {image} cannot be found", detail, hint=hint_for(detail)) from refused
+    said = refused.diagnostics[0] if refused else None
+    detail, hint = (said.detail, said.hint) if said else ("there is no host to ask", "")
+    raise ProviderError(f"The image {image} cannot be found", detail, hint=hint) from refused
 
 
 def mirrored(image: str, mirrors: Mapping[str, str]) -> str:

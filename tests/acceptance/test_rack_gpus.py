@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -91,3 +93,28 @@ def test_a_new_revision_takes_over_the_only_device(host: DockerHost, tmp_path: P
     infctl(stack, "apply", "-auto-approve")
     assert promised(host) == {"one-chat-r2-0": [[GPU[0], 0], [GPU[1], 0]]}
     assert "No changes." in infctl(stack, "plan")
+
+
+def test_what_a_killed_run_held_goes_though_the_next_has_nothing_to_do_there(host: DockerHost, tmp_path: Path) -> None:
+    stack = write_stack(tmp_path, "one", host, {"count": 1})
+    file = stack / "inference.yaml"
+    for_one = file.read_text()
+    for_two = for_one.replace('"engine"', '"replicas": 2, "engine"')
+    infctl(stack, "apply", "-auto-approve")
+
+    def grow(fault: str) -> str:
+        file.write_text(for_two)
+        argv = (INFCTL, "apply", "-auto-approve", "-parallelism=1")
+        env = {**os.environ, "INFCTL_FAULT": fault}
+        return subprocess.run(argv, cwd=stack, env=env, capture_output=True, text=True, check=False, timeout=90).stderr
+
+    points = re.findall(r"^fault (\d+) (.*)$", grow("list"), re.MULTILINE)
+    create = next(number for number, what in points if what.startswith("ask:") and "name=one-chat-" in what)
+    file.write_text(for_one)
+    infctl(stack, "apply", "-auto-approve")
+    grow(f"kill:{create}")
+    held = [name for name in promised(host) if name.startswith("infctl-gpu-")]
+    assert held
+    file.write_text(for_one)
+    assert "Apply complete! Resources: 0 added, 0 changed, 0 destroyed" in infctl(stack, "apply", "-auto-approve")
+    assert list(promised(host)) == ["one-chat-r1-0"]

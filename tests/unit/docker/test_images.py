@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from infctl_docker.images import mirrored, split_registry
+from infctl.provider.errors import ProviderError
+from infctl.provider.protocol import Context
+from infctl_docker.config import RackTarget
+from infctl_docker.hosts import Host, HostConfig
+from infctl_docker.images import mirrored, resolve, split_registry
 
 MIRRORS = {"docker.io": "mirror.example:5000", "ghcr.io": "mirror.example/ghcr/"}
 
@@ -38,3 +44,14 @@ def test_a_name_begins_with_its_registry_or_is_of_the_hub(image: str, registry: 
 )
 def test_a_mirror_stands_in_its_registry_s_place(image: str, pulled: str) -> None:
     assert mirrored(image, MIRRORS) == pulled
+
+
+def test_an_image_that_nobody_can_be_asked_for_says_what_is_wrong_with_the_host(tmp_path: Path) -> None:
+    host = Host(HostConfig(url=f"unix://{tmp_path}/docker.sock", name="here"))
+    config = RackTarget.model_validate({"hosts": [host.config.url]})
+    with pytest.raises(ProviderError, match=r"llama:1 cannot be found") as said:
+        resolve((host,), "llama:1", config, Context("rack", "test", "default", "3f0c", tmp_path, tmp_path))
+    problem = said.value.diagnostics[0]
+    assert "docker.sock" in problem.detail
+    assert "registry" not in problem.hint
+    assert "start docker" in problem.hint
