@@ -26,23 +26,24 @@ _ROTATED: Final = frozenset({"nomic_bert", "modernbert", "new", "gte", "jina_emb
 _TABLED: Final = frozenset({"gpt2", "gpt_bigcode", "opt", "gpt_neo"})
 _GATELESS: Final = frozenset({
     "gpt2", "gptj", "gpt_neox", "gpt_neo", "opt", "bloom", "falcon", "mpt", "gpt_bigcode", "starcoder2", "phi",
-    "nemotron", "nemotron_h", "codegen", "persimmon", "bert", "roberta", "xlm-roberta", "camembert", "distilbert",
-    "mpnet", "electra", "jina_embeddings_v3", "whisper",
+    "nemotron", "nemotron_h", "codegen", "persimmon", "bert", "roberta", "xlm-roberta", "camembert",
+    "distilbert", "mpnet", "electra", "jina_embeddings_v3", "whisper",
 })  # fmt: skip
 _GATED: Final = frozenset({
-    "llama", "mistral", "mixtral", "qwen", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "qwen3_5_text",
-    "qwen3_5_moe_text", "qwen2_5_vl", "qwen2_5_vl_text", "qwen2_vl", "qwen3_vl_text", "qwen3_vl_moe_text", "gemma",
-    "gemma2", "gemma3", "gemma3_text", "gemma4_text", "phi3", "phimoe", "deepseek", "deepseek_v2", "deepseek_v3",
-    "deepseek_v32", "kimi_k2", "kimi_linear", "gpt_oss", "chatglm", "glm", "glm4", "glm4_moe", "cohere", "cohere2",
-    "dbrx", "olmo", "olmo2", "olmo3", "olmoe", "internlm", "internlm2", "internlm3", "minimax", "minimax_m2",
-    "minimax_text_01", "granite", "granitemoe", "granitemoehybrid", "baichuan", "yi", "stablelm", "llama4_text", "exaone", "exaone4",
-    "smollm3", "ernie4_5", "ernie4_5_moe", "hunyuan_v1_dense", "hunyuan_v1_moe", "jamba", "bamba", "falcon_h1", "lfm2",
-    "nomic_bert", "modernbert", "new", "gte", "mllama_text_model", "mimo", "mimo_v2_flash", "nemotron-nas",
-    "seed_oss", "arcee", "minicpm", "minicpm3", "xverse", "orion", "solar_open", "ministral3", "glm_moe_dsa",
+    "llama", "mistral", "mixtral", "qwen", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next",
+    "qwen3_5_text", "qwen3_5_moe_text", "qwen2_5_vl", "qwen2_5_vl_text", "qwen2_vl", "qwen3_vl_text",
+    "qwen3_vl_moe_text", "gemma", "gemma2", "gemma3", "gemma3_text", "gemma4_text", "phi3", "phimoe",
+    "deepseek", "deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "kimi_linear", "gpt_oss", "chatglm",
+    "glm", "glm4", "glm4_moe", "cohere", "cohere2", "dbrx", "olmo", "olmo2", "olmo3", "olmoe", "internlm",
+    "internlm2", "internlm3", "minimax", "minimax_m2", "minimax_text_01", "granite", "granitemoe",
+    "granitemoehybrid", "baichuan", "yi", "stablelm", "llama4_text", "exaone", "exaone4", "smollm3", "ernie4_5",
+    "ernie4_5_moe", "hunyuan_v1_dense", "hunyuan_v1_moe", "jamba", "bamba", "falcon_h1", "lfm2", "nomic_bert",
+    "modernbert", "new", "gte", "mllama_text_model", "mimo", "mimo_v2_flash", "nemotron-nas", "seed_oss",
+    "arcee", "minicpm", "minicpm3", "xverse", "orion", "solar_open", "ministral3", "glm_moe_dsa",
 })  # fmt: skip
 _TIED: Final = frozenset({
-    "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n_text", "gemma4_text", "gpt2", "opt", "bloom", "falcon", "mpt",
-    "gpt_bigcode", "starcoder2", "cohere", "cohere2", "smollm3", "lfm2", "ernie4_5", "ernie4_5_moe",
+    "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n_text", "gemma4_text", "gpt2", "opt", "bloom", "falcon",
+    "mpt", "gpt_bigcode", "starcoder2", "cohere", "cohere2", "smollm3", "lfm2", "ernie4_5", "ernie4_5_moe",
 })  # fmt: skip
 _USUAL_HEAD = 128
 _WIDEST = 64  # times the hidden size: no MLP is so wide
