@@ -158,6 +158,20 @@ class LockReader:
         if not isinstance(found, str):
             self._complain(f'{name} must be a text in double quotes, as "…"', at=at)
             return ""
+        if name == "decided" and (wrong := what_is_wrong(found)):
+            self._complain(f"decided cannot be read: {wrong}", at=at)
+            return ""
         if name == "model_sha256" and not _SHA256.fullmatch(found):
             self._complain("model_sha256 must be 64 hexadecimal digits", at=at)
         return found
+
+
+def what_is_wrong(decided: str) -> str:
+    """Return why a text is not what was decided of a model, "" where it is."""
+    from infctl.engines.decided import read_decided  # noqa: PLC0415  -- few pins have any
+
+    try:
+        read_decided(decided)
+    except ValueError as wrong:
+        return str(wrong)
+    return ""

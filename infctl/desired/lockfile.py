@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from infctl.address import NAME_PATTERN
-from infctl.desired.lock_reader import BAD_LOCK_FILE, PIN_FIELDS, VERSION, LockReader
+from infctl.desired.lock_reader import BAD_LOCK_FILE, PIN_FIELDS, VERSION, LockReader, what_is_wrong
 from infctl.diagnostics import Code, InfctlError, error
 from infctl.engines.pin import Key, Pin
 
@@ -144,9 +144,10 @@ def _read_untouched(text: str) -> Mapping[Key, Pin] | None:
             return None
         values = tuple(rest)
         if values not in made:
-            made[values] = Pin(
-                **{name: _spelled_out(text) for name, text in zip(PIN_FIELDS, values, strict=True) if text}
-            )
+            pin = Pin(**{name: _spelled_out(text) for name, text in zip(PIN_FIELDS, values, strict=True) if text})
+            if pin.decided and what_is_wrong(pin.decided):
+                return None
+            made[values] = pin
         pins[model.strip('"'), target.strip('"')] = made[values]
         at = found.end()
         count += 1

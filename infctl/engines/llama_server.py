@@ -70,6 +70,7 @@ SERVING = Serving(
     gpus=0,
     startup=0.0,
     thrifty=True,
+    batching={"seqs": "parallel", "tokens": "batch_size"},
     repository=False,
     one_file=True,
     follows=frozenset({"max_model_len", "kv_cache_dtype", "quantization"}),

@@ -18,7 +18,8 @@ class Pin:
     `engine_version` is what was installed when it was pinned, or what the image brings; "" where nobody knows.
     `quantization` is the model file's ("Q8_0"). `inputs` is the digest of what the decision was made from.
     `image` is NAME@sha256:DIGEST, "" on targets that bring their engine. `model_revision` is how a model that is no
-    local file is known again: a commit, an ETag or a version.
+    local file is known again: a commit, an ETag or a version. `decided` is what was decided beyond
+    (see `infctl.engines.decided`).
     """
 
     engine: str
@@ -30,6 +31,7 @@ class Pin:
     inputs: str = ""
     image: str = ""
     model_revision: str = ""
+    decided: str = ""
 
 
 def what_to_fetch(pin: Pin) -> Mapping[str, Any]:

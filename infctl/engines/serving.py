@@ -51,8 +51,10 @@ class Serving:
     that infctl knows how to start. `tasks` are those it serves. `model`, `revision`, `context`, `kv_cache`, `method`
     and `devices` name the flags for the model, its revision, `max_model_len`, `kv_cache_dtype`, `quantization` and
     `gpu.count` ("" = there is none), which the flags in `splits` divide; `methods` maps quantizations to the flag's
-    words. `fixed` is said of every model, `said` of one at a version. `elsewhere` maps further flags that infctl
-    decides to what the user does instead. `gpus` devices are used where the model does not say, `gpu_image` is taken
+    words. `batching` names the flags for sequences at a time ("seqs"), tokens of a pass ("tokens"), chunked prefill
+    ("chunked"), the prefix cache ("prefixes") and the part of a GPU's memory ("memory"). `fixed` is
+    said of every model, `said` of one at a version. `elsewhere` maps further flags that infctl decides to what the user
+    does instead. `gpus` devices are used where the model does not say, `gpu_image` is taken
     where there are any and the other has no use for them. `share` is the flag that keeps it within its part of a
     device; one that is `thrifty` needs none, for it takes what it needs. `repository` is whether it loads whole
     repositories of the Hugging Face Hub by name, and downloads them itself; `one_file` whether its model is one file.
@@ -85,6 +87,7 @@ class Serving:
     devices: str = ""
     splits: tuple[str, ...] = ()
     share: str = ""
+    batching: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     gpus: int = 1
     startup: float = 540.0

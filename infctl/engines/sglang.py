@@ -63,6 +63,7 @@ SERVING = Serving(
     devices="tensor_parallel_size",
     splits=("pp_size", "pipeline_parallel_size"),
     share="mem_fraction_static",
+    batching={"seqs": "max_running_requests", "tokens": "chunked_prefill_size", "memory": "mem_fraction_static"},
     elsewhere={
         **ELSEWHERE,
         "model": "say uri of the model instead",

@@ -28,6 +28,12 @@ SERVING = Serving(
     reads_hub_file=True,
     context="max_seq_len",
     devices="tensor_parallel_size",
+    batching={
+        "seqs": "max_batch_size",
+        "tokens": "max_num_tokens",
+        "chunked": "enable_chunked_prefill",
+        "memory": "kv_cache_free_gpu_memory_fraction",
+    },
     splits=("pipeline_parallel_size", "pp_size", "context_parallel_size", "cp_size"),
     joint="_",
     elsewhere={**ELSEWHERE, "tp_size": "say gpu: {count: N} of the model instead"},

@@ -52,6 +52,7 @@ SERVING = Serving(
     methods={"fp8": "fp8", "int8": "eetq", "awq": "awq", "gptq": "gptq", "nf4": "bitsandbytes-nf4"},
     devices="num_shard",
     share="cuda_memory_fraction",
+    batching={"seqs": "max_batch_size", "tokens": "max_batch_prefill_tokens", "memory": "cuda_memory_fraction"},
     elsewhere={
         **ELSEWHERE,
         "hostname": "leave it out: infctl says it",

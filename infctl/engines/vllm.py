@@ -58,6 +58,13 @@ SERVING = Serving(
     devices="tensor_parallel_size",
     splits=("pipeline_parallel_size", "data_parallel_size"),
     share="gpu_memory_utilization",
+    batching={
+        "seqs": "max_num_seqs",
+        "tokens": "max_num_batched_tokens",
+        "chunked": "enable_chunked_prefill",
+        "prefixes": "enable_prefix_caching",
+        "memory": "gpu_memory_utilization",
+    },
     elsewhere={
         **ELSEWHERE,
         "runner": "say task of the model instead",

@@ -88,6 +88,16 @@ class _Part:
         return hash(tuple(vars(self).values()))
 
 
+def with_fields(model: Model, changes: Mapping[str, Any]) -> Model:
+    """Return `model` with other fields, whether it was read just now or kept."""
+    if not changes:
+        return model
+    if isinstance(model, _Alike):
+        kind = type("Model", (type(model),), {"__slots__": (), **changes})
+        return cast("Model", kind(model.name, changes.get("served_names", model.served_names)))
+    return model.model_copy(update=dict(changes))
+
+
 def _secrets(plain: dict[str, list[Any]]) -> dict[str, Any]:
     if not plain:
         return {}
