@@ -87,7 +87,7 @@ class Forks:
 
 
 def _env() -> dict[str, str]:
-    path = os.pathsep.join((str(ROOT), str(FAKES)))
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "providers", FAKES)))
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return {**inherited, "PYTHONPATH": path, "CI": "", "COLUMNS": "200"}
 

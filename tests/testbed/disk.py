@@ -95,6 +95,9 @@ def _write_users(folder: Path) -> None:
         home = folder / "upper" / "home" / name
         home.mkdir(parents=True)
         os.chown(home, uid, uid)
+    root = folder / "upper" / "root"
+    root.mkdir(mode=0o700)
+    (root / ".bashrc").touch()  # this machine's own, read at each command over SSH, may take longer than the command
 
 
 def _put_gpus(make: Make, folder: Path) -> None:
