@@ -22,13 +22,23 @@ _TAILS: Final = re.compile(
     r"|bnb|4bit|8bit|w8a8|w4a16|quantized|autoround|dynamic|block|marlin|mxfp4|v\d+(\.\d+)?|\d{4})$"
 )
 
+# What a checkpoint's name says of its format, the plainest word last.
+_FORMATS: Final = (
+    ("nvfp4", "nvfp4"), ("mxfp4", "mxfp4"), ("fp4", "nvfp4"), ("awq", "awq"), ("gptq-int8", "int8-gptq"),
+    ("w8a16", "int8-gptq"), ("gptq", "gptq"), ("w4a16", "gptq"), ("autoround", "gptq"), ("w8a8", "int8"),
+    ("fp8", "fp8"), ("bnb", "nf4"), ("4bit", "gptq"), ("int4", "gptq"), ("8bit", "int8-gptq"), ("int8", "int8"),
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The architectures of a catalogue, by name and by every other name they go by."""
+    """The architectures of a catalogue, by name and by every other name they go by; `kept`: how single checkpoints
+    keep their weights, by plain name, where their name does not say all of it.
+    """
 
     rows: Mapping[str, Architecture]
     by_plain: Mapping[str, str]
+    kept: Mapping[str, Mapping[str, Any]]
 
     def find(self, name: str) -> Architecture | None:
         """Return the shape of the checkpoint `name`, None where the catalogue does not know it.
@@ -40,6 +50,19 @@ class Models:
             if (row := self.by_plain.get(plain_model(spelled))) is not None:
                 return replace(self.rows[row], name=name)
         return None
+
+    def kept_as(self, name: str) -> Mapping[str, Any]:
+        """Return how the checkpoint `name` keeps its weights: `precision`, and where they are known `kept` (the part
+        of its linear layers in 16 bits) and `kv`. Nothing where its name says nothing: as its shape's `native`.
+        """
+        plain = plain_model(name.strip().removeprefix("hf://"))
+        for spelled in (plain, without_owner(plain)):
+            if (row := self.kept.get(spelled)) is not None:
+                return row
+        found = next(
+            (what for word, what in _FORMATS if re.search(rf"(?:^|[-_.]){word}(?:$|[-_.@])", name.lower())), ""
+        )
+        return {"precision": found} if found else {}
 
 
 def _spellings(name: str) -> list[str]:
@@ -63,7 +86,13 @@ def models(own: str = "") -> Models:
             plain.setdefault(plain_model(without_owner(spelled)), name)
             shorter = _spellings(spelled)[-1]
             plain.setdefault(plain_model(shorter), name)
-    return Models(rows, plain)
+    kept: dict[str, Mapping[str, Any]] = {}
+    for file in files:
+        for name, row in file.get("checkpoints", {}).items():
+            kept[plain_model(name)] = kept[plain_model(without_owner(name))] = row
+            if "model" in row:
+                plain[plain_model(name)] = plain[plain_model(without_owner(name))] = row["model"]
+    return Models(rows, plain, kept)
 
 
 def _architecture(name: str, row: Mapping[str, Any]) -> Architecture:

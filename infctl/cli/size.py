@@ -12,14 +12,14 @@ from infctl.cli.terminal import Terminal
 
 
 @click.command("size", cls=Command)
-@option("model", "MODEL", "What runs, as the catalogue or its publisher calls it.", default="")
+@option("model", "MODEL", "What runs: its name, a folder, a .gguf file, or hf://OWNER/NAME.", default="")
 @option("gpu", "GPU", "What it runs on: H100-SXM-80GB, L40S, RTX 4090.", default="")
 @option("gpus", "N", "GPUs of one replica (1).", type=click.IntRange(1), default=1)
 @option("tp", "N", "Of these, those that share each layer; default: all.", type=click.IntRange(0), default=0)
 @option("pp", "N", "Stages that share the layers (1).", type=click.IntRange(1), default=1)
 @option("engine", "ENGINE", "vllm, sglang, tensorrt-llm, tgi, llama.cpp (vllm).", default="vllm")
 @option("engine-version", "VERSION", "Its version; default: a current one.", default="")
-@option("precision", "FORMAT", "Of the weights: bf16, fp8, int8, awq, gguf:Q4_K_M (bf16).", default="bf16")
+@option("precision", "FORMAT", "Of the weights: bf16, fp8, awq, gguf:Q4_K_M; default: as published.", default="")
 @option("kv-dtype", "FORMAT", "Of the KV cache: auto, fp8, q8_0 (auto).", default="auto")
 @option("isl", "TOKENS", "Tokens of a question (1024).", type=click.FloatRange(1), default=1024.0)
 @option("osl", "TOKENS", "Tokens of an answer (256).", type=click.FloatRange(1), default=256.0)
@@ -48,12 +48,14 @@ def command(terminal: Terminal, /, batch: str, out: str, json: bool, **given: An
         return _answer_table(terminal, Path(batch), Path(out), given["catalog"])
     if not given["model"] or not given["gpu"]:
         raise click.UsageError("say -model and -gpu, or -batch and -out")
+    import os
+
     from infctl.ops.size import case_of
     from infctl.sizing.predict import Verdict, predict
     from infctl.views.size import show_size, size_json
     from infctl.views.style import Style
 
-    case = case_of(_asked(given), given["catalog"])
+    case = case_of(_asked(given), given["catalog"], os.environ)
     found = predict(case)
     view = size_json(case, found)
     if json:

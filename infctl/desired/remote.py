@@ -68,27 +68,69 @@ def look(uri: str, *, one_file: bool, quantization: str, env: Mapping[str, str])
 # ---------------------------------------------------------------- Hugging Face Hub
 
 
-def _look_at_hub(uri: str, env: Mapping[str, str], *, one_file: bool, quantization: str) -> Remote:
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository of a hub at one commit. `file` is the one that its uri names, `files` what the hub says of each."""
+
+    uri: str
+    id: str
+    file: str
+    revision: str
+    files: Mapping[str, Mapping[str, Any]]
+    endpoint: str
+    token: Secret
+
+    def address(self, file: str) -> str:
+        """Return where a file's bytes are."""
+        return f"{self.endpoint}/{self.id}/resolve/{self.revision}/{quote(file)}"
+
+
+def list_hub(uri: str, env: Mapping[str, str]) -> Repository:
+    """Return the repository that an `hf://` uri names. Raises InfctlError (model-unreachable)."""
     named = HUB_URI.fullmatch(uri)
     if named is None:
         raise _refuse(uri, "it is not OWNER/NAME", "write hf://OWNER/NAME, hf://OWNER/NAME@REVISION or …/FILE.gguf")
     owner, asked = named["id"], named["revision"] or "main"
-    endpoint, token = env.get("HF_ENDPOINT", "").rstrip("/") or HUB, Secret(env.get("HF_TOKEN", "")).reveal()
+    endpoint, token = env.get("HF_ENDPOINT", "").rstrip("/") or HUB, Secret(env.get("HF_TOKEN", ""))
     address = f"{endpoint}/api/models/{owner}/revision/{quote(asked, safe='')}?blobs=true"
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    body = _ask(uri, Request(address, headers=headers), _hub_hint(owner, asked, token))[1]  # noqa: S310  -- http(s): the user's own endpoint
+    body = _ask(uri, _request(address, token), _hub_hint(owner, asked, token.reveal()))[1]
     try:
         told = json.loads(body)
         files = {str(each["rfilename"]): each for each in told["siblings"]}
         revision = str(told["sha"])
     except (ValueError, KeyError, TypeError) as failure:
         raise _refuse(uri, f"{endpoint} did not answer as a hub does", "see HF_ENDPOINT") from failure
-    if one_file or named["file"]:
-        name = _choose(uri, named["file"] or "", tuple(files), quantization)
-        base = uri if named["file"] else f"{uri.rstrip('/')}/{name}"
-        return Remote(base, revision, str((files[name].get("lfs") or {}).get("sha256", "")), _size(files[name]))
+    return Repository(uri, owner, named["file"] or "", revision, files, endpoint, token)
+
+
+def _request(address: str, token: Secret) -> Request:
+    """Return a question that carries the token, to this address only: large files are redirected elsewhere."""
+    request = Request(address)  # noqa: S310  -- http(s): the user's own endpoint
+    if token.reveal():
+        request.add_unredirected_header("Authorization", f"Bearer {token.reveal()}")
+    return request
+
+
+def read_part(repository: Repository, file: str, start: int, count: int) -> bytes:
+    """Return at most `count` bytes of a file from `start` on. Raises InfctlError (model-unreachable)."""
+    request = _request(repository.address(file), repository.token)
+    request.add_header("Range", f"bytes={start}-{start + count - 1}")
+    where = f"{repository.uri}, {file},"
+    headers, body = _ask(where, request, lambda _status: "", most=count)
+    if start and not headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+        raise _refuse(where, f"{request.host} does not give parts of files", "name a folder that has the files instead")
+    return body
+
+
+def _look_at_hub(uri: str, env: Mapping[str, str], *, one_file: bool, quantization: str) -> Remote:
+    found = list_hub(uri, env)
+    files = found.files
+    if one_file or found.file:
+        name = _choose(uri, found.file, tuple(files), quantization)
+        base = uri if found.file else f"{uri.rstrip('/')}/{name}"
+        return Remote(base, found.revision, str((files[name].get("lfs") or {}).get("sha256", "")), _size(files[name]))
     weights = [each for name, each in files.items() if name.endswith(".safetensors")] or list(files.values())
-    return Remote(uri, revision, "", sum(map(_size, weights)))
+    return Remote(uri, found.revision, "", sum(map(_size, weights)))
 
 
 def _size(file: Mapping[str, Any]) -> int:
@@ -192,12 +234,16 @@ def _head(uri: str, address: str) -> HTTPMessage:
     return _ask(uri, Request(address, headers={"Range": "bytes=0-0"}), lambda _status: "")[0]  # noqa: S310
 
 
-def _ask(uri: str, request: Request, hint: Callable[[int], str]) -> tuple[HTTPMessage, bytes]:
+def _ask(
+    uri: str, request: Request, hint: Callable[[int], str], *, most: int | None = None
+) -> tuple[HTTPMessage, bytes]:
+    """Return an answer and `most` bytes of its body: all of a listing, none where only the headers were asked for."""
     request.add_header("User-Agent", "infctl")
+    if most is None:
+        most = LONGEST if request.get_method() == "GET" and not request.has_header("Range") else 0
     try:
         with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310  -- http(s) only: see `look`
-            listing = request.get_method() == "GET" and not request.has_header("Range")
-            return answer.headers, answer.read(LONGEST) if listing else b""
+            return answer.headers, answer.read(most) if most else b""
     except HTTPError as failure:
         failure.close()
         raise _refuse(uri, f"{request.host} answered {failure.code} {failure.reason}", hint(failure.code)) from failure

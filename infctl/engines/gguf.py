@@ -86,10 +86,19 @@ def read_header(path: Path) -> Header:
             error(BAD_MODEL_FILE, f"{path} cannot be read", failure.strerror or str(failure), hint=_mode_hint(path))
         ) from failure
     except _Damage as damage:
-        detail = str(damage)
-        raise InfctlError(
-            error(BAD_MODEL_FILE, f"{path} cannot be served", detail, hint=BAD_MODEL_FILE.remedy)
-        ) from damage
+        raise _refused(str(path), damage) from damage
+
+
+def read_header_of(file: BinaryIO, size: int, name: str) -> Header:
+    """Return the header of an open GGUF file of `size` bytes. Raises InfctlError (bad-model-file)."""
+    try:
+        return _read(_Cursor(file, size))
+    except _Damage as damage:
+        raise _refused(name, damage) from damage
+
+
+def _refused(name: str, damage: _Damage) -> InfctlError:
+    return InfctlError(error(BAD_MODEL_FILE, f"{name} cannot be served", str(damage), hint=BAD_MODEL_FILE.remedy))
 
 
 def _mode_hint(path: Path) -> str:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from math import prod
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, BinaryIO, Final, NamedTuple, TypeVar
 
 from infctl.diagnostics import InfctlError, error
 from infctl.engines.model_file import BAD_MODEL_FILE
@@ -178,5 +178,13 @@ def _text(path: Path) -> bytes:
 
 def _read_header(path: Path) -> dict[str, Tensor]:
     with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        return parse_header(file.read(length_of(file.read(LENGTH), size)), size)
+        return header_of(file, os.fstat(file.fileno()).st_size)
+
+
+def header_of(file: BinaryIO, size: int) -> dict[str, Tensor]:
+    """Return the tensors of an open file of `size` bytes. Raises Damage."""
+    length = length_of(file.read(LENGTH), size)
+    text = file.read(length)
+    if len(text) != length:
+        raise Damage("it became shorter while its header was read")
+    return parse_header(text, size)

@@ -13,8 +13,10 @@ from infctl.catalog.gpus import gpus
 from infctl.catalog.models import models
 from infctl.diagnostics import Code, Diagnostic, InfctlError, did_you_mean, error
 from infctl.frozen import dataclass
+from infctl.ops.checkpoints import checkpoint_of, known
 from infctl.sizing.budget import GIB
 from infctl.sizing.case import Case, Load
+from infctl.sizing.checkpoint import Checkpoint, as_kept
 from infctl.sizing.lengths import SHAREGPT
 from infctl.sizing.precision import KV_BYTES, PRECISIONS, Precision, find_precision
 from infctl.sizing.predict import Prediction, Verdict, predict
@@ -41,7 +43,7 @@ METRICS = (
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question as people write it: names, and numbers where they are given. `load` "" is a closed loop."""
+    """A question as people write it: names, and numbers where they are given. `precision` "": as the checkpoint is."""
 
     model: str
     gpu: str
@@ -50,7 +52,7 @@ class Asked:
     pipeline: int = 1
     engine: str = "vllm"
     engine_version: str = ""
-    precision: str = "bf16"
+    precision: str = ""
     kv_dtype: str = "auto"
     isl: float | None = None
     osl: float | None = None
@@ -65,51 +67,62 @@ class Asked:
     varied: bool = False
 
 
-def case_of(asked: Asked, own: str = "") -> Case:
+def case_of(asked: Asked, own: str = "", env: Mapping[str, str] | None = None) -> Case:
     """Return the case that `asked` means; `own` is a user's catalogue file.
 
-    Raises InfctlError with all that is wrong.
+    With `env` (HF_ENDPOINT, HF_TOKEN) a model may be a folder, a GGUF file or a hub's uri: its headers are read.
+    Without, only names that the catalogue knows are. Raises InfctlError with all that is wrong.
     """
     problems: list[Diagnostic] = []
-    shape = models(own).find(asked.model)
-    if shape is None:
-        known = models(own).rows
-        problems.append(_unknown("model", asked.model, known, "use a catalogue file of your own for other models"))
+    checkpoint = known(asked.model, own) if env is None else checkpoint_of(asked.model, env, own)
+    if checkpoint is None:
+        otherwise = (
+            "write a folder, a .gguf file or hf://OWNER/NAME to have it read, or use a catalogue file of your own"
+        )
+        problems.append(_unknown("model", asked.model, models(own).rows, otherwise))
     cards = gpus(own).find(asked.gpu)
     if not cards:
         problems.append(_unknown("GPU", asked.gpu, gpus(own).rows, "`infctl catalog list gpus` shows them all"))
     engine = ENGINES.get(asked.engine.lower())
-    precision = find_precision(asked.precision)
-    if engine == "llama.cpp" and precision is not None and not precision.whole:
-        precision = PRECISIONS.get(_GGUF.get(precision.name, ""), precision)
-    if precision is None:
+    if engine is None:
+        problems.append(_unknown("engine", asked.engine, ENGINES, f"known: {', '.join(sorted(set(ENGINES.values())))}"))
+    wanted = _precision(asked.precision, engine or "")
+    if asked.precision and wanted is None:
         problems.append(_unknown("precision", asked.precision, PRECISIONS, f"known: {', '.join(PRECISIONS)}"))
     if asked.kv_dtype not in KV_BYTES:
         problems.append(_unknown("KV cache type", asked.kv_dtype, KV_BYTES, f"known: {', '.join(KV_BYTES)}"))
-    if engine is None:
-        problems.append(_unknown("engine", asked.engine, ENGINES, f"known: {', '.join(sorted(set(ENGINES.values())))}"))
     tensor = asked.tensor or max(1, asked.gpus // asked.pipeline)
     if tensor * asked.pipeline != asked.gpus:
         detail = f"{tensor} for tensor parallel x {asked.pipeline} for pipeline parallel"
         problems.append(
             error(CANNOT_SIZE, f"{asked.gpus} GPUs are not what their split uses", detail, hint="leave -tp out")
         )
-    if problems or shape is None or precision is None or engine is None:
+    if problems or checkpoint is None or engine is None:
         raise InfctlError(*problems)
-    kv = asked.kv_dtype if asked.kv_dtype != "auto" else _kv_of(asked.model, engine, precision)
+    found = as_kept(checkpoint, wanted)
+    kv = asked.kv_dtype if asked.kv_dtype != "auto" else _kv_of(found, asked.model, engine)
     return Case(
-        shape, cards, precision, engine, asked.engine_version, tensor, asked.pipeline, kv,
+        found.shape, cards, found.precision, engine, asked.engine_version, tensor, asked.pipeline, kv,
         _mean(asked, asked.isl, 0), _mean(asked, asked.osl, 1), asked.varied,
         asked.load, asked.concurrency, asked.rate, asked.prompts, asked.utilization, asked.max_model_len,
-        asked.max_num_seqs, asked.max_num_batched_tokens,
+        asked.max_num_seqs, asked.max_num_batched_tokens, found.kept, found.bytes,
     )  # fmt: skip
 
 
-def _kv_of(model: str, engine: str, precision: Precision) -> str:
+def _precision(name: str, engine: str) -> Precision | None:
+    found = find_precision(name) if name else None
+    if engine == "llama.cpp" and found is not None and not found.whole:
+        return PRECISIONS.get(_GGUF.get(found.name, ""), found)
+    return found
+
+
+def _kv_of(found: Checkpoint, model: str, engine: str) -> str:
     """Return the format of the KV cache where nobody says it: TensorRT-LLM's builds of 8 and 4 bits keep it in FP8, and
     so is it meant to be with checkpoints that carry its scales, as AMD's "...-FP8-KV" do.
     """
-    scaled = model.upper().endswith("FP8-KV") or (engine == "tensorrt-llm" and precision.compute != "fp16")
+    if found.kv:
+        return found.kv
+    scaled = model.upper().endswith("FP8-KV") or (engine == "tensorrt-llm" and found.precision.compute != "fp16")
     return "fp8" if scaled else "auto"
 
 
@@ -201,7 +214,7 @@ def asked_of(row: Mapping[str, str]) -> Asked:
         pipeline=_whole(row, "pp") or 1,
         engine=row.get("engine") or "vllm",
         engine_version=row.get("engine_version") or "",
-        precision=row.get("precision") or "bf16",
+        precision=row.get("precision") or "",
         kv_dtype=row.get("kv_dtype") or "auto",
         isl=_number(row, "isl"),
         osl=_number(row, "osl"),

@@ -114,3 +114,15 @@ def from_catalog(shape: Architecture, told: Mapping[str, Any], *, source: str = 
     precision = PRECISIONS.get(str(told.get("precision") or shape.native), PRECISIONS["bf16"])
     kept, kv = float(told.get("kept", 0.0)), str(told.get("kv", ""))
     return Checkpoint(shape, precision, None, kept, shape.total, shape.assumed, source, kv)
+
+
+def as_kept(found: Checkpoint, wanted: Precision | None) -> Checkpoint:
+    """Return the checkpoint as an engine keeps it that was asked for the format `wanted` (None: as it is).
+
+    A checkpoint of 16 bits may be quantized while it is loaded; one that is quantized already, of that name and width,
+    stays as it is. What its files say of bytes and of layers left out holds for the format they are in only.
+    """
+    own = found.precision
+    if wanted is None or wanted.name == own.name or (wanted.whole == own.whole and wanted.bits == own.bits):
+        return found
+    return replace(found, precision=wanted, bytes=None, kept=0.0)
