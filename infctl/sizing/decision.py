@@ -17,8 +17,8 @@ from infctl.sizing.precision import Precision
 from infctl.sizing.predict import Estimate
 
 AUTO = "auto"
-METRICS = ("ttft", "itl", "e2e")
 PERCENTILES = (50, 90, 95, 99)
+Metric = Literal["ttft", "itl", "e2e"]
 Purchase = Literal["owned", "reserved", "on_demand", "spot"]
 
 
@@ -61,7 +61,7 @@ class Workload:
 class Objective:
     """A bound on a latency: `percentile` (50 to 99) of requests, or of the gaps between tokens, within `seconds`."""
 
-    metric: Literal["ttft", "itl", "e2e"]
+    metric: Metric
     percentile: int
     seconds: float
 

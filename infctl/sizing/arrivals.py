@@ -1,0 +1,183 @@
+"""Owns the course of requests that come in over time: pass by pass, as an engine's scheduler takes them up. Pure.
+
+The same scheduler as in `passes`, with arrivals: first come first served, a token for each running sequence in each
+pass, questions in chunks beside them up to the limit of tokens. Where nothing comes, starts or ends for a while,
+the passes between are taken together. Chance comes from a seed: the same seed runs the same course.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from math import exp, log, sqrt
+from random import Random
+
+from infctl.sizing.decision import Objective, Request, Workload
+from infctl.sizing.passes import Limits, quantile
+from infctl.sizing.speed import Machine, pass_seconds
+
+SEED = 20261121
+_WARM = 0.1  # of the requests, that come while the replica is emptier than it will be
+
+
+@dataclass(slots=True)
+class Course:
+    """Seconds of each request from its arrival to its first and to its last token, and (gap, how many) of tokens."""
+
+    first: list[float]
+    last: list[float]
+    gaps: list[tuple[float, float]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Run:
+    machine: Machine
+    requests: Sequence[Request]
+    limits: Limits
+    cached: float
+    course: Course
+    clock: float = 0.0
+    done: float = 0.0  # tokens that a sequence running from the start would have by now
+    running: list[tuple[float, int]] = field(default_factory=list)  # a heap of (when `done` is its last token, request)
+    context: float = 0.0
+    reserved: float = 0.0
+    following: int = 0  # the next request to start
+    left: float = 0.0  # tokens of its question that are still to be read, 0: none are read yet
+
+    def new(self, index: int) -> float:
+        """Tokens of a question that no cache has."""
+        return max(1.0, self.requests[index].isl * (1 - self.cached))
+
+    def held(self, index: int) -> float:
+        asked = self.requests[index]
+        return asked.isl + (asked.osl if self.limits.whole else asked.osl / 2)
+
+    def admit(self) -> tuple[list[int], float, float]:
+        """Return the requests whose questions the next pass ends, its questions' tokens and their mean length."""
+        room = float(self.limits.tokens) - (len(self.running) if self.limits.chunked else 0)
+        begun: list[int] = []
+        tokens = lengths = 0.0
+        while self.following < len(self.requests) and room > 0 and self.requests[self.following].at <= self.clock:
+            index = self.following
+            busy = len(self.running) + len(begun)
+            full = busy + 1 > self.limits.seqs or self.reserved + self.held(index) > self.limits.cache
+            left = self.left or self.new(index)
+            if (full and busy and not self.left) or (not self.limits.chunked and left > room and begun):
+                break
+            taken = min(left, room) if self.limits.chunked else left
+            tokens, room = tokens + taken, room - taken
+            lengths += self.requests[index].isl * taken
+            self.left = left - taken
+            if self.left > 0:
+                break
+            begun.append(index)
+            self.reserved += self.held(index)
+            self.following += 1
+        return begun, tokens, lengths / tokens if tokens else 0.0
+
+    def read(self, begun: Sequence[int], tokens: float, length: float) -> None:
+        """Let one pass with questions go by."""
+        count = len(self.running)
+        beside = count if self.limits.chunked else 0
+        took = pass_seconds(self.machine, beside, self.context / count if count else 0.0, tokens, length)
+        self.clock += took
+        if beside:
+            self.done += 1
+            self.context += count
+        if count:
+            self.course.gaps.append((took, count))
+        for index in begun:
+            asked = self.requests[index]
+            self.context += asked.isl
+            self.course.first[index] = self.course.last[index] = self.clock - asked.at
+            heappush(self.running, (self.done + max(0.0, asked.osl - 1), index))
+        if beside:
+            self.leave(0.0)
+
+    def decode(self) -> None:
+        """Let passes without questions go by until an answer ends or a request comes."""
+        count = len(self.running)
+        steps = max(1.0, self.running[0][0] - self.done)
+        each = pass_seconds(self.machine, count, self.context / count + steps / 2)
+        if self.following < len(self.requests) and self.requests[self.following].at > self.clock:
+            until = (self.requests[self.following].at - self.clock) / each
+            steps = min(steps, float(int(until) + 1))
+        self.course.gaps.append((each, steps * count))
+        self.clock += steps * each
+        self.done += steps
+        self.context += steps * count
+        self.leave(each)
+
+    def leave(self, each: float) -> None:
+        """Take out what has its last token."""
+        while self.running and self.running[0][0] <= self.done:
+            end, index = heappop(self.running)
+            asked = self.requests[index]
+            self.course.last[index] = self.clock - (self.done - end) * each - asked.at
+            self.context = max(0.0, self.context - asked.isl - asked.osl + 1)
+            self.reserved -= self.held(index)
+
+
+def run_arrivals(machine: Machine, requests: Sequence[Request], limits: Limits, cached: float = 0.0) -> Course:
+    """Return the course of `requests`, which are in the order of their arrival."""
+    count = len(requests)
+    run = _Run(machine, requests, limits, cached, Course([0.0] * count, [0.0] * count))
+    while run.following < count or run.running:
+        if not run.running and not run.left and run.requests[run.following].at > run.clock:
+            run.clock = run.requests[run.following].at
+        begun, tokens, length = run.admit()
+        if tokens:
+            run.read(begun, tokens, length)
+        else:
+            run.decode()
+    return run.course
+
+
+def requests_of(workload: Workload, rate: float, count: int, seed: int = SEED) -> tuple[Request, ...]:
+    """Return `count` requests at `rate` a second: of the trace, at its own times stretched to that rate, where there is
+    one; else at random, with lengths and gaps spread as the workload says (log-normal and gamma).
+    """
+    if workload.trace:
+        scale = workload.rate / rate if workload.rate else 1.0
+        return tuple(Request(each.at * scale, each.isl, each.osl) for each in workload.trace[:count])
+    chance, at, made = Random(seed), 0.0, []  # noqa: S311  # a simulation
+    shape = 1 / max(1e-6, workload.burstiness)
+    for _ in range(count):
+        at += chance.gammavariate(shape, 1 / (shape * rate))
+        isl = _length(chance, workload.isl.mean, workload.isl.squared_cv)
+        made.append(Request(at, isl, _length(chance, workload.osl.mean, workload.osl.squared_cv)))
+    return tuple(made)
+
+
+def _length(chance: Random, mean: float, squared: float) -> float:
+    if squared <= 0:
+        return max(1.0, mean)
+    spread = sqrt(log(1 + squared))
+    return max(1.0, mean * exp(chance.gauss(0.0, spread) - spread * spread / 2))
+
+
+def observed(
+    course: Course, requests: Sequence[Request], extra: float, objectives: Sequence[Objective] = ()
+) -> Mapping[str, float]:
+    """Return what the requests met, the first tenth left out: percentiles by name (ttft_p95, itl_p50, e2e_p99) in
+    seconds, and `goodput`, the share within every objective. `extra` seconds lie before each first token.
+    """
+    begin = int(len(requests) * _WARM)
+    kept = range(begin, len(requests))
+    first = [course.first[index] + extra for index in kept]
+    whole = [course.last[index] + extra for index in kept]
+    pace = [
+        (course.last[index] - course.first[index]) / (requests[index].osl - 1) if requests[index].osl > 1 else 0.0
+        for index in kept
+    ]
+    gaps = course.gaps[int(len(course.gaps) * _WARM) :]
+    found = {}
+    for part in (50, 90, 95, 99):
+        found[f"ttft_p{part}"] = quantile(((each, 1.0) for each in first), part / 100)
+        found[f"e2e_p{part}"] = quantile(((each, 1.0) for each in whole), part / 100)
+        found[f"tpot_p{part}"] = quantile(((each, 1.0) for each in pace), part / 100)
+        found[f"itl_p{part}"] = quantile(gaps, part / 100)
+    values = {"ttft": first, "itl": pace, "e2e": whole}
+    good = sum(all(values[each.metric][row] <= each.seconds for each in objectives) for row in range(len(first)))
+    return found | {"goodput": good / len(first)}

@@ -1,0 +1,410 @@
+"""Owns judging one way to run a model: whether it fits, what it does under the load, how many it takes. Pure.
+
+A `Way` is one engine, format, kind of GPU and split. What it could take at best is computed first and quickly
+(`bound`), so that a search assesses few in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from functools import cached_property
+from math import exp, floor, log, sqrt
+from typing import NamedTuple
+
+from infctl.catalog.gpus import Gpu
+from infctl.sizing.budget import GIB, Memory, budget, habits_of
+from infctl.sizing.calibration import Constants, constants
+from infctl.sizing.capacity import (
+    STABLE,
+    Flow,
+    Server,
+    capacity,
+    flow,
+    goodput,
+    latencies,
+    missed,
+    most,
+    seats_asked,
+    tokens,
+)
+from infctl.sizing.case import Case
+from infctl.sizing.checkpoint import Checkpoint
+from infctl.sizing.decision import Ask, Batching, Decision, Fleet, Lengths, Load, Offer, Slo, Workload
+from infctl.sizing.fleet import cost_of, fleet_of
+from infctl.sizing.precision import KV_BYTES, Precision
+from infctl.sizing.predict import Estimate, estimate, family_of
+from infctl.sizing.speed import Machine
+
+_LADDER = (8192, 4096, 2048, 1024, 512, 256)  # tokens of one pass that are tried where gaps between tokens are too long
+_Z99 = 2.326
+_ROUND = 1024  # tokens that a longest length is a multiple of
+_FIRST, _TAIL = 1.5, 1.25  # how much less sure first tokens and the last percent are (see `predict`)
+
+
+class Fault(IntEnum):
+    """Why a way is none, the nearest to a plan first."""
+
+    NONE = 0
+    COST = 1
+    REPLICAS = 2  # more than the file or the hosts allow
+    SLO = 3
+    MEMORY = 4
+    START = 5
+
+
+class Way(NamedTuple):
+    """One way to run a model. `gpu` is None on a host without GPUs; `loss` is the quality given up, a share."""
+
+    offer: Offer
+    engine: str
+    version: str
+    precision: Precision
+    kv_dtype: str
+    gpu: Gpu | None
+    tensor: int
+    pipeline: int
+    loss: float | None = 0.0
+
+    @property
+    def gpus(self) -> int:
+        return self.tensor * self.pipeline if self.gpu else 0
+
+    @property
+    def label(self) -> str:
+        """How people would name it: fp8 on 2 x L40S."""
+        many = f"{self.gpus} x " if self.gpus > 1 else ""
+        kv = f", {self.kv_dtype} KV cache" if self.kv_dtype != "auto" else ""
+        return f"{self.precision.name} on {many}{self.offer.product}{kv}"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What is asked of every way: the model, the file's own words, the load and what is owed."""
+
+    checkpoint: Checkpoint
+    ask: Ask
+    workload: Workload | None
+    slo: Slo
+
+    @property
+    def longest(self) -> int:
+        """Tokens that one sequence must have room for: as the file says, else those of 99 in 100 requests."""
+        if self.ask.max_model_len:
+            return self.ask.max_model_len
+        if self.workload is None:
+            return min(self.checkpoint.shape.context or _ROUND, _ROUND)
+        needed = int(_p99(self.workload.isl) + _p99(self.workload.osl))
+        return min(needed, self.checkpoint.shape.context or needed)
+
+
+def _p99(lengths: Lengths) -> float:
+    spread = sqrt(log(1 + lengths.squared_cv))
+    return lengths.mean * exp(_Z99 * spread - spread * spread / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """A way with its figures, and with `fault` what is wrong with it: `why` in words, `path` of the line it breaks."""
+
+    way: Way
+    decision: Decision
+    fault: Fault = Fault.NONE
+    why: str = ""
+    path: str = ""
+    excess: float = 0.0  # by how much a bound is missed: 0.3 = by 30 %
+
+
+@dataclass(frozen=True)  # without slots: what follows from it is kept
+class Setup:
+    """A way with its limits set: what lies in memory then, and the server that it makes."""
+
+    need: Need
+    way: Way
+    max_num_seqs: int | None = None
+    max_num_batched_tokens: int | None = None
+
+    @cached_property
+    def gpu(self) -> Gpu:
+        """The GPU as this replica has it: the part of it that is asked for, or that is free."""
+        found = self.way.gpu
+        assert found is not None  # noqa: S101  # hosts without GPUs have no setup
+        if (part := self.need.ask.fraction) < 1:
+            found = replace(
+                found, memory=found.memory * part, bandwidth=found.bandwidth * part, fp16=found.fp16 * part,
+                fp8=found.fp8 * part, int8=found.int8 * part, fp4=found.fp4 * part, fp32=found.fp32 * part,
+            )  # fmt: skip
+        elif habits_of(self.way.engine, self.way.version).of_what_is_left and self.way.offer.free_gib:
+            found = replace(found, memory=min(found.memory, self.way.offer.free_gib))
+        return found
+
+    @cached_property
+    def utilization(self) -> float | None:
+        """The part of a GPU's memory that the engine may take: its own default, or less where others use it."""
+        said = self.need.ask.engine_args.get("gpu_memory_utilization")
+        if isinstance(said, (int, float)):
+            return float(said)
+        habits, free = habits_of(self.way.engine, self.way.version), self.way.offer.free_gib
+        if free is None or habits.of_what_is_left:
+            return habits.utilization
+        return min(habits.utilization, floor(100 * free / self.gpu.memory) / 100)
+
+    @cached_property
+    def case(self) -> Case:
+        way, load, args = self.way, self.need.workload, self.need.ask.engine_args
+        seqs, passed = (args.get(name) for name in ("max_num_seqs", "max_num_batched_tokens"))
+        checkpoint = self.need.checkpoint
+        own = way.precision == checkpoint.precision
+        return Case(
+            checkpoint.shape, (self.gpu, *way.offer.gpus[1:]), way.precision, way.engine, way.version,
+            way.tensor, way.pipeline, way.kv_dtype,
+            isl=load.isl.mean if load else 1.0, osl=load.osl.mean if load else 1.0,
+            utilization=self.utilization, max_model_len=self.need.longest,
+            max_num_seqs=seqs if isinstance(seqs, int) else self.max_num_seqs,
+            max_num_batched_tokens=passed if isinstance(passed, int) else self.max_num_batched_tokens,
+            kept=checkpoint.kept if own else 0.0,
+        )  # fmt: skip
+
+    @cached_property
+    def memory(self) -> Memory:
+        return budget(self.case)
+
+    @cached_property
+    def family(self) -> str:
+        return family_of(self.way.engine, self.way.version, self.gpu.vendor)
+
+    @cached_property
+    def constants(self) -> Constants | None:
+        return constants(self.family)
+
+    @cached_property
+    def server(self) -> Server | None:
+        """What the replica does, None where nothing was measured that speed could rest on, or no load is said."""
+        load, case = self.need.workload, self.case
+        if load is None or self.constants is None:
+            return None
+        machine = Machine(
+            case.shape, case.precision, self.gpu, self.constants, case.tensor, case.pipeline,
+            KV_BYTES[case.kv_dtype], case.kept,
+        )  # fmt: skip
+        separate = self.family.startswith(("vllm-v0", "tgi"))
+        whole = self.family.startswith(("tgi", "tensorrt-llm"))
+        return Server(machine, self.memory, load, chunked=not separate, whole=whole)
+
+
+def bound(setup: Setup) -> float | None:
+    """Return a rate that one replica cannot exceed, whatever the SLO; None where speed is not known, 0 without room."""
+    if not setup.memory.fits:
+        return 0.0
+    return STABLE * most(setup.server) if setup.server else None
+
+
+def assess(need: Need, way: Way) -> Assessed:
+    """Return the way with all figures, its limits set as well as its objectives ask for."""
+    if way.gpu is None:
+        return _unmeasured(need, way, None)
+    setup = Setup(need, way)
+    if not setup.memory.fits:
+        return _faulty(setup, Fault.MEMORY, setup.memory.reason, "max_model_len")
+    if setup.server is None:
+        return _unmeasured(need, way, setup)
+    setup, takes = _tuned(setup)
+    assert setup.server is not None  # noqa: S101  # of the same family
+    if takes <= 0:
+        return _too_slow(setup)
+    return _sized(setup, takes)
+
+
+def _tuned(setup: Setup) -> tuple[Setup, float]:
+    """Return the setup with the tokens of one pass that let most requests in within the SLO, and how many that is.
+
+    Smaller passes make gaps between tokens shorter and questions wait longer: tried only where gaps are what is missed.
+    """
+    server, slo = setup.server, setup.need.slo
+    assert server is not None  # noqa: S101  # asked by the caller
+    takes = capacity(server, slo.objectives, slo.goodput)
+    gaps = [each for each in slo.objectives if each.metric == "itl"]
+    if not gaps or setup.case.max_num_batched_tokens or not server.answers or takes >= STABLE * most(server) * 0.99:
+        return setup, takes
+    tightest = min(each.seconds for each in gaps)
+    begun, largest = Setup(setup.need, setup.way), setup.memory.most_tokens
+    for size in _LADDER:
+        if size >= largest or server.reading(16, size) > tightest:
+            continue
+        tried = replace(begun, max_num_batched_tokens=size)
+        assert tried.server is not None  # noqa: S101  # of the same family
+        found = capacity(tried.server, slo.objectives, slo.goodput)
+        return (tried, found) if found > takes else (setup, takes)
+    return setup, takes
+
+
+def _sized(setup: Setup, takes: float) -> Assessed:
+    """Return a way that serves `takes` requests a second within the SLO: its replicas, figures and cost."""
+    need, way, load = setup.need, setup.way, setup.need.workload
+    assert load is not None  # noqa: S101  # asked by the caller
+    least, allowed = need.ask.replicas
+    fleet = fleet_of(load, takes, need.slo.availability, least)
+    decision = _decision(setup, fleet, takes)
+    room = _room(way)
+    if allowed is not None and fleet.peak + fleet.spare > allowed:
+        why = f"needs {fleet.peak + fleet.spare} replicas, the file allows {allowed}"
+        return Assessed(way, decision, Fault.REPLICAS, why, "replicas", (fleet.peak + fleet.spare) / allowed - 1)
+    if room is not None and fleet.total > room:
+        short = (fleet.total - room) * max(1, way.gpus)
+        why = f"needs {fleet.total * way.gpus} {way.offer.product}, {room * way.gpus} are free on {way.offer.target}"
+        return Assessed(way, decision, Fault.REPLICAS, why, "placement.order", short / max(1, room * way.gpus))
+    limit, cost = need.slo.max_cost_per_1m, decision.cost
+    if limit is not None and cost and cost.per_1m and cost.per_1m > limit:
+        why = f"${cost.per_1m:.2f} per 1M tokens > ${limit:.2f}"
+        return Assessed(way, decision, Fault.COST, why, "slo.max_cost_per_1m_tokens", cost.per_1m / limit - 1)
+    return Assessed(way, decision)
+
+
+def _room(way: Way) -> int | None:
+    """Return how many replicas the offer has room for, None where it has as many as wanted."""
+    if way.offer.hosts is None:
+        return None
+    return way.offer.hosts * (way.offer.devices // way.gpus if way.gpus else 1)
+
+
+def _too_slow(setup: Setup) -> Assessed:
+    """Return a way that misses an objective even when nobody else asks."""
+    server, slo = setup.server, setup.need.slo
+    assert server is not None  # noqa: S101  # asked by the caller
+    at = flow(server, STABLE * most(server) / 1000)
+    decision = _decision(setup, Fleet(0, 0, 0, 0), 0.0)
+    worst = missed(server, at, slo.objectives)
+    if worst is None:
+        share = goodput(server, at, slo.objectives)
+        why = f"goodput {100 * share:.1f} % < {100 * (slo.goodput or 0):g} %"
+        return Assessed(setup.way, decision, Fault.SLO, why, "slo.goodput", 1 - share)
+    objective, seconds = worst
+    why = f"{objective.metric} p{objective.percentile} {said(seconds)} > {said(objective.seconds)}"
+    path = f"slo.{objective.metric}.p{objective.percentile}"
+    return Assessed(setup.way, decision, Fault.SLO, why, path, seconds / objective.seconds - 1)
+
+
+def _unmeasured(need: Need, way: Way, setup: Setup | None) -> Assessed:
+    """Return a way of which only the memory is known."""
+    least = max(1, need.ask.replicas[0])
+    fleet = Fleet(least, least, 0, least)
+    if setup is None:
+        length = need.ask.max_model_len or need.longest
+        cost = cost_of(way.offer, fleet.total)
+        batching = Batching(1, length, prefix_caching=False)
+        decision = Decision(
+            way.offer.target, way.engine, way.version, way.precision, way.kv_dtype, 1, 1, None, 0, length, batching,
+            None, fleet, cost=cost, quality_loss=way.loss, purchase=way.offer.purchase, basis=_basis(need, None),
+        )  # fmt: skip
+        return Assessed(way, decision)
+    return Assessed(way, _decision(setup, fleet, None))
+
+
+def _faulty(setup: Setup, fault: Fault, why: str, path: str) -> Assessed:
+    return Assessed(setup.way, _decision(setup, Fleet(0, 0, 0, 0), None), fault, why, path, 1.0)
+
+
+def _decision(setup: Setup, fleet: Fleet, takes: float | None) -> Decision:
+    """Return the decision that this setup makes; with `takes` its figures at the declared rate and at the peak."""
+    need, way = setup.need, setup.way
+    server, load = setup.server, need.workload
+    at_rate = at_peak = None
+    cost = None
+    if server is not None and load is not None and takes is not None:
+        many = max(1, fleet.total)
+        serving = max(1, fleet.total - fleet.spare)
+        rate, peak = (load.rate / many, load.peak / serving) if fleet.total else (0.0, 0.0)
+        at_rate, at_peak = load_of(setup, rate), load_of(setup, peak)
+        full = many * most(server)
+        cost = cost_of(way.offer, many * way.gpus, at_rate, load.rate, load.rate / full)
+    elif fleet.total:
+        cost = cost_of(way.offer, fleet.total * way.gpus)
+    return Decision(
+        way.offer.target, way.engine, way.version, way.precision, way.kv_dtype, way.tensor, way.pipeline, way.gpu,
+        way.gpus, _longest(setup), _batching(setup, at_peak), setup.memory, fleet, at_rate, at_peak, takes, cost,
+        way.loss, way.offer.free_gib, way.offer.purchase, basis=_basis(need, setup),
+    )  # fmt: skip
+
+
+def _longest(setup: Setup) -> int:
+    """Return the longest sequence: as the file says, else the model's own as far as the cache holds it."""
+    if said := setup.need.ask.max_model_len:
+        return said
+    context, held = setup.need.checkpoint.shape.context, setup.memory.kv_tokens
+    if not held or (context and context <= held):
+        return context or setup.need.longest
+    return max(setup.need.longest, held // _ROUND * _ROUND)
+
+
+def _batching(setup: Setup, at_peak: Load | None) -> Batching:
+    memory, args = setup.memory, setup.need.ask.engine_args
+    seqs = memory.most_seqs
+    if at_peak is not None and not setup.case.max_num_seqs:
+        seqs = min(seqs, max(seats_asked(at_peak.running), 16))
+    chunked = bool(args.get("enable_chunked_prefill", setup.server is None or setup.server.chunked))
+    prefixes = bool(args.get("enable_prefix_caching", not setup.need.checkpoint.shape.encoder))
+    used = setup.utilization if setup.way.engine in {"vllm", "sglang", "tensorrt-llm", "tgi"} else None
+    return Batching(seqs, memory.most_tokens, chunked, prefixes, used)
+
+
+def load_of(setup: Setup, rate: float) -> Load:
+    """Return what one replica does at `rate` requests a second, with ranges."""
+    server = setup.server
+    assert server is not None and setup.constants is not None  # noqa: S101, PT018  # asked by the caller
+    at = flow(server, rate)
+    return described(setup, at, latencies(server, at), goodput(server, at, setup.need.slo.objectives))
+
+
+def described(setup: Setup, at: Flow, found: Mapping[str, float], share: float) -> Load:
+    """Return a load's figures with the ranges that the engine family's errors give them."""
+    server, known = setup.server, setup.constants
+    assert server is not None and known is not None  # noqa: S101, PT018  # asked by the caller
+    spread = known.spread * (1.5 if len(setup.way.offer.gpus) > 1 else 1.0)
+    both, out = tokens(server.workload, at.rate)
+    return Load(
+        at.rate,
+        {name: ranged(name, value, spread) for name, value in found.items()},
+        at.running,
+        share,
+        at.rate / most(server),
+        both,
+        out,
+    )
+
+
+def ranged(name: str, value: float, spread: float) -> Estimate:
+    """Return a latency with the range that holds 80 % of what is measured."""
+    return estimate(value, spread * (_FIRST if name.startswith("ttft") else 1.0) * (_TAIL if "p99" in name else 1.0))
+
+
+def _basis(need: Need, setup: Setup | None) -> str:
+    if setup is None or setup.constants is None:
+        return "memory only: nothing was measured that speed could rest on"
+    if need.workload is None:
+        return "memory only: the file says no workload"
+    return f"model of {setup.family}, ±{100 * setup.constants.spread:.0f} %"
+
+
+def said(seconds: float) -> str:
+    """Return a latency as people say it."""
+    if seconds >= 10:  # noqa: PLR2004
+        return f"{seconds:.0f} s"
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
+
+
+def price_key(assessed: Assessed) -> float:
+    """Return what ranks fleets by what they cost: dollars an hour; where nobody knows a price of one's own, nothing."""
+    cost = assessed.decision.cost
+    return cost.per_hour if cost else 0.0
+
+
+def memory_taken(assessed: Assessed) -> float:
+    """Return the GiB of GPU memory that a fleet takes up."""
+    gpu = assessed.way.gpu
+    return assessed.decision.fleet.total * assessed.way.gpus * (gpu.memory if gpu else 0.0)
+
+
+def bytes_of_weights(decision: Decision) -> float:
+    """Return the GiB of weights on each GPU."""
+    return decision.memory.weights / GIB if decision.memory else 0.0
