@@ -72,10 +72,12 @@ def test_weight_only_int4_is_no_faster_under_a_full_load_where_memory_is_no_limi
 
 def test_every_measurement_has_a_source_a_date_and_a_known_format() -> None:
     known = quality()
-    for row in (*known.losses, *known.effects):
-        assert len(row.source) > 10, row  # resolved, not the short name
-        assert row.date[:3] == "202", row
-        assert row.method in PRECISIONS, row
+    rows = [(row.method, row.source, row.date) for row in known.losses]
+    rows += [(row.method, row.source, row.date) for row in known.effects]
+    for method, source, date in rows:
+        assert len(source) > 10  # resolved, not the short name
+        assert date[:3] == "202"
+        assert method in PRECISIONS
     fewer = {name for name, each in PRECISIONS.items() if each.bits < 4 or name == "gguf:Q3_K_L"}
     assert fewer <= known.opt_in
 
