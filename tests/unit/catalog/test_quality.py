@@ -32,7 +32,8 @@ def test_a_loss_is_taken_from_the_nearest_models(
 ) -> None:
     found = quality().loss(method, family, size)
     assert found is not None
-    assert (round(found.percent, 2), found.like) == (pytest.approx(percent, abs=0.02), like)
+    assert found.percent == pytest.approx(percent, abs=0.01)
+    assert found.like == like
 
 
 def test_one_loss_by_hand() -> None:
