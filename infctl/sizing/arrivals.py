@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from heapq import heappop, heappush
 from math import exp, log, sqrt
 from random import Random
+from statistics import NormalDist
 
-from infctl.sizing.decision import Objective, Request, Workload
+from infctl.sizing.decision import Lengths, Objective, Request, Workload
 from infctl.sizing.passes import Limits, quantile
 from infctl.sizing.speed import Machine, pass_seconds
 
@@ -143,18 +145,29 @@ def requests_of(workload: Workload, rate: float, count: int, seed: int = SEED) -
         return tuple(Request(each.at * scale, each.isl, each.osl) for each in workload.trace[:count])
     chance, at, made = Random(seed), 0.0, []  # noqa: S311  # a simulation
     shape = 1 / max(1e-6, workload.burstiness)
-    for _ in range(count):
+    asked, told = _lengths(chance, workload.isl, count), _lengths(chance, workload.osl, count)
+    for isl, osl in zip(asked, told, strict=True):
         at += chance.gammavariate(shape, 1 / (shape * rate))
-        isl = _length(chance, workload.isl.mean, workload.isl.squared_cv)
-        made.append(Request(at, isl, _length(chance, workload.osl.mean, workload.osl.squared_cv)))
+        made.append(Request(at, isl, osl))
     return tuple(made)
 
 
-def _length(chance: Random, mean: float, squared: float) -> float:
-    if squared <= 0:
-        return max(1.0, mean)
-    spread = sqrt(log(1 + squared))
-    return max(1.0, mean * exp(chance.gauss(0.0, spread) - spread * spread / 2))
+def _lengths(chance: Random, lengths: Lengths, count: int) -> list[float]:
+    """Return so many lengths, one of each quantile, in a random order: their tail is that of the distribution, which
+    drawing them would give only for a great many.
+    """
+    if lengths.squared_cv <= 0:
+        return [max(1.0, lengths.mean)] * count
+    spread = sqrt(log(1 + lengths.squared_cv))
+    middle = log(lengths.mean) - spread * spread / 2
+    found = [max(1.0, exp(middle + spread * each)) for each in _quantiles(count)]
+    chance.shuffle(found)
+    return found
+
+
+@cache
+def _quantiles(count: int) -> tuple[float, ...]:
+    return tuple(NormalDist().inv_cdf((index + 0.5) / count) for index in range(count))
 
 
 def observed(

@@ -21,6 +21,7 @@ from infctl.sizing.capacity import (
     Flow,
     Server,
     capacity,
+    ceiling,
     flow,
     goodput,
     latencies,
@@ -38,6 +39,7 @@ from infctl.sizing.predict import Estimate, estimate, family_of
 from infctl.sizing.speed import Machine
 
 _LADDER = (8192, 4096, 2048, 1024, 512, 256)  # tokens of one pass that are tried where gaps between tokens are too long
+_NEARLY = 0.97  # of the most: nothing is to be gained
 _Z99 = 2.326
 _ROUND = 1024  # tokens that a longest length is a multiple of
 _FIRST, _TAIL = 1.5, 1.25  # how much less sure first tokens and the last percent are (see `predict`)
@@ -164,6 +166,7 @@ class Setup:
             max_num_seqs=seqs if isinstance(seqs, int) else self.max_num_seqs,
             max_num_batched_tokens=passed if isinstance(passed, int) else self.max_num_batched_tokens,
             kept=checkpoint.kept if own else 0.0,
+            weight_bytes=checkpoint.bytes if own else None,
         )  # fmt: skip
 
     @cached_property
@@ -197,7 +200,7 @@ def bound(setup: Setup) -> float | None:
     """Return a rate that one replica cannot exceed, whatever the SLO; None where speed is not known, 0 without room."""
     if not setup.memory.fits:
         return 0.0
-    return STABLE * most(setup.server) if setup.server else None
+    return ceiling(setup.server) if setup.server else None
 
 
 def assess(need: Need, way: Way) -> Assessed:
@@ -213,7 +216,7 @@ def assess(need: Need, way: Way) -> Assessed:
     assert setup.server is not None  # noqa: S101  # of the same family
     if takes <= 0:
         return _too_slow(setup)
-    return _sized(setup, takes)
+    return sized(setup, takes)
 
 
 def _tuned(setup: Setup) -> tuple[Setup, float]:
@@ -225,7 +228,7 @@ def _tuned(setup: Setup) -> tuple[Setup, float]:
     assert server is not None  # noqa: S101  # asked by the caller
     takes = capacity(server, slo.objectives, slo.goodput)
     gaps = [each for each in slo.objectives if each.metric == "itl"]
-    if not gaps or setup.case.max_num_batched_tokens or not server.answers or takes >= STABLE * most(server) * 0.99:
+    if not gaps or setup.case.max_num_batched_tokens or not server.answers or takes >= STABLE * most(server) * _NEARLY:
         return setup, takes
     tightest = min(each.seconds for each in gaps)
     begun, largest = Setup(setup.need, setup.way), setup.memory.most_tokens
@@ -239,7 +242,7 @@ def _tuned(setup: Setup) -> tuple[Setup, float]:
     return setup, takes
 
 
-def _sized(setup: Setup, takes: float) -> Assessed:
+def sized(setup: Setup, takes: float) -> Assessed:
     """Return a way that serves `takes` requests a second within the SLO: its replicas, figures and cost."""
     need, way, load = setup.need, setup.way, setup.need.workload
     assert load is not None  # noqa: S101  # asked by the caller
@@ -340,8 +343,8 @@ def _longest(setup: Setup) -> int:
 def _batching(setup: Setup, at_peak: Load | None) -> Batching:
     memory, args = setup.memory, setup.need.ask.engine_args
     seqs = memory.most_seqs
-    if at_peak is not None and not setup.case.max_num_seqs:
-        seqs = min(seqs, max(seats_asked(at_peak.running), 16))
+    if at_peak is not None and setup.server is not None and not setup.case.max_num_seqs:
+        seqs = min(seqs, seats_asked(flow(setup.server, at_peak.rate)))
     chunked = bool(args.get("enable_chunked_prefill", setup.server is None or setup.server.chunked))
     prefixes = bool(args.get("enable_prefix_caching", not setup.need.checkpoint.shape.encoder))
     used = setup.utilization if setup.way.engine in {"vllm", "sglang", "tensorrt-llm", "tgi"} else None

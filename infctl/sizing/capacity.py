@@ -33,7 +33,10 @@ from infctl.sizing.speed import Machine, pass_seconds
 STABLE = 0.98  # of the most that can be taken up: above it a queue grows as long as anybody measures
 _NORMAL = NormalDist()
 _Z = {part: _NORMAL.inv_cdf(part / 100) for part in PERCENTILES}
-_HALVINGS = 12
+_HALVINGS = 10
+_LEAST = 1000.0  # times less than the most is as good as nobody
+_ROOMY = 5.0  # standard deviations of how many run, that there are seats for
+_EXACT = 0.002  # of a rate
 _STEPS = 40  # of the iteration for how many run
 
 
@@ -73,6 +76,11 @@ class Server:
         return max(1.0, min(float(self.memory.most_seqs), room))
 
     @cached_property
+    def top(self) -> float:
+        """How many run at a time where no more can be taken up."""
+        return _top(self)
+
+    @cached_property
     def _measured(self) -> dict[int, tuple[float, float]]:
         return {}
 
@@ -86,11 +94,11 @@ class Server:
         (alone, mixed), (alone_high, mixed_high) = self._pass(low), self._pass(high)
         part = (many - low) / low if self.answers else 0.0
         alone, mixed = alone + part * (alone_high - alone), mixed + part * (mixed_high - mixed)
-        room = self._room(many)
+        room = self.room(many)
         chunks = max(1.0, self.isl / room)
         return Paces(many, alone, mixed, chunks, room, chunks * (mixed - (alone if self.chunked else 0.0)))
 
-    def _room(self, many: float) -> float:
+    def room(self, many: float) -> float:
         """Tokens of questions that one pass has room for."""
         return max(1.0, self.memory.most_tokens - (many if self.chunked and self.answers else 0.0))
 
@@ -99,7 +107,7 @@ class Server:
         for.
         """
         if (found := self._measured.get(many)) is None:
-            chunk = min(self.isl, self._room(many))
+            chunk = min(self.isl, self.room(many))
             found = self._measured[many] = (self.reading(many, 0.0), self.reading(many, chunk))
         return found
 
@@ -162,22 +170,33 @@ def rate_of(server: Server, running: float) -> float:
     return running / (server.answers * paces.alone + running * paces.added)
 
 
+def ceiling(server: Server) -> float:
+    """Return a rate that cannot be exceeded, quickly: that of all seats taken, without looking at any queue."""
+    if not server.answers:
+        return most(server)
+    many = server.seats
+    alone, mixed = (server.reading(many, chunk) for chunk in (0.0, min(server.isl, server.room(many))))
+    added = max(1.0, server.isl / server.room(many)) * (mixed - (alone if server.chunked else 0.0))
+    return many / (server.answers * alone + many * added)
+
+
 def most(server: Server) -> float:
     """Return the largest rate that can be taken up: by seats, or by the room that passes have for questions."""
     if not server.answers:
-        paces = server.paces(0.0)
-        return 1 / _in_a_row(server, paces)
+        return 1 / _in_a_row(server, server.paces(0.0))
+    return rate_of(server, server.top)
+
+
+def _top(server: Server) -> float:
+    """Return how many run at a time where no more can be taken up."""
     low, high = 0.0, server.seats - 1 if server.seats > 1 else 0.5
-    if (rate := rate_of(server, high)) * _in_a_row(server, server.paces(high)) < 1:
-        return rate
+    if rate_of(server, high) * _in_a_row(server, server.paces(high)) < 1:
+        return high
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        paces = server.paces(middle)
-        if rate_of(server, middle) * _in_a_row(server, paces) < 1:
-            low = middle
-        else:
-            high = middle
-    return rate_of(server, low)
+        fits = rate_of(server, middle) * _in_a_row(server, server.paces(middle)) < 1
+        low, high = (middle, high) if fits else (low, middle)
+    return low
 
 
 def _in_a_row(server: Server, paces: Paces) -> float:
@@ -198,17 +217,20 @@ def _running(server: Server, rate: float) -> float:
     if not server.answers or rate <= 0:
         return 0.0
     low, high = 0.0, server.seats
-    if rate_of(server, high) <= rate:
+    served = rate_of(server, high)
+    if served <= rate:
         return high
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        if rate_of(server, middle) < rate:
-            low = middle
+    below = 0.0
+    for _ in range(_STEPS):  # on a straight line between two: the curve is nearly one
+        middle = low + (high - low) * min(0.98, max(0.02, (rate - below) / (served - below)))
+        found = rate_of(server, middle)
+        if abs(found - rate) < _EXACT * rate:
+            return middle
+        if found < rate:
+            low, below = middle, found
         else:
-            high = middle
-        if high - low < 0.01 * low:  # a percent of the sequences is a tenth of that in time
-            break
-    return (low + high) / 2
+            high, served = middle, found
+    return middle
 
 
 def _flow(server: Server, rate: float, running: float, paces: Paces) -> Flow:
@@ -421,23 +443,31 @@ def capacity(server: Server, objectives: Sequence[Objective], share: float | Non
     """Return the largest rate at which every objective is met, `share` of the requests meet all of them at once, and
     no queue grows; 0 where not even a single request meets them.
     """
-    ceiling = STABLE * most(server)
+    highest = STABLE * (server.top if server.answers else most(server))
 
-    def meets(rate: float) -> bool:
-        at = flow(server, rate)
-        if not at.stable or missed(server, at, objectives):
+    def at(point: float) -> Flow:
+        if not server.answers:
+            return flow(server, point)
+        return _flow(server, rate_of(server, point), point, server.paces(point))
+
+    def meets(found: Flow) -> bool:
+        if not found.stable or missed(server, found, objectives):
             return False
-        return share is None or not objectives or goodput(server, at, objectives) >= share
+        return share is None or not objectives or goodput(server, found, objectives) >= share
 
-    if not meets(ceiling / 1000):
+    low, high = highest / _LEAST, highest
+    best = at(low)
+    if not meets(best):
         return 0.0
-    if meets(ceiling):
-        return ceiling
-    low, high = ceiling / 1000, ceiling
+    if meets(found := at(high)):
+        return found.rate
     for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if meets(middle) else (low, middle)
-    return low
+        middle = sqrt(low * high)
+        if meets(found := at(middle)):
+            low, best = middle, found
+        else:
+            high = middle
+    return best.rate
 
 
 def tokens(workload: Workload, rate: float) -> tuple[float, float]:
@@ -445,6 +475,6 @@ def tokens(workload: Workload, rate: float) -> tuple[float, float]:
     return rate * (workload.isl.mean + workload.osl.mean), rate * workload.osl.mean
 
 
-def seats_asked(running: float) -> int:
-    """Return how many sequences to allow at a time where so many run on average: with room for three deviations."""
-    return max(8, 8 * ceil((running + 3 * sqrt(running) + 1) / 8))
+def seats_asked(at: Flow) -> int:
+    """Return how many sequences to allow at a time: so many that hardly any request waits for a seat, in sixteens."""
+    return 16 * ceil((at.running + _ROOMY * sqrt(at.crowd) + 1) / 16)

@@ -2,10 +2,7 @@
 
 Targets in the order of the file. On the first that has a plan, each engine's cheapest fleet is found; between engines
 the order is that of the checklists: compatibility, throughput, latency, what is already operated, and then cost. What
-differs by less than the figures may be wrong decides nothing.
-
-Ways are assessed in the order of the least they could cost, so that most are never assessed: what costs more than a
-plan at hand even when it served all that its hardware could is left alone.
+differs by less than the figures may be wrong decides nothing. The plan is confirmed by a run through its passes.
 """
 
 from __future__ import annotations
@@ -13,32 +10,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from functools import partial
 
-from infctl.sizing.assess import Assessed, Fault, Need, Setup, Way, assess, bound, memory_taken, price_key, said
+from infctl.sizing.assess import Assessed, Fault, Need, memory_taken, price_key, said
 from infctl.sizing.checkpoint import Checkpoint
+from infctl.sizing.confirm import REQUESTS, confirm
+from infctl.sizing.constraints import Question
 from infctl.sizing.decision import Ask, Choice, Decision, Lost, Offer, Slo, Step, Workload
-from infctl.sizing.fleet import fleet_of
-from infctl.sizing.ways import WRITERS, Refused, ways_of
+from infctl.sizing.infeasible import clash_of
+from infctl.sizing.search import ALTERNATIVES, Search, kind_of, place_of, rank, search
+from infctl.sizing.ways import WRITERS
 
-ALTERNATIVES = 3
 UNSURE = 0.2  # figures of two engines that lie nearer than that are not told apart: models are about so wrong
-_NO_BOUND = float("inf")
+_CONFIRMED = 3  # plans at most that are run through
 _VERSIONS: Mapping[str, str] = {}
-
-
-class Search(NamedTuple):
-    """What a search found: the best ways first, those that fail after them; `open` ways started, of all that were
-    looked at. `refused` do not start.
-    """
-
-    assessed: tuple[Assessed, ...]
-    refused: tuple[Refused, ...]
-    open: int
-
-    @property
-    def plans(self) -> tuple[Assessed, ...]:
-        return tuple(each for each in self.assessed if each.fault is Fault.NONE)
 
 
 def choose(
@@ -49,81 +34,46 @@ def choose(
     offers: Sequence[Offer],
     *,
     versions: Mapping[str, str] = _VERSIONS,
+    elsewhere: Sequence[Offer] = (),
     own: str = "",
+    requests: int = REQUESTS,
 ) -> Choice:
-    """Return how to run a model on what targets offer, the next-best plans, and why; `own` is a user's catalogue file.
+    """Return how to run a model on what targets offer, the next-best plans, and why.
 
-    Without a plan, the decision is None, and `infeasible.clash_of` says what clashes.
+    `versions` are those that each engine would run at, `elsewhere` offers of targets that the model's order does not
+    name, `own` is a user's catalogue file. The plan is confirmed by a run of so many `requests`, 0: it is not.
+
+    Without a plan there is a clash, and the decision is the nearest that starts and fits, None where nothing does.
     """
     need = Need(checkpoint, ask, workload, slo)
     found = search(need, offers, versions, own)
-    if not found.plans:
-        return Choice(None, _alternatives(found, None))
-    best, steps = _pick(need, found)
-    steps = (*_compatibility(found), *steps, *_reasons(need, best))
-    return Choice(replace(best.decision, steps=steps), _alternatives(found, best))
+    if found.plans:
+        best, steps = _pick(need, found)
+        found = _confirmed(need, found, best, requests) if requests else found
+        if found.plans:
+            best = next(each for each in found.plans if each.way.engine == best.way.engine)
+            steps = (*_compatibility(found), *steps, *_reasons(need, best))
+            return Choice(replace(best.decision, steps=steps), _alternatives(found, best))
+    clash = clash_of(Question(need, tuple(offers)), partial(_find, versions, own), elsewhere=elsewhere, first=found)
+    nearest = next((each for each in found.assessed if each.fault < Fault.MEMORY), None)
+    return Choice(nearest.decision if nearest else None, _alternatives(found, nearest), clash)
 
 
-def search(need: Need, offers: Sequence[Offer], versions: Mapping[str, str] = _VERSIONS, own: str = "") -> Search:
-    """Return the ways that matter, assessed: of each engine the best, and enough others to say what came next."""
-    ways = ways_of(need, offers, versions, own)
-    ordered = sorted(((_least(need, way), way) for way in ways.open), key=lambda pair: pair[0])
-    best: dict[str, tuple[float, ...]] = {}  # engine -> what its best plan ranks
-    kinds: set[tuple[str, ...]] = set()
-    assessed: list[Assessed] = []
-    for least, way in ordered:
-        if len(kinds) > ALTERNATIVES and way.engine in best and least > best[way.engine]:
-            continue
-        if (way.engine, *_kind(way)) in kinds and way.engine in best and least > best[way.engine]:
-            continue
-        found = assess(need, way)
-        assessed.append(found)
-        if found.fault in {Fault.NONE, Fault.COST, Fault.REPLICAS, Fault.SLO}:
-            kinds.add((way.engine, *_kind(way)))
-        if found.fault is Fault.NONE:
-            ranked = rank(need, found)
-            best[way.engine] = min(ranked, best.get(way.engine, ranked))
-    assessed.sort(key=lambda each: rank(need, each))
-    return Search(tuple(assessed), ways.refused, len(ways.open))
+def _confirmed(need: Need, found: Search, best: Assessed, requests: int) -> Search:
+    """Return what was found with the best plan confirmed, and those too that come before it when it needs more."""
+    every, sure = list(found.assessed), list[Assessed]()
+    while len(sure) < _CONFIRMED:
+        plans = (each for each in every if each.way.engine == best.way.engine and each.fault is Fault.NONE)
+        first = min(plans, key=partial(rank, need), default=None)
+        if first is None or first in sure:
+            break
+        sure.append(confirm(need, first, requests))
+        every[every.index(first)] = sure[-1]
+    return Search(tuple(sorted(every, key=partial(rank, need))), found.refused, found.open)
 
 
-def _kind(way: Way) -> tuple[str, ...]:
-    """What an alternative is told apart by."""
-    return (way.offer.target, way.offer.product, way.precision.name)
-
-
-def _least(need: Need, way: Way) -> tuple[float, ...]:
-    """Return the best that a way could rank: if it served all that its hardware can."""
-    place, load = _place(need, way), need.workload
-    if way.gpu is None:
-        return (place, 1.0, 0.0, 0.0)
-    takes = bound(Setup(need, way))
-    if takes == 0:
-        return (place, 2.0, _NO_BOUND, _NO_BOUND)
-    many = max(1, need.ask.replicas[0])
-    if takes and load is not None:
-        many = fleet_of(load, takes, need.slo.availability, need.ask.replicas[0]).total
-    price = (way.offer.price or 0.0) * many * way.gpus
-    return (place, 0.0 if takes else 1.0, price, many * way.gpus * way.gpu.memory)
-
-
-def rank(need: Need, assessed: Assessed) -> tuple[float, ...]:
-    """Return what plans are sorted by: the place in the file's order, then what the fleet costs and takes up, what is
-    given up of quality, and how much one replica serves. What fails comes after, the nearest to a plan first.
-    """
-    way, decision = assessed.way, assessed.decision
-    place = _place(need, way)
-    if assessed.fault is not Fault.NONE:
-        return (float(1000 * assessed.fault), assessed.excess, place)
-    unknown = 1.0 if need.workload is not None and decision.at_peak is None else 0.0
-    lost = decision.quality_loss if decision.quality_loss is not None else 1.0
-    kv = 1.0 if way.kv_dtype != need.ask.kv_dtype else 0.0
-    return (place, unknown, price_key(assessed), memory_taken(assessed), lost, kv, -(decision.capacity or 0.0))
-
-
-def _place(need: Need, way: Way) -> float:
-    order = need.ask.order
-    return float(order.index(way.offer.target)) if way.offer.target in order else float(len(order))
+def _find(versions: Mapping[str, str], own: str, asked: Question) -> Search:
+    return search(asked.need, asked.offers, versions, own)
 
 
 # ---------------------------------------------------------------- between engines
@@ -131,10 +81,10 @@ def _place(need: Need, way: Way) -> float:
 
 def _pick(need: Need, found: Search) -> tuple[Assessed, tuple[Step, ...]]:
     """Return the plan to take, and the steps of the checklists that led there."""
-    first = _place(need, found.plans[0].way)
+    first = place_of(need, found.plans[0].way)
     bests: dict[str, Assessed] = {}
     for each in found.plans:
-        if _place(need, each.way) == first:
+        if place_of(need, each.way) == first:
             bests.setdefault(each.way.engine, each)
     left = list(bests.values())
     steps: list[Step] = []
@@ -240,10 +190,10 @@ def replicas_in_words(need: Need, decision: Decision) -> str:
 
 def _alternatives(found: Search, best: Assessed | None) -> tuple[Lost, ...]:
     """Return the next-best ways, no two of them alike in engine, format and hardware, and why each lost."""
-    seen = {(best.way.engine, *_kind(best.way))} if best else set()
+    seen = {(best.way.engine, *kind_of(best.way))} if best else set()
     lost: list[Lost] = []
     for each in found.assessed:
-        key = (each.way.engine, *_kind(each.way))
+        key = (each.way.engine, *kind_of(each.way))
         if key in seen or each is best:
             continue
         seen.add(key)

@@ -1,8 +1,8 @@
 """Owns what a file's words about load and service level mean in numbers: rates, lengths, bursts, objectives. Pure.
 
 Reading a trace's file happens elsewhere; here its rows become requests. Lengths are taken as log-normal: two of mean
-and percentiles give the spread. Where the file gives one figure, the spread is that of an hour of a conversation service
-(Azure LLM inference trace 2023, conversation: squared coefficient of variation 0.92 of questions, 0.60 of answers).
+and percentiles give the spread. Where the file gives one figure, the spread is that of an hour of a conversation
+service (Azure LLM inference trace 2023: squared coefficient of variation 0.92 of questions, 0.60 of answers).
 """
 
 from __future__ import annotations
