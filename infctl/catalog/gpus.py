@@ -19,7 +19,8 @@ from infctl.frozen import dataclass
 class Gpu:
     """One product. `memory` in GiB as an engine sees it, `label` in GB as it is sold; `bandwidth` in GB/s; `fp16`,
     `fp8`, `int8`, `fp4` in dense TFLOPS, 0 where the hardware has no such path; `fp32` in TFLOPS of the ordinary cores,
-    0 where it is not known; `link_rate` in GB/s per direction.
+    0 where it is not known; `sustained` is the part of the fp16 FLOPS that large products reach for longer, under the
+    limits of power and clock; `link_rate` in GB/s per direction.
 
     `compute` is the CUDA compute capability ("9.0") or AMD's target ("gfx942"). `mig`: profile -> how many fit.
     """
@@ -34,6 +35,7 @@ class Gpu:
     int8: float = 0.0
     fp4: float = 0.0
     fp32: float = 0.0
+    sustained: float = 0.8
     link_kind: str = "pcie"
     link_rate: float = 32.0
     mig: Mapping[str, int] = field(default_factory=dict)

@@ -19,9 +19,16 @@ FILE = Path(__file__).parent / "calibration.yaml"
 @dataclass(frozen=True, slots=True)
 class Constants:
     """One engine's constants. `weights`, `cache`: part of the memory bandwidth reached while reading them; `compute`,
-    `attention`: part of the FLOPS; `moe_…` the same for mixtures of experts. Seconds: `layer` and `moe_layer` for each
-    layer and pass, `each_pass` for each pass, `reduce` for one all-reduce, `sequence` for each sequence
-    of a pass (choosing a token and sending it), `request` for taking in a request.
+    `attention`: part of the FLOPS; `moe_…` the same for mixtures of experts. `corner` says how sharply the roofline
+    bends where both limits bind: 1 where reading and multiplying follow each other.
+
+    Seconds: `layer` and `moe_layer` for each layer and pass, `latent_layer` beside it where attention is latent (its
+    many small products), `eager_layer` for each layer of a pass with prompts, which no captured graph launches,
+    `each_pass` for each pass, `reduce` for one all-reduce, `sequence` for each sequence of a pass (choosing a token).
+    `request` goes by before a request is with the scheduler and after its token is chosen, and `request_token` for each
+    token of its prompt (splitting text into tokens, handing them over). The front end takes in one request each
+    `intake` seconds and hands on a token each `stream`, while the GPUs work: it limits what answers over HTTP.
+
     Kernels that unpack weights on the way (AWQ, GPTQ) reach `packed` of what others do and waste `packed_layer` seconds
     more on each layer; `unpacking` is the operations of ordinary cores for each weight and pass. An engine that
     `unpacks` writes a layer's weights out in 16 bits before it multiplies many tokens; where it `sums_short` it adds
@@ -39,8 +46,14 @@ class Constants:
     moe_weights: float
     moe_compute: float
     moe_layer: float
+    latent_layer: float = 0.0
+    eager_layer: float = 0.0
+    corner: float = 3.0
     request: float = 0.0
+    request_token: float = 0.0
     sequence: float = 0.0
+    intake: float = 0.0
+    stream: float = 0.0
     packed: float = 1.0
     packed_layer: float = 0.0
     unpacking: float = 0.0
@@ -53,7 +66,10 @@ class Constants:
 @cache
 def constants(engine: str) -> Constants | None:
     """Return the constants of an engine family ("vllm", "vllm-v0", "llama.cpp"), None where nothing was measured."""
-    row: Any = _file()["engines"].get(engine)
+    engines: Any = _file()["engines"]
+    row = engines.get(engine)
+    if row and "like" in row:
+        row = engines[row["like"]] | row
     return Constants(**{each.name: row[each.name] for each in fields(Constants) if each.name in row}) if row else None
 
 

@@ -23,6 +23,7 @@ _TOGETHER = 0.02  # of a mean answer: ends so near to each other are one event
 class Limits:
     """What a scheduler keeps to: sequences at a time, tokens of one pass, tokens of KV cache. `chunked` is whether
     prompts share passes with tokens, `whole` whether a request's whole answer must have room before it starts.
+    `intake` and `stream` are the front end's seconds for a request and for a token, 0 where there is none.
     """
 
     seqs: int
@@ -30,14 +31,19 @@ class Limits:
     cache: float
     chunked: bool = True
     whole: bool = False
+    intake: float = 0.0
+    stream: float = 0.0
 
 
 @dataclass(slots=True)
 class Course:
-    """What happened: seconds of each request's first and last token, and (seconds between two tokens, how many)."""
+    """What happened: when each request came in, had its first and its last token, in seconds, and (seconds between two
+    tokens, how many).
+    """
 
     first: list[float]
     last: list[float]
+    came: list[float]
     gaps: list[tuple[float, float]] = field(default_factory=list)
 
     @property
@@ -51,6 +57,7 @@ class _Run:
     requests: Sequence[tuple[float, float]]
     limits: Limits
     weight: float
+    loop: float
     course: Course
     clock: float = 0.0
     done: float = 0.0  # tokens that a sequence running from the start would have by now
@@ -58,6 +65,7 @@ class _Run:
     context: float = 0.0  # tokens in the cache, over all that run
     reserved: float = 0.0
     following: int = 0
+    ended: int = 0
     alike: int = 1  # passes that the next step stands for
     left: float = 0.0  # tokens of the first waiting prompt that are still to be read, 0: none are
 
@@ -66,19 +74,32 @@ class _Run:
         prompt, answer = self.requests[index]
         return prompt + (answer if self.limits.whole else answer / 2)
 
+    def ready(self, index: int) -> bool:
+        """Return whether the front end has handed on a request; of those that come together each waits for the last."""
+        rank = (index + 1) * self.weight if index < self.loop else 0.0
+        at = self.course.came[index] + rank * self.limits.intake
+        if at > self.clock and not self.running:
+            self.clock = at
+        return at <= self.clock
+
+    def seconds(self, decoding: float, context: float, tokens: float = 0.0, prompt: float = 0.0) -> float:
+        """Return how long a pass takes, or the front end for the tokens of the one before it."""
+        return max(pass_seconds(self.machine, decoding, context, tokens, prompt), decoding * self.limits.stream)
+
     def admit(self) -> tuple[list[int], float, float]:
         """Return the requests whose prompts the next pass ends, its prompts' tokens and their mean length."""
         chunked, weight = self.limits.chunked, self.weight
         room = self.limits.tokens - (len(self.running) * weight if chunked else 0.0)
         begun: list[int] = []
         tokens = prompts = 0.0
-        while self.following < len(self.requests) and room > 0:
+        there = min(float(len(self.requests)), self.loop + self.ended)
+        while self.following < there and room > 0:
             prompt, held = self.requests[self.following][0], self.held(self.following)
             busy = len(self.running) + len(begun)
             full = (busy + 1) * weight > self.limits.seqs or (self.reserved + held) * weight > self.limits.cache
             left = (self.left or prompt) * weight
             too_long = not chunked and left > room and begun
-            if (full and busy and not self.left) or too_long:
+            if (full and busy and not self.left) or too_long or not self.ready(self.following):
                 break
             if not tokens:  # a prompt, or what one stands for, that fills a great many passes fills several at once
                 self.alike = max(1, int(left / room / _ALIKE)) if chunked else 1
@@ -98,7 +119,7 @@ class _Run:
         count = len(self.running)
         beside = count * self.weight if self.limits.chunked else 0.0
         context = self.context / count if count else 0.0
-        took = pass_seconds(self.machine, beside, context, tokens / self.alike, prompt)
+        took = self.seconds(beside, context, tokens / self.alike, prompt)
         self.clock += took * self.alike
         if beside:
             self.course.gaps.append((took, beside * self.alike))
@@ -112,16 +133,25 @@ class _Run:
             self.course.first[index] = self.course.last[index] = self.clock
             heappush(self.running, (self.done + max(0.0, answer - 1), index))
 
+    def end(self, index: int, at: float) -> None:
+        """Note that a request has its last token; in a closed loop another comes in its place."""
+        self.course.last[index] = at
+        if (replaced := int(self.ended + self.loop) if self.loop < len(self.requests) else len(self.requests)) < len(
+            self.requests
+        ):
+            self.course.came[replaced] = at
+        self.ended += 1
+
     def decode(self, stride: float) -> None:
         """Let passes without prompts go by until answers end."""
         count = len(self.running)
         steps = max(self.running[0][0] - self.done, stride, 1.0)
-        each = pass_seconds(self.machine, count * self.weight, self.context / count + steps / 2)
+        each = self.seconds(count * self.weight, self.context / count + steps / 2)
         self.course.gaps.append((each, steps * count * self.weight))
         while self.running and self.running[0][0] <= self.done + steps:
             end, index = heappop(self.running)
             after = max(0.0, end - self.done)
-            self.course.last[index] = self.clock + after * each
+            self.end(index, self.clock + after * each)
             self.context -= sum(self.requests[index]) - 1 - after
             self.reserved -= self.held(index)
         self.clock += steps * each
@@ -129,14 +159,22 @@ class _Run:
         self.context = max(0.0, self.context + steps * len(self.running))
 
 
-def run_all(machine: Machine, requests: Sequence[tuple[float, float]], limits: Limits, weight: float = 1.0) -> Course:
-    """Return the course of `requests`, (prompt, answer) tokens each, all there at the start.
+def run_all(
+    machine: Machine,
+    requests: Sequence[tuple[float, float]],
+    limits: Limits,
+    weight: float = 1.0,
+    loop: int | None = None,
+) -> Course:
+    """Return the course of `requests`, (prompt, answer) tokens each: all there at the start, or in a closed `loop` of
+    so many, where each that ends is followed by another.
 
     Each stands for `weight` alike, so that a long queue costs no longer than a short one.
     """
     count = len(requests)
-    run = _Run(machine, requests, limits, weight, Course([0.0] * count, [0.0] * count))
-    stride = _TOGETHER * sum(answer for _, answer in requests) / count
+    course = Course([0.0] * count, [0.0] * count, [0.0] * count)
+    run = _Run(machine, requests, limits, weight, loop or count, course)
+    stride = (_TOGETHER if loop is None else 0.0) * sum(answer for _, answer in requests) / count
     while run.following < count or run.running:
         begun, tokens, prompt = run.admit()
         if tokens:

@@ -8,13 +8,14 @@ from enum import StrEnum
 from math import exp
 
 from infctl.frozen import dataclass
-from infctl.sizing.budget import Memory, before, budget
+from infctl.sizing.budget import Memory, budget
 from infctl.sizing.calibration import constants
 from infctl.sizing.case import Case, Load
 from infctl.sizing.precision import KV_BYTES
 from infctl.sizing.serving import figures, overload
 from infctl.sizing.speed import Machine
 from infctl.sizing.startable import impossible, squeezed
+from infctl.sizing.versions import before, native
 
 _80_PERCENT = 1.2816  # standard deviations on either side of the middle that hold 80 % of a normal distribution
 _VAGUE = 1.5  # how much wider a range is where the GPU's name does not say which variant
@@ -22,6 +23,9 @@ _VAGUE = 1.5  # how much wider a range is where the GPU's name does not say whic
 # percent; rounded so that 8 in 10 published measurements lie inside (benchmarks/sizing.py).
 _FIRST, _QUEUED, _QUEUED_FIRST, _TAIL = 1.5, 2.0, 2.5, 1.25
 _GIVEN = 0.25  # a rate that can be served comes out as it came in
+
+# Ages of vLLM that have constants of their own, and the version that each ended with.
+_AGES = (("vllm-v0", (0, 8)), ("vllm-v1", (0, 11)))
 
 
 class Verdict(StrEnum):
@@ -99,8 +103,13 @@ def estimate(value: float, spread: float) -> Estimate:
 
 
 def family_of(engine: str, version: str, vendor: str = "nvidia") -> str:
-    """Return the engine family whose constants hold: vLLM before its V1 engine (0.8) is one of its own, and so is each
-    engine's build for AMD, where there is something measured of it.
+    """Return the engine family whose constants hold: vLLM before its V1 engine (0.8) and V1 before its newer front end
+    (0.11) are of their own, as is TensorRT-LLM's C++ runtime, and each engine's build for AMD, where there is something
+    measured of it.
     """
-    family = "vllm-v0" if engine == "vllm" and before(version, (0, 8)) else engine
+    family = engine
+    if engine == "vllm":
+        family = next((name for name, since in _AGES if before(engine, version, since)), engine)
+    elif native(engine, version):
+        family = f"{engine}-native"
     return f"{family}-rocm" if vendor == "amd" and constants(f"{family}-rocm") else family

@@ -23,13 +23,16 @@ from math import log, sqrt
 from infctl.sizing.budget import Memory
 from infctl.sizing.case import Case, Load
 from infctl.sizing.lengths import lengths
+from infctl.sizing.loops import ROUNDS, Loop, first_tokens
 from infctl.sizing.passes import Limits, run_all, summary
 from infctl.sizing.speed import Machine, decode_seconds, pass_seconds, prefill_seconds
+from infctl.sizing.versions import before
 
 _MOST_SIMULATED = 384  # requests: of more, each stands for several
 _SATURATING = 4  # times as many requests as run at once, where a queue is never empty and nobody says how long it is
 _SEPARATE = ("vllm-v0", "tgi")  # schedulers that give prompts passes of their own by default
 _WHOLE = ("tgi", "tensorrt-llm")  # schedulers that keep room for the whole answer
+_LONG, _FIRST_CHUNK, _LATER_CHUNK = 32768, 512, 2048  # tokens: of vLLM's V0 engine, see `limits_of`
 _SQUARED_VARIATION = 2.0  # of a prompt's tokens, squared and over the squared mean, in recorded conversations
 _STABLE = 0.98  # of the most that can be taken up: above it a queue grows as long as anybody measures
 
@@ -42,7 +45,8 @@ def running(case: Case, memory: Memory) -> float:
 
 def most_running(case: Case, memory: Memory) -> float:
     """Return how many sequences can run at a time."""
-    room = memory.kv_tokens / (case.isl + case.osl / 2) if memory.kv_tokens else float("inf")
+    held = case.isl + (case.osl if case.engine in _WHOLE else case.osl / 2)
+    room = memory.kv_tokens / held if memory.kv_tokens else float("inf")
     return max(1.0, min(float(memory.most_seqs), room))
 
 
@@ -52,6 +56,11 @@ def token_seconds(machine: Machine, sequences: float, isl: float, osl: float) ->
     alone = decode_seconds(machine, sequences, context)
     with_prompt = pass_seconds(machine, sequences, context, isl, isl)
     return alone + sequences / max(1.0, osl) * (with_prompt - alone)
+
+
+def taking(machine: Machine, case: Case) -> float:
+    """Return the seconds that pass before a request's prompt is with the scheduler, and after its token is chosen."""
+    return machine.constants.request + machine.constants.request_token * case.isl
 
 
 def overload(machine: Machine, case: Case, memory: Memory) -> str:
@@ -72,7 +81,7 @@ def figures(machine: Machine, case: Case, memory: Memory, family: str = "") -> M
     elif case.load is Load.RATE_POISSON:
         found = _open(machine, case, memory)
     elif case.load is Load.CONCURRENCY:
-        found = _closed(machine, case, running(case, memory))
+        found = _closed(machine, case, running(case, memory), memory, family)
     else:
         found = _queued(machine, case, memory, family)
     if "out_tok_s" in found:
@@ -81,7 +90,7 @@ def figures(machine: Machine, case: Case, memory: Memory, family: str = "") -> M
 
 
 def _static(machine: Machine, case: Case, many: float, memory: Memory) -> dict[str, float]:
-    first = prefill_seconds(machine, case.isl, many, memory.most_tokens) + machine.constants.request
+    first = prefill_seconds(machine, case.isl, many, memory.most_tokens)
     each = decode_seconds(machine, many, case.isl + case.osl / 2)
     whole = first + each * max(0.0, case.osl - 1)
     found = {
@@ -104,19 +113,19 @@ def _same(name: str, parts: tuple[int, ...], seconds: float) -> dict[str, float]
     return {f"{name}_mean_ms": seconds * 1e3} | {f"{name}_p{part}_ms": seconds * 1e3 for part in parts}
 
 
-def _closed(machine: Machine, case: Case, many: float) -> dict[str, float]:
+def _closed(machine: Machine, case: Case, many: float, memory: Memory, family: str) -> dict[str, float]:
     context = case.isl + case.osl / 2
     each = token_seconds(machine, many, case.isl, case.osl)
     prompt = pass_seconds(machine, many, context, case.isl, case.isl)
-    adds = prompt - decode_seconds(machine, many, context)
-    whole = prompt + machine.constants.request + each * max(0.0, case.osl - 1)
+    rush = _rush(case)
+    limits = limits_of(machine, case, memory, family)
+    waits = first_tokens(machine, Loop(many, (case.isl, case.osl), rush, case.varied or not rush), limits)
+    taken = taking(machine, case)
+    whole = waits["mean"] + taken + each * max(0.0, case.osl - 1)
     rate = many / whole
     queued = max(0.0, case.concurrency - many) / rate
-    others = min(0.95, rate * adds * (many - 1) / many)
-    waits = _waits(others, prompt, each if many > 1 else 0.0, case)
-    first = {name: prompt + machine.constants.request + queued + wait for name, wait in waits.items()}
     return {
-        **{f"ttft_{name}_ms": seconds * 1e3 for name, seconds in first.items()},
+        **{f"ttft_{name}_ms": (taken + queued + wait) * 1e3 for name, wait in waits.items()},
         **_same("tpot", (50, 95, 99), each),
         "itl_mean_ms": each * 1e3,
         "itl_p99_ms": (prompt if many > 1 and many / max(1.0, case.osl) > 0.01 else each) * 1e3,  # noqa: PLR2004
@@ -125,6 +134,14 @@ def _closed(machine: Machine, case: Case, many: float) -> dict[str, float]:
         "req_s": rate,
         "e2e_latency_s": whole + queued,
     }
+
+
+def _rush(case: Case) -> float:
+    """Return which part of a closed loop's requests belong to its start, as the benchmark that reports counts."""
+    if case.engine_version.upper().startswith("NIM"):
+        return 0.0
+    rounds = case.prompts / case.concurrency if case.prompts else ROUNDS
+    return min(1.0, 1 / max(1.0, rounds))
 
 
 def _waits(busy: float, service: float, step: float, case: Case) -> dict[str, float]:
@@ -151,9 +168,9 @@ def _open(machine: Machine, case: Case, memory: Memory) -> dict[str, float]:
         busy = min(0.95, case.rate * (prompt - alone))
         each = alone / (1 - busy)
         waits = _waits(busy, prompt, alone, case)
-        first = prompt + machine.constants.request + waits["mean"]
+        first = prompt + taking(machine, case) + waits["mean"]
         many = (many + min(most, max(1.0, case.rate * (first + (osl - 1) * each)))) / 2
-    extra = prompt + machine.constants.request
+    extra = prompt + taking(machine, case)
     found = {f"ttft_{name}_ms": (extra + wait) * 1e3 for name, wait in waits.items()}
     for name, deviations in (("mean", 0.0), ("p50", 0.0), ("p95", 1.645), ("p99", 2.326)):
         crowd = min(most, many + deviations * sqrt(many))
@@ -174,8 +191,20 @@ def _queued(machine: Machine, case: Case, memory: Memory, family: str) -> dict[s
     count = min(prompts, _MOST_SIMULATED)
     weight = prompts / count
     requests = lengths(count, case.isl, case.osl, case.varied)
-    cache = float(memory.kv_tokens) or float("inf")
-    limits = Limits(
-        memory.most_seqs, memory.most_tokens, cache, not family.startswith(_SEPARATE), family.startswith(_WHOLE)
-    )
-    return dict(summary(run_all(machine, requests, limits, weight), requests, weight, machine.constants.request))
+    limits = limits_of(machine, case, memory, family)
+    return dict(summary(run_all(machine, requests, limits, weight), requests, weight, taking(machine, case)))
+
+
+def limits_of(machine: Machine, case: Case, memory: Memory, family: str) -> Limits:
+    """Return what the scheduler of an engine family keeps to, with this much memory, and where it answers over HTTP its
+    front end. vLLM from 0.5 to 0.7 cut prompts up only for models of long contexts, into few tokens (arg_utils.py,
+    config.py); V1 always does.
+    """
+    cache, tokens = float(memory.kv_tokens) or float("inf"), memory.most_tokens
+    separate, whole = family.startswith(_SEPARATE), family.startswith(_WHOLE)
+    longest = min(case.shape.context, case.max_model_len or case.shape.context)
+    if family.startswith("vllm-v0") and longest > _LONG and not before("vllm", case.engine_version, (0, 5)):
+        separate, tokens = False, _FIRST_CHUNK if before("vllm", case.engine_version, (0, 7)) else _LATER_CHUNK
+    c = machine.constants if case.load not in {Load.OFFLINE_MAX, Load.STATIC_BATCH} else None
+    intake, stream = (c.intake, c.stream) if c else (0.0, 0.0)
+    return Limits(memory.most_seqs, tokens, cache, not separate, whole, intake, stream)

@@ -29,7 +29,7 @@ _HALVED = ("RTX-20", "RTX-30", "RTX-40", "RTX-50")  # sum products in 32 bits at
 # AMD's eight GPUs have a link to each other one: a ring reaches 310 GB/s over seven links of 64 (rccl-tests, MI300X).
 _MESH = 310 / 64
 _MATRIX = 32  # tokens from which a matrix product is worth unpacking weights for (llama.cpp, ggml-cuda.cu)
-_CORNER = 3.0  # how sharply the roofline bends where both limits bind; fitted once, with the constants
+_SUSTAINED = 0.8  # H100 SXM: what the constants of `calibration` were measured on
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,17 @@ class Machine:
 
     @property
     def flops(self) -> float:
-        """Dense FLOPS of one GPU in the format that this precision computes in on it."""
+        """Dense FLOPS of one GPU in the format that this precision computes in on it, as they would be if it kept up
+        its clock like the GPUs that the constants were measured on.
+        """
         short = 2.0 if self.constants.sums_short and self.gpu.name.startswith(_HALVED) else 1.0
         native = {"fp8": self.gpu.fp8, "int8": self.gpu.int8, "fp4": self.gpu.fp4}.get(self.precision.compute, 0.0)
-        return (native or self.gpu.fp16 * short) * TERA
+        return (native or self.gpu.fp16 * short) * TERA * self.gpu.sustained / _SUSTAINED
+
+    @property
+    def packed(self) -> bool:
+        """Whether kernels unpack weights on the way. Those for MXFP4 are made for it, and lose nothing by it."""
+        return self.precision.weight_only and self.precision.name != "mxfp4"
 
     def touched(self, tokens: float) -> float:
         """Return the bytes of weights on one GPU that a pass of so many tokens reads; of the embeddings only the
@@ -78,18 +85,19 @@ def pass_seconds(
     shape, gpu, c = machine.shape, machine.gpu, machine.constants
     tokens = decoding + prefilling
     mixture = bool(shape.experts)
-    packed = machine.precision.weight_only
+    packed = machine.packed
     reached = c.packed if packed else 1.0
     reading = machine.touched(tokens) / (gpu.bandwidth * GIGA * (c.moe_weights if mixture else c.weights) * reached)
     answers = decoding + (prefilling / prompt if prompt else 0.0)
     products = 2 * (shape.active_linear * tokens + shape.vocab * shape.hidden * answers) / machine.tensor
     computing = products / (machine.flops * (c.moe_compute if mixture else c.compute) * reached)
-    linear: float = (reading**_CORNER + computing**_CORNER) ** (1 / _CORNER)
+    linear: float = (reading**c.corner + computing**c.corner) ** (1 / c.corner)
     cache = decoding * kv_bytes(shape, context, machine.kv_each, machine.tensor) / (gpu.bandwidth * GIGA * c.cache)
     width = shape.heads * ((shape.nope_dim + shape.rope_dim + shape.v_dim) / 2 if shape.latent else shape.head_dim)
     scores = 4 * shape.full_layers * width * prefilling * prompt / 2 / machine.tensor / (gpu.fp16 * TERA * c.attention)
-    fixed = shape.layers * ((c.moe_layer if mixture else c.layer) + (c.packed_layer if packed else 0.0)) + c.each_pass
-    fixed += c.sequence * decoding
+    each = (c.moe_layer if mixture else c.layer) + (c.packed_layer if packed else 0.0)
+    fixed = shape.layers * (each + (c.latent_layer if shape.latent else 0.0)) + c.each_pass
+    fixed += c.sequence * decoding + (shape.layers * c.eager_layer if prefilling else 0.0)
     unpacking = _unpacking(machine, tokens) if packed else 0.0
     return linear + cache + scores + fixed + unpacking + _talking(machine, tokens)
 

@@ -37,7 +37,7 @@ def test_fp8_halves_what_is_read_and_doubles_what_is_computed_only_where_the_har
     hopper = replace(MACHINE, precision=PRECISIONS["fp8"])
     ampere = replace(hopper, gpu=gpus().find("A100-SXM-80GB")[0])
     assert hopper.flops == pytest.approx(2 * MACHINE.flops, rel=0.01)
-    assert ampere.flops == pytest.approx(312e12)
+    assert ampere.flops == pytest.approx(312e12 * 0.86 / 0.8)  # what its clock keeps up, against an H100's
     assert hopper.touched(1) < 0.6 * MACHINE.touched(1)
 
 
@@ -89,7 +89,7 @@ def test_llama_cpp_writes_packed_weights_out_before_a_prompt_but_not_for_a_token
 def test_geforce_cards_sum_in_16_bits_at_twice_their_rate() -> None:
     short = replace(MACHINE, constants=replace(IDEAL, sums_short=True))
     gaming = gpus().find("RTX 4090")[0]
-    assert replace(short, gpu=gaming).flops == pytest.approx(330e12)
+    assert replace(short, gpu=gaming).flops == pytest.approx(330e12 * 1.08 / 0.8)
     assert short.flops == MACHINE.flops
 
 
