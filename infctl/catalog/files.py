@@ -6,44 +6,58 @@ Knows no kind of row: what a row means is said by the module of its kind.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-from infctl.diagnostics import Code, InfctlError, error
+from infctl.diagnostics import Code
+from infctl.spec.which import CATALOG_FILE
 
 BAD_CATALOG = Code(
     "bad-catalog",
-    "A file of your own with catalogue rows cannot be read.",
+    "A file of your own with catalogue rows cannot be read, or a row in it does not say enough.",
     "`infctl catalog show NAME` prints a row as the catalogue has it: write yours the same way.",
 )
 DATA = Path(__file__).parent / "data"
+# The shipped file of a kind, and the parts of a user's file that are about it.
+PARTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "gpus": ("gpus", "ambiguous"),
+    "models": ("models",),
+    "support": ("engines", "formats"),
+    "quality": ("losses", "effects", "opt_in", "default_most", "as_good_as"),
+    "instances": ("instances", "price_as_of"),
+}
+
+
+def find_own(folder: Path, named: str = "") -> str:
+    """Return the user's catalogue file: the one that is `named`, else the one beside the configuration in `folder`,
+    "" where there is none.
+    """
+    beside = folder / CATALOG_FILE
+    return named or (str(beside) if beside.is_file() else "")
 
 
 def read_rows(kind: str, own: str = "") -> tuple[Mapping[str, Any], ...]:
     """Return the shipped file of `kind`, and after it the user's where `own` names one that has rows of this kind.
 
-    Raises InfctlError (bad-catalog).
+    Raises InfctlError (bad-catalog, and what is wrong with the file's YAML and its values).
     """
-    shipped = _parse((DATA / f"{kind}.yaml").read_bytes())
+    shipped = read_shipped(kind)
     if not own:
         return (shipped,)
-    try:
-        mine = _parse(Path(own).read_bytes())
-    except (OSError, ValueError) as failure:
-        detail = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
-        raise InfctlError(error(BAD_CATALOG, f"{own} cannot be read", detail, hint=BAD_CATALOG.remedy)) from failure
-    return (shipped, mine) if kind in mine else (shipped,)
+    from infctl.catalog.own import read_own  # noqa: PLC0415  -- imports what checks files, which plans without one spare
+
+    mine = read_own(own)
+    return (shipped, mine) if any(mine.get(part) for part in PARTS[kind]) else (shipped,)
 
 
-def _parse(text: bytes) -> Mapping[str, Any]:
-    """Return a file's mapping. Raises ValueError."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        found = yaml.load(text, loader)  # noqa: S506  # a safe loader, in C where there is one
-    except yaml.YAMLError as failure:
-        raise ValueError(str(failure)) from failure
-    if not isinstance(found, dict):
-        raise ValueError("the file must be a mapping")  # noqa: TRY004  # what is wrong is the file, not a type in the code
+@cache
+def read_shipped(kind: str) -> Mapping[str, Any]:
+    """Return the shipped file of a kind. It is part of this package: a missing or wrong one is a defect."""
+    found: Mapping[str, Any] = yaml.load((DATA / f"{kind}.yaml").read_bytes(), _LOADER)  # noqa: S506  # both are safe
     return found
+
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

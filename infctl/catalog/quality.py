@@ -109,12 +109,10 @@ def quality(own: str = "") -> Qualities:
     files = read_rows("quality", own)
     losses = tuple(Measured(**_whole(row, file)) for file in files for row in file.get("losses", ()))
     effects = tuple(Effect(**_whole(row, file)) for file in files for row in file.get("effects", ()))
-    last = {
-        key: file[key] for file in files for key in ("default_most", "opt_in", "as_good_as", "as_of") if key in file
-    }
-    return Qualities(
-        losses, effects, frozenset(last["opt_in"]), float(last["default_most"]), last["as_good_as"], str(last["as_of"])
-    )
+    last = {key: file[key] for file in files for key in ("default_most", "as_of") if key in file}
+    opt_in = frozenset(name for file in files for name in file.get("opt_in", ()))
+    as_good = {name: other for file in files for name, other in file.get("as_good_as", {}).items()}
+    return Qualities(losses, effects, opt_in, float(last["default_most"]), as_good, str(last["as_of"]))
 
 
 def _whole(row: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, Any]:

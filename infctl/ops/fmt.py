@@ -13,7 +13,7 @@ from pathlib import Path
 from infctl.diagnostics import Diagnostic, InfctlError, error
 from infctl.frozen import dataclass
 from infctl.spec.format import format_text
-from infctl.spec.which import DEFAULT, FILE_UNREADABLE, LOCK_FILE
+from infctl.spec.which import DEFAULT, FILE_UNREADABLE, NO_PARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def _expand(path: Path, *, recursive: bool) -> Iterator[Path]:
         found = (each.parent for each in path.rglob(DEFAULT))
         folders |= {each for each in found if not any(part.startswith(".") for part in each.relative_to(path).parts)}
     for folder in sorted(folders):
-        yield from sorted(each for each in folder.glob("*.yaml") if each.name != LOCK_FILE and each.is_file())
+        yield from sorted(each for each in folder.glob("*.yaml") if each.name not in NO_PARTS and each.is_file())
 
 
 def _replace(path: Path, text: bytes) -> None:

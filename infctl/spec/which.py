@@ -1,6 +1,7 @@
 """Owns which files a configuration is made of. Reads none of them.
 
-Without `-file` it is `inference.yaml`; a folder stands for its *.yaml files, without the lock file.
+Without `-file` it is `inference.yaml`; a folder stands for its *.yaml files, without those that say other things: the
+lock file, and rows of a catalogue.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ NO_CONFIGURATION = Code(
 )
 DEFAULT = "inference.yaml"
 LOCK_FILE = "inference.lock.yaml"
+CATALOG_FILE = "inference.catalog.yaml"
+NO_PARTS = frozenset({LOCK_FILE, CATALOG_FILE})  # files beside a configuration that are none of it
 
 
 def find(root: Path, files: Sequence[Path]) -> tuple[list[Path], list[Diagnostic]]:
@@ -40,7 +43,7 @@ def _expand(root: Path, path: Path) -> tuple[list[Path], list[Diagnostic]]:
     try:
         if (root / path).is_dir():
             inside = sorted((root / path).glob("*.yaml"))
-            found = [path / each.name for each in inside if each.name != LOCK_FILE and each.is_file()]
+            found = [path / each.name for each in inside if each.name not in NO_PARTS and each.is_file()]
             if found:
                 return found, []
             detail = "no *.yaml file is in there"

@@ -87,6 +87,6 @@ def test_ones_own_measurements_count_too(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text(
         "losses: [{method: nf4, model: ours, family: OursForCausalLM, size: 7, loss: 0.4, scores: our own set,"
-        " source: our lab, date: 2026-10-01}]\nquality: []\n"
+        " source: our lab, date: 2026-10-01}]\n"
     )
     assert quality(str(own)).refuse("nf4", 1.0, "OursForCausalLM", 7) == ""
