@@ -333,7 +333,7 @@ def latencies(server: Server, at: Flow, parts: Sequence[int] = PERCENTILES) -> M
     found: dict[str, float] = {}
     floor, beyond, variance = at.first
     for part in parts:
-        first = floor + _gamma(beyond, variance, _Z[part])
+        first = floor + max(_gamma(beyond, variance, _Z[part]), _log_normal(beyond, variance, _Z[part]))
         found[f"ttft_p{part}"] = first
         if server.answers:
             found[f"itl_p{part}"] = _gap(server, at, part)
@@ -397,22 +397,27 @@ def goodput(server: Server, at: Flow, objectives: Sequence[Objective]) -> float:
     """
     if not at.stable:
         return 0.0
-    share, whole = 1.0, 1.0
+    share = 1.0
     for metric in {each.metric for each in objectives}:
         bound = min(each.seconds for each in objectives if each.metric == metric)
         if metric == "ttft":
             floor, beyond, variance = at.first
-            share *= _below_gamma(bound - floor, beyond, variance)
+            share *= _first_below(bound - floor, beyond, variance)
         elif metric == "itl" and server.answers:
             share *= _below_normal(bound, at.token, at.pace_deviation)
         elif metric == "e2e":
-            whole = _below_log_normal(bound, *_whole(server, at))
-    return min(share, whole)
+            share *= _below_log_normal(bound, *_whole(server, at))
+    return share
+
+
+def _first_below(bound: float, mean: float, variance: float) -> float:
+    """Return the chance of a first token within `bound`, of the two shapes of a tail by the heavier."""
+    if bound <= 0:
+        return 0.0
+    return min(_below_gamma(bound, mean, variance), _below_log_normal(bound, mean, variance))
 
 
 def _below_gamma(bound: float, mean: float, variance: float) -> float:
-    if bound <= 0:
-        return 0.0
     if mean <= 0 or variance <= 0:
         return 1.0 if bound >= mean else 0.0
     ninth = variance / (9 * mean * mean)

@@ -113,8 +113,8 @@ def _weigh(
     best = max(figure(each) for each in left)
     kept = [each for each in left if figure(each) >= best * (1 - UNSURE)]
     gone = [each for each in left if each not in kept]
-    told = ", ".join(f"{each.way.engine} {words(each)}" for each in left)
-    note = f"{_names(gone)} behind by more than the model may be wrong" if gone else "too near to tell apart"
+    told = "; ".join(f"{each.way.engine} {words(each)}" for each in left)
+    note = f"behind by more than the model may be wrong: {_names(gone)}" if gone else "too near to tell apart"
     return kept, Step(what, f"{told}; {note}")
 
 
@@ -131,7 +131,8 @@ def _latency(each: Assessed) -> float:
 
 
 def _rate_words(each: Assessed) -> str:
-    return f"{each.decision.capacity or 0:.3g}/s per replica on {each.way.offer.product}"
+    hour = f" for ${each.way.offer.price * each.way.gpus:.2f}/h" if each.way.offer.price else ""
+    return f"{each.decision.capacity or 0:.3g}/s{hour} ({each.way.label})"
 
 
 def _latency_words(each: Assessed) -> str:
