@@ -29,7 +29,7 @@ CANNOT_SIZE = Code(
 ENGINES = {
     "vllm": "vllm", "sglang": "sglang", "tgi": "tgi", "llama.cpp": "llama.cpp", "llamacpp": "llama.cpp",
     "trtllm": "tensorrt-llm", "tensorrt-llm": "tensorrt-llm", "nim-trtllm": "tensorrt-llm", "nim": "tensorrt-llm",
-    "onnxruntime": "onnxruntime", "exllamav2": "exllamav2",
+    "onnxruntime": "onnxruntime", "exllamav2": "exllamav2", "transformers": "transformers",
 }  # fmt: skip
 # What llama.cpp runs where people give only the width.
 _GGUF = {"bf16": "gguf:F16", "int8": "gguf:Q8_0", "gptq": "gguf:Q4_0"}
@@ -192,7 +192,7 @@ def _written(found: Prediction) -> dict[str, str]:
         written |= {
             "weights_gib_per_gpu": f"{memory.weights / GIB:.4f}",
             "kv_gib_per_gpu": f"{max(0.0, memory.kv) / GIB:.4f}",
-            "kv_tokens": str(memory.kv_tokens),
+            "kv_tokens": str(memory.kv_logged),
             "fits": "true" if memory.fits else "false",
         }
     return written

@@ -1,71 +1,36 @@
 """Owns what lies in a GPU's memory when an engine serves a model, and how many tokens of KV cache that leaves. Pure.
 
     vLLM      usable = total * utilization; cache = usable - weights - other - activations (- graphs since 0.21)
-    SGLang    usable = total * fraction, cache = usable - weights; graphs and activations lie outside of it
+    SGLang    usable = (total - context) * fraction, cache = usable - weights; graphs and activations lie outside of it
     TRT-LLM   cache = fraction * (total - weights - other - activations)
     TGI       as vLLM, with the whole of the memory
-    llama.cpp cache = what the context asks for; the rest is scratch
+    llama.cpp, transformers: cache = what the context asks for, where one is given; the rest is scratch
 
-Sources: vLLM (vllm/config/cache.py, v1/worker/gpu_worker.py), SGLang (server_args.py), TensorRT-LLM (performance
-overview). What the CUDA context and the libraries take was read off logs: 0.35 GiB of an RTX 3090's 23.6 (issue 10517),
-1.79 of a 79.2 GiB card and twice that with NCCL (PR 10511); between them a line. The scratch of a profiling pass is the
-MLP's moment, 2 bytes * tokens * 3 (MLP / tp + hidden) (fits that issue's two settings to 1 %), or the sampler's, 41
-bytes for each logit (the same PR).
+What engines do by default is in `habits`, with its sources. The scratch of a profiling pass is the MLP's moment, 2
+bytes * tokens * 3 (MLP / tp + hidden) (fits two settings of vLLM issue 10517 to 1 %), or the sampler's, so many bytes
+for each logit, beside the residual stream, 3.6 bytes * tokens * hidden.
 """
 
 from __future__ import annotations
 
-from infctl.catalog.gpus import Gpu
+from dataclasses import replace
+
 from infctl.frozen import dataclass
 from infctl.sizing.case import Case
+from infctl.sizing.habits import Habits, context, habits_of, is_large, outside, static_share
+from infctl.sizing.packing import packed_weights
 from infctl.sizing.precision import KV_BYTES
-from infctl.sizing.weights import kv_bytes, weight_bytes_per_gpu
+from infctl.sizing.weights import KEPT_BYTES, kv_bytes, kv_bytes_alike, rope_bytes, weight_bytes, weight_bytes_per_gpu
 
+__all__ = ["GIB", "Memory", "budget", "habits_of", "scratch"]
 GIB = 1024**3
 BLOCK = 16  # tokens of one block of a paged cache (vLLM, SGLang's page and TensorRT-LLM's are powers of two near it)
-_SAMPLER = 41.0  # bytes for each logit while a token is chosen: its copies in several formats
-_SAMPLED = 256  # sequences that the sampler's scratch grows with; larger batches are sampled in place
-_LARGE_GPU = 70  # GiB from which engines take larger batches by default
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How an engine family lays out a GPU's memory by default. `seqs` and `tokens` are the most of one pass, for large
-    GPUs and for others; `graphs` in GiB for each GPU; `graphs_inside` is whether they come out of `utilization`.
-    """
-
-    utilization: float
-    seqs: tuple[int, int]
-    tokens: tuple[int, int]
-    graphs: float
-    graphs_inside: bool = False
-    of_what_is_left: bool = False
-    scratch_inside: bool = True
-
-
-VLLM = Habits(0.92, (1024, 256), (8192, 2048), 0.6, graphs_inside=True)
-_VLLM_V1 = Habits(0.90, (1024, 256), (8192, 2048), 1.0)  # 0.8 to 0.20
-_VLLM_V0 = Habits(0.90, (256, 256), (8192, 2048), 1.0)
-_HABITS = {
-    "sglang": Habits(0.88, (256, 160), (8192, 2048), 1.5, scratch_inside=False),
-    "tensorrt-llm": Habits(0.90, (256, 256), (8192, 8192), 0.5, of_what_is_left=True),
-    "tgi": Habits(1.0, (128, 128), (4096, 4096), 1.0, graphs_inside=True),
-    "llama.cpp": Habits(1.0, (4, 4), (2048, 2048), 0.0),
-}
-_INSIDE_SINCE = (0, 21)  # vLLM: graphs are part of what is asked for, and the default grew to make up for it
-
-
-def habits_of(engine: str, version: str) -> Habits:
-    """Return an engine's habits; of one that is not known, those of vLLM."""
-    if engine == "vllm" and before(version, _INSIDE_SINCE):
-        return _VLLM_V0 if before(version, (0, 8)) else _VLLM_V1
-    return _HABITS.get(engine, VLLM)
-
-
-def before(version: str, since: tuple[int, int]) -> bool:
-    """Return whether a version is known to be older; one that does not say its number is not."""
-    parts = version.split(" ", maxsplit=1)[0].split(".")
-    return len(parts) > 1 and parts[0].isdigit() and parts[1].isdigit() and (int(parts[0]), int(parts[1])) < since
+_RESIDUAL = 3.6  # bytes for each token and element: what lives through a pass (see `habits`)
+_CAPTURED = 512  # the largest batch that a graph is captured for
+_LEAST_GRAPHS = 0.1  # GiB
+_WORKSPACE = 0.03  # GiB that a process without a cache of its own takes for matrix products
+_READ_WHOLE = frozenset({"vllm", "sglang"})  # engines that refuse a context which the cache cannot hold once
+_CHUNKED = 32_768  # tokens of context from which vLLM before 0.8 cuts prompts into chunks by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +39,7 @@ class Memory:
 
     `total` is what everything together takes, `usable` what the engine may take of it at most. `most_seqs` sequences
     run at a time, `most_tokens` go through one pass. `fits` is whether one sequence of the longest kind has room.
+    `kv_logged` are the tokens as the engine's own log counts them.
     """
 
     weights: float
@@ -88,6 +54,7 @@ class Memory:
     most_tokens: int
     fits: bool
     reason: str = ""
+    kv_logged: int = 0
 
     @property
     def total(self) -> float:
@@ -95,29 +62,79 @@ class Memory:
 
 
 def budget(case: Case) -> Memory:
-    """Return what lies in each GPU's memory. A pipeline's stages are taken to be alike."""
-    shape, gpu, ranks = case.shape, case.gpu, case.tensor
-    habits = habits_of(case.engine, case.engine_version)
-    large = 0 if gpu.memory >= _LARGE_GPU else 1
+    """Return what lies in each GPU's memory; of a pipeline, on the fullest stage."""
+    gpu, habits = case.gpu, habits_of(case.engine, case.engine_version)
+    large = 0 if is_large(case.engine, case.engine_version, gpu) else 1
     seqs = case.max_num_seqs or habits.seqs[large]
-    tokens = case.max_num_batched_tokens or habits.tokens[large]
+    tokens = _tokens(case, habits, habits.tokens[large])
     longest = case.max_model_len or int(case.isl + case.osl)
-    weights = weight_bytes_per_gpu(shape, case.precision, case.count, kept=case.kept)
-    other = _other(gpu, ranks)
+    weights = weights_on_gpu(case)
+    other = outside(case.engine, case.engine_version, gpu, case.tensor) * GIB
     activations = scratch(case, tokens, seqs)
-    graphs = habits.graphs * GIB
-    allowed = gpu.memory * GIB * (case.utilization or habits.utilization)
-    if habits.of_what_is_left:
-        left = gpu.memory * GIB - weights - other - activations - graphs
-        kv, allowed = left * (case.utilization or habits.utilization), gpu.memory * GIB
-    else:
-        kv = allowed - weights
-        if habits.scratch_inside:
-            kv -= other + activations + (graphs if habits.graphs_inside else 0.0)
-    each = kv_bytes(shape, longest, KV_BYTES[case.kv_dtype], ranks) / max(1, longest) / case.pipeline
+    graphs = _graphs(habits, seqs) * GIB
+    allowed, kv = _left(case, habits, weights, activations + other, graphs)
+    each = kv_bytes(case.shape, longest, KV_BYTES[case.kv_dtype], case.tensor) / max(1, longest) / case.pipeline
+    asked = longest * (case.max_num_seqs or 1)
+    if case.engine == "transformers" or (case.engine == "llama.cpp" and case.max_model_len):
+        room, kv = kv, each * asked
+        activations = max(activations + _WORKSPACE * GIB, _loading(case) - kv)
+        lacks = kv + activations - room
+        why = f"{lacks / GIB:.1f} GiB too much on each GPU" if lacks > 0 else ""
+        return Memory(weights, kv, each, asked, activations, graphs, other, allowed, seqs, tokens, not why, why, asked)
     held = int(kv / each / BLOCK) * BLOCK if each and kv > 0 else 0
+    alike = kv_bytes_alike(case.shape, KV_BYTES[case.kv_dtype], case.tensor) / case.pipeline if habits.alike else each
+    logged = int(kv / alike / BLOCK) * BLOCK if alike and kv > 0 else 0
     fits, reason = _verdict(kv, each, held, longest)
-    return Memory(weights, kv, each, held, activations, graphs, other, allowed, seqs, tokens, fits, reason)
+    return Memory(weights, kv, each, held, activations, graphs, other, allowed, seqs, tokens, fits, reason, logged)
+
+
+def weights_on_gpu(case: Case) -> float:
+    """Return the bytes of weights on the fullest GPU: exact where the checkpoint's own are known."""
+    shape, precision = packed_weights(case)
+    each = weight_bytes_per_gpu(shape, precision, case.count, kept=case.kept, pipeline=case.pipeline)
+    if case.weight_bytes is not None:
+        each *= case.weight_bytes / weight_bytes(case.shape, case.precision, kept=case.kept)
+    if case.engine == "tensorrt-llm" and case.tensor > 1:  # the table of tokens is not shared
+        each += shape.vocab * shape.hidden * 2 * (1 - 1 / case.tensor)
+    if case.engine in {"vllm", "sglang"}:
+        each += rope_bytes(shape, case.max_model_len or shape.context)
+    return each
+
+
+def _loading(case: Case) -> float:
+    """Return the bytes that a model takes only while transformers loads it: AutoAWQ writes out a tied output matrix."""
+    twice = case.engine == "transformers" and case.shape.tied and case.precision.name == "awq"
+    return case.shape.vocab * case.shape.hidden * KEPT_BYTES if twice else 0.0
+
+
+def _tokens(case: Case, habits: Habits, default: int) -> int:
+    """Return the most tokens of one pass. vLLM before 0.8 takes whole prompts, up to a certain context."""
+    if case.max_num_batched_tokens:
+        return case.max_num_batched_tokens
+    if case.engine == "transformers":
+        return max(1, int(case.isl))
+    length = case.max_model_len or 0
+    return max(2048, length) if habits.whole and 0 < length <= _CHUNKED else default
+
+
+def _graphs(habits: Habits, seqs: int) -> float:
+    """Return the GiB of CUDA graphs: captured for batches up to twice the sequences (vLLM's default sizes)."""
+    if not habits.graphs:
+        return 0.0
+    return _LEAST_GRAPHS + (habits.graphs - _LEAST_GRAPHS) * min(1.0, 2 * seqs / _CAPTURED)
+
+
+def _left(case: Case, habits: Habits, weights: float, scratched: float, graphs: float) -> tuple[float, float]:
+    """Return (bytes that the engine may take, bytes that are left of them for the cache)."""
+    whole = case.gpu.memory * GIB
+    if habits.of_what_is_left:
+        return whole, (whole - weights - scratched - graphs) * (case.utilization or habits.utilization)
+    if not habits.scratch_inside:  # SGLang: a part of what is free once its context and NCCL are there
+        free = whole - context(case.gpu) * GIB * (2 if case.tensor > 1 else 1)
+        allowed = free * (case.utilization or static_share(case.engine_version, case.gpu, case.tensor))
+        return allowed, allowed - weights
+    allowed = whole * (case.utilization or habits.utilization)
+    return allowed, allowed - weights - scratched - (graphs if habits.graphs_inside else 0.0)
 
 
 def scratch(case: Case, tokens: int, seqs: int) -> float:
@@ -127,14 +144,18 @@ def scratch(case: Case, tokens: int, seqs: int) -> float:
     if shape.experts:
         wide = max(shape.expert_mlp * (shape.active + shape.shared), shape.mlp if shape.dense_layers else 0)
     layer = 2 * tokens * 3 * (wide / case.tensor + shape.hidden)
-    return max(layer, _SAMPLER * min(seqs, _SAMPLED) * shape.vocab if not shape.encoder else 0.0)
+    if shape.encoder:
+        return layer
+    habits = habits_of(case.engine, case.engine_version)
+    answers = habits.per_logit * min(seqs, tokens) * shape.vocab
+    return max(layer, answers + _RESIDUAL * tokens * shape.hidden)
 
 
-def _other(gpu: Gpu, ranks: int) -> float:
-    small, large = (23.58, 0.35), (79.22, 1.79)  # GiB of the card, GiB taken
-    slope = (large[1] - small[1]) / (large[0] - small[0])
-    taken = min(2.5, max(0.2, small[1] + slope * (gpu.memory - small[0])))
-    return taken * GIB * (2 if ranks > 1 and gpu.link_kind != "pcie" else 1)
+def longest_asked(case: Case) -> Case:
+    """Return the case with the length that an engine takes where nobody says one: all that the model reads."""
+    if case.max_model_len or not case.shape.context or case.engine not in _READ_WHOLE:
+        return case
+    return replace(case, max_model_len=case.shape.context)
 
 
 def _verdict(kv: float, each: float, held: int, longest: int) -> tuple[bool, str]:

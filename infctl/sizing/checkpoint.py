@@ -112,7 +112,7 @@ def from_gguf(header: Header, name: str = "", *, source: str = "") -> Checkpoint
 def from_catalog(shape: Architecture, told: Mapping[str, Any], *, source: str = "catalogue") -> Checkpoint:
     """Return what the catalogue says of a checkpoint: `told` has `precision`, `kept` and `kv` where they are known."""
     precision = PRECISIONS.get(str(told.get("precision") or shape.native), PRECISIONS["bf16"])
-    kept, kv = float(told.get("kept", 0.0)), str(told.get("kv", ""))
+    kept, kv = float(told.get("kept", left_by(shape, precision))), str(told.get("kv", ""))
     return Checkpoint(shape, precision, None, kept, shape.total, shape.assumed, source, kv)
 
 
@@ -125,4 +125,10 @@ def as_kept(found: Checkpoint, wanted: Precision | None) -> Checkpoint:
     own = found.precision
     if wanted is None or wanted.name == own.name or (wanted.whole == own.whole and wanted.bits == own.bits):
         return found
-    return replace(found, precision=wanted, bytes=None, kept=0.0)
+    return replace(found, precision=wanted, bytes=None, kept=left_by(found.shape, wanted))
+
+
+def left_by(shape: Architecture, precision: Precision) -> float:
+    """Return the part of the linear layers that a format leaves in 16 bits by itself: MXFP4 is for experts only."""
+    alone = precision.name == "mxfp4" and shape.experts
+    return (shape.linear - shape.routed) / shape.linear if alone else 0.0

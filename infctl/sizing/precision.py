@@ -9,6 +9,7 @@ Llama-3.1-8B (llama.cpp, tools/quantize/README.md), embeddings included.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from infctl.frozen import dataclass
@@ -19,13 +20,15 @@ class Precision:
     """A format of weights. `bits` for each weight of a linear layer, or with `whole` for every weight of the file.
 
     `compute` is the format of the multiplications where the hardware has it: fp16, fp8, int8 or fp4; a weight-only
-    format computes in fp16 whatever it is kept in.
+    format computes in fp16 whatever it is kept in. `layout` is the kernels' that it is packed for, "" where it is their
+    engine's own choice.
     """
 
     name: str
     bits: float
     compute: str = "fp16"
     whole: bool = False
+    layout: str = ""
 
     @property
     def weight_only(self) -> bool:
@@ -85,6 +88,8 @@ KV_BYTES: Final = {"auto": 2.0, "bf16": 2.0, "fp16": 2.0, "f16": 2.0, "fp8": 1.0
 def find_precision(name: str) -> Precision | None:
     """Return the format that `name` spells, as engines, checkpoints and people do; None where nobody knows it."""
     text = name.strip().lower().removeprefix("gguf:").removeprefix("gguf-")
+    if text.startswith("mxfp4") and "triton" in text:
+        return replace(PRECISIONS["mxfp4"], layout="triton")
     first = text.split("/", maxsplit=1)[0].split(" ", maxsplit=1)[0]
     for spelled in (text, first):
         gguf = PRECISIONS.get(f"gguf:{spelled.upper()}")

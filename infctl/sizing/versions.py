@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-# vLLM's releases: (year, month) of each minor one (github.com/vllm-project/vllm/releases).
+# vLLM's releases: (year, month) of each minor one, the first whole month of it (github.com/vllm-project/vllm/releases;
+# from 2026 on as logs in issues date them).
 _VLLM: Final = (
     ((2023, 6), 1), ((2023, 9), 2), ((2024, 1), 3), ((2024, 3), 4), ((2024, 6), 5), ((2024, 9), 6), ((2025, 1), 7),
-    ((2025, 3), 8), ((2025, 5), 9), ((2025, 7), 10), ((2025, 10), 11), ((2025, 12), 12),
+    ((2025, 3), 8), ((2025, 5), 9), ((2025, 8), 10), ((2025, 10), 11), ((2025, 12), 12), ((2026, 1), 14),
+    ((2026, 2), 16), ((2026, 3), 18), ((2026, 4), 19), ((2026, 5), 21), ((2026, 6), 23), ((2026, 7), 25),
+    ((2026, 8), 27), ((2026, 9), 29), ((2026, 10), 31), ((2026, 11), 33),
 )  # fmt: skip
 _LAST_NATIVE: Final = 2024  # the year before PyTorch became the default (1.0, September 2025)
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

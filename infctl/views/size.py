@@ -36,7 +36,7 @@ def size_json(case: Case, found: Prediction) -> dict[str, Any]:
             "weights": memory.weights / GIB,
             "kv": max(0.0, memory.kv) / GIB,
             "kv_bytes_per_token": memory.kv_bytes_per_token,
-            "kv_tokens": memory.kv_tokens,
+            "kv_tokens": memory.kv_logged,
             "activations": memory.activations / GIB,
             "graphs": memory.graphs / GIB,
             "other": memory.other / GIB,

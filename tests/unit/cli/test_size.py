@@ -25,7 +25,7 @@ def test_one_answer_as_a_document(tmp_path: Path) -> None:
 def test_text_says_what_the_document_says(tmp_path: Path) -> None:
     out = Shell(tmp_path)(*ASKED).out
     assert "Llama-3.1-8B on 1 x L40S  vllm, bf16" in out
-    assert "14.96 GiB" in out
+    assert "14.99 GiB" in out  # with the table of rotations for all that the model reads
     assert "It fits." in out
 
 

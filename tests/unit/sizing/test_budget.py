@@ -11,8 +11,10 @@ from infctl.catalog.gpus import gpus
 from infctl.catalog.models import models
 from infctl.sizing.budget import GIB, budget
 from infctl.sizing.case import Case
+from infctl.sizing.checkpoint import left_by
 from infctl.sizing.precision import find_precision
 from infctl.sizing.predict import Verdict, predict
+from infctl.sizing.weights import weight_bytes
 
 
 def case(model: str, gpu: str, precision: str = "bf16", **more: Any) -> Case:
@@ -73,6 +75,76 @@ def test_what_cannot_start_is_refused_with_its_reason(asked: Case, why: str) -> 
 
 
 def test_a_newer_vllm_takes_its_graphs_out_of_what_it_was_given() -> None:
-    old = case("Meta-Llama-3-8B", "H100-SXM-80GB", utilization=0.9)
-    new = replace(old, engine_version="0.30.0")
-    assert budget(old).kv - budget(new).kv == pytest.approx(budget(new).graphs)
+    old = budget(case("Meta-Llama-3-8B", "H100-SXM-80GB", utilization=0.9, engine_version="0.20.0"))
+    new = budget(case("Meta-Llama-3-8B", "H100-SXM-80GB", utilization=0.9, engine_version="0.30.0"))
+    for memory, inside in ((old, 0.0), (new, new.graphs)):
+        left = memory.usable - memory.weights - memory.other - memory.activations - inside
+        assert memory.kv == pytest.approx(left)
+    assert new.graphs > 0
+
+
+# Start-ups of vLLM 0.11 to 0.13 on an H100 of 79.18 GiB, defaults but for the context of 16,000 tokens: GiB of weights,
+# activations, memory outside of PyTorch, and what is left for the cache (llm-d-benchmark,
+# config_explorer/empirical-vllm-memory-results.md).
+STARTED = [
+    ("Llama-3.1-8B", "bf16", 1, 14.99, 4.76, 0.13, 51.38),
+    ("Qwen/Qwen3-0.6B", "bf16", 1, 1.12, 5.56, 0.13, 64.45),
+    ("Qwen/Qwen3-32B", "bf16", 1, 61.03, 5.64, 0.14, 4.45),
+    ("openai/gpt-oss-20b", "mxfp4 (triton)", 1, 13.47, 7.38, 0.13, 50.28),
+    ("Llama-3.3-70B-Instruct", "fp8", 2, 33.88, 4.84, 0.55, 32.0),
+]
+
+
+@pytest.mark.parametrize("started", STARTED)
+def test_each_part_of_what_vllm_reports_at_its_start(started: tuple[str, str, int, float, float, float, float]) -> None:
+    model, precision, ranks, weights, activations, other, kv = started
+    asked = case(model, "H100-SXM-80GB", precision, tensor=ranks, max_model_len=16000, engine_version="0.12.0")
+    found = budget(replace(asked, kept=left_by(asked.shape, asked.precision)))
+    assert found.weights / GIB == pytest.approx(weights, rel=0.01)
+    assert found.activations / GIB == pytest.approx(activations, rel=0.03)
+    assert found.other / GIB == pytest.approx(other, abs=0.05)
+    assert found.kv / GIB == pytest.approx(kv, abs=0.25)
+
+
+def test_a_later_vllm_samples_in_place() -> None:
+    asked = case("Qwen/Qwen3-32B", "H100-SXM-80GB", max_model_len=16000, engine_version="0.12.0")
+    assert budget(replace(asked, engine_version="0.29.0")).activations < budget(asked).activations / 3
+
+
+def test_an_a100_gets_the_smaller_batches_since_they_were_made_smaller_for_it() -> None:
+    asked = case("Llama-3.1-8B", "A100-SXM-80GB", engine_version="0.8.5")
+    assert (budget(asked).most_seqs, budget(replace(asked, engine_version="0.10.1")).most_seqs) == (1024, 256)
+    assert budget(case("Llama-3.1-8B", "H100-SXM-80GB", engine_version="0.10.1")).most_seqs == 1024
+
+
+def test_padded_experts_take_what_was_logged() -> None:
+    """gpt-oss-120b on an H100: 64.38 GiB with Triton's kernels (llm-d-benchmark), 65.97 with Marlin's (SIZING 1.1)."""
+    for precision, logged in (("mxfp4 (triton)", 64.38), ("mxfp4", 65.97)):
+        asked = case("openai/gpt-oss-120b", "H100-SXM-80GB", precision, engine_version="0.12.0")
+        found = budget(replace(asked, kept=left_by(asked.shape, asked.precision)))
+        assert found.weights / GIB == pytest.approx(logged, rel=0.005)
+
+
+def test_exact_bytes_of_a_checkpoint_beat_what_is_computed() -> None:
+    asked = case("Llama-3.1-8B", "H100-SXM-80GB", max_model_len=8192)
+    whole = budget(asked).weights
+    twice = replace(asked, weight_bytes=2 * weight_bytes(asked.shape, asked.precision))
+    assert budget(twice).weights == pytest.approx(2 * whole, rel=0.001)
+
+
+def test_the_fullest_stage_of_a_pipeline_counts() -> None:
+    """61 layers on 16 stages: some have four, and the first has the table of tokens, too."""
+    asked = case("deepseek-ai/DeepSeek-R1", "A100-SXM-80GB", "fp8", engine_version="0.12.0")
+    even = budget(replace(asked, tensor=16)).weights
+    assert budget(replace(asked, pipeline=16)).weights > 1.03 * even * 61 / 64
+
+
+def test_peak_of_a_process_that_keeps_no_pool() -> None:
+    """Qwen2.5's own table (transformers 4.46, FlashAttention, A100, 2,048 tokens generated): GiB at its peak."""
+    for model, precision, isl, peak in (
+        ("Qwen2.5-0.5B-Instruct", "bf16", 1, 0.97),
+        ("Qwen2.5-1.5B-Instruct", "bf16", 30720, 5.62),
+        ("Qwen2.5-14B-Instruct", "gptq-int8", 30720, 24.88),
+    ):
+        asked = case(model, "A100-SXM-80GB", precision, engine="transformers", isl=float(isl), osl=2048.0)
+        assert budget(asked).total / GIB == pytest.approx(peak, rel=0.02)

@@ -48,8 +48,11 @@ def test_layers_that_a_checkpoint_left_alone_count_in_16_bits() -> None:
 
 def test_more_gpus_than_kv_heads_repeat_them() -> None:
     model, bf16 = shape("Qwen/Qwen2.5-7B-Instruct"), PRECISIONS["bf16"]
-    assert weight_bytes_per_gpu(model, bf16, 4) == weight_bytes(model, bf16) / 4
-    assert weight_bytes_per_gpu(model, bf16, 8) > weight_bytes(model, bf16) / 8
+    on_each = 2 * model.norms * 3 / 4  # bytes of what is on every rank, beyond an even share
+    assert weight_bytes_per_gpu(model, bf16, 4) == weight_bytes(model, bf16) / 4 + on_each
+    again = 2 * 2 * model.hidden * 4 * 128 * model.layers  # bytes of all keys' and values' projections
+    more = weight_bytes_per_gpu(model, bf16, 8) - weight_bytes(model, bf16) / 8 - 2 * model.norms * 7 / 8
+    assert more == pytest.approx(again / 8)
 
 
 # Published sizes of caches: vLLM's blocks of 16 tokens, llama.cpp's own log.
