@@ -20,6 +20,7 @@ from infctl.sizing.checkpoint import Checkpoint, as_kept
 from infctl.sizing.lengths import SHAREGPT
 from infctl.sizing.precision import KV_BYTES, PRECISIONS, Precision, find_precision
 from infctl.sizing.predict import Prediction, Verdict, predict
+from infctl.sizing.rows import lengths_of, split_of
 
 CANNOT_SIZE = Code(
     "cannot-size",
@@ -65,6 +66,9 @@ class Asked:
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
     varied: bool = False
+    uneven: float = 0.0
+    apart: bool = False
+    replicas: int = 1
 
 
 def case_of(asked: Asked, own: str = "", env: Mapping[str, str] | None = None) -> Case:
@@ -105,7 +109,8 @@ def case_of(asked: Asked, own: str = "", env: Mapping[str, str] | None = None) -
         found.shape, cards, found.precision, engine, asked.engine_version, tensor, asked.pipeline, kv,
         _mean(asked, asked.isl, 0), _mean(asked, asked.osl, 1), asked.varied,
         asked.load, asked.concurrency, asked.rate, asked.prompts, asked.utilization, asked.max_model_len,
-        asked.max_num_seqs, asked.max_num_batched_tokens, found.kept, found.bytes,
+        asked.max_num_seqs, asked.max_num_batched_tokens, found.kept, found.bytes, asked.uneven, asked.apart,
+        asked.replicas,
     )  # fmt: skip
 
 
@@ -205,24 +210,29 @@ def asked_of(row: Mapping[str, str]) -> Asked:
         raise ValueError(f"no load_type {load!r}")
     prompts = _whole(row, "num_prompts")
     batch = _whole(row, "batch_size") or _whole(row, "concurrency") or prompts or 1
-    varied = row.get("workload", "") not in {"", "fixed"} and not row.get("isl")
+    lengths = lengths_of(row, _number(row, "isl"), _number(row, "osl"))
+    every, tensor, pipeline = _whole(row, "gpu_count") or _whole(row, "tp") or 1, _whole(row, "tp"), _whole(row, "pp")
+    gpus, replicas = split_of(every, tensor, pipeline)
     return Asked(
         model=row["model"],
         gpu=row["gpu"],
-        gpus=_whole(row, "gpu_count") or _whole(row, "tp") or 1,
-        tensor=_whole(row, "tp"),
-        pipeline=_whole(row, "pp") or 1,
+        gpus=gpus,
+        tensor=tensor,
+        pipeline=pipeline or 1,
         engine=row.get("engine") or "vllm",
         engine_version=row.get("engine_version") or "",
         precision=row.get("precision") or "",
         kv_dtype=row.get("kv_dtype") or "auto",
-        isl=_number(row, "isl"),
-        osl=_number(row, "osl"),
+        isl=lengths.isl,
+        osl=lengths.osl,
         load=Load(load),
         concurrency=batch,
         rate=_number(row, "request_rate_rps") or 0.0,
         prompts=prompts,
-        varied=varied,
+        varied=lengths.varied,
+        uneven=lengths.uneven,
+        apart=lengths.apart,
+        replicas=replicas,
     )
 
 

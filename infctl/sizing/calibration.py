@@ -19,7 +19,8 @@ FILE = Path(__file__).parent / "calibration.yaml"
 @dataclass(frozen=True, slots=True)
 class Constants:
     """One engine's constants. `weights`, `cache`: part of the memory bandwidth reached while reading them; `compute`,
-    `attention`: part of the FLOPS; `moe_…` the same for mixtures of experts. `corner` says how sharply the roofline
+    `attention`: part of the FLOPS; `moe_…` the same for mixtures of experts. `most_bandwidth` in GB/s is what kernels
+    keep in flight at most, whatever the memory could give (0: no such limit). `corner` says how sharply the roofline
     bends where both limits bind: 1 where reading and multiplying follow each other.
 
     Seconds: `layer` and `moe_layer` for each layer and pass, `latent_layer` beside it where attention is latent (its
@@ -48,6 +49,7 @@ class Constants:
     moe_layer: float
     latent_layer: float = 0.0
     eager_layer: float = 0.0
+    most_bandwidth: float = 0.0
     corner: float = 3.0
     request: float = 0.0
     request_token: float = 0.0

@@ -34,6 +34,9 @@ class Case:
     the layers. `rate` in requests a second. `utilization` is the part of a GPU's memory that the engine may take,
     the other limits are tokens and sequences: None where the engine's own default holds. `kept` is the part of the
     linear layers that the checkpoint leaves in 16 bits, `weight_bytes` what all its tensors take (None: computed).
+
+    `uneven` is how far answers lie from their mean, as a part of it, where they are not fixed; `apart` is whether a
+    prompt and its answer are timed apart; the load is spread over `replicas` copies of the model.
     """
 
     shape: Architecture
@@ -57,6 +60,9 @@ class Case:
     max_num_batched_tokens: int | None = None
     kept: float = 0.0
     weight_bytes: float | None = None
+    uneven: float = 0.0
+    apart: bool = False
+    replicas: int = 1
 
     @property
     def gpu(self) -> Gpu:

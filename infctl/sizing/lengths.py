@@ -20,8 +20,13 @@ _EVEN = (0.7548776662466927, 0.5698402909980532)
 
 
 @cache
-def lengths(count: int, isl: float, osl: float, varied: bool) -> tuple[tuple[float, float], ...]:
-    """Return (question, answer) tokens of `count` requests: the same at every call, with these means."""
+def lengths(count: int, isl: float, osl: float, varied: bool, uneven: float = 0.0) -> tuple[tuple[float, float], ...]:
+    """Return (question, answer) tokens of `count` requests: the same at every call, with these means. `uneven` answers
+    lie evenly up to that part of their mean below and above it.
+    """
+    if uneven and not varied and count > 1:
+        places = [2 * (((index + 1) * _EVEN[1]) % 1.0) - 1 for index in range(count)]
+        return tuple((max(1.0, isl), max(1.0, osl * (1 + uneven * place))) for place in places)
     if not varied:
         return ((max(1.0, isl), max(1.0, osl)),) * count
     asked, told = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from enum import StrEnum
 from math import exp
 
@@ -22,6 +22,7 @@ _VAGUE = 1.5  # how much wider a range is where the GPU's name does not say whic
 # How much wider a range is for first tokens, for whatever queued, for first tokens that queued, and for the last
 # percent; rounded so that 8 in 10 published measurements lie inside (benchmarks/sizing.py).
 _FIRST, _QUEUED, _QUEUED_FIRST, _TAIL = 1.5, 2.0, 2.5, 1.25
+_SUMS = frozenset({"out_tok_s", "total_tok_s", "req_s"})  # figures that copies of a model add up
 _GIVEN = 0.25  # a rate that can be served comes out as it came in
 
 # Ages of vLLM that have constants of their own, and the version that each ended with.
@@ -58,6 +59,8 @@ class Prediction:
 
 def predict(case: Case) -> Prediction:
     """Return what `case` would do."""
+    if case.replicas > 1:
+        return _together(predict(_one_of(case)), case.replicas)
     if reason := impossible(case):
         return Prediction(Verdict.INFEASIBLE, reason)
     memory = budget(case)
@@ -84,6 +87,24 @@ def predict(case: Case) -> Prediction:
         for name, value in figures(machine, case, memory, family).items()
     }
     return Prediction(Verdict.OK, note, memory, found, f"model of {family}, ±{100 * spread:.0f} %")
+
+
+def _one_of(case: Case) -> Case:
+    """Return what one of several copies has to do."""
+    many = case.replicas
+    return replace(
+        case, replicas=1, concurrency=max(1, round(case.concurrency / many)), rate=case.rate / many,
+        prompts=-(-case.prompts // many),
+    )  # fmt: skip
+
+
+def _together(one: Prediction, copies: int) -> Prediction:
+    """Return what copies do together: as fast as one, and as much as all."""
+    whole = {
+        name: Estimate(*(copies * each for each in (found.value, found.low, found.high))) if name in _SUMS else found
+        for name, found in one.metrics.items()
+    }
+    return replace(one, metrics=whole, reason="; ".join(filter(None, (one.reason, f"{copies} copies side by side"))))
 
 
 def widening(name: str, load: Load) -> float:

@@ -91,7 +91,7 @@ def figures(machine: Machine, case: Case, memory: Memory, family: str = "") -> M
 
 def _static(machine: Machine, case: Case, many: float, memory: Memory) -> dict[str, float]:
     first = prefill_seconds(machine, case.isl, many, memory.most_tokens)
-    each = decode_seconds(machine, many, case.isl + case.osl / 2)
+    each = decode_seconds(machine, many, case.osl / 2 + (0.0 if case.apart else case.isl))
     whole = first + each * max(0.0, case.osl - 1)
     found = {
         **_same("ttft", (50, 90, 95, 99), first),
@@ -105,7 +105,7 @@ def _static(machine: Machine, case: Case, many: float, memory: Memory) -> dict[s
         "req_s": many / whole,
     }
     if many == 1:
-        found["decode_tok_s_single"] = case.osl / whole
+        found["decode_tok_s_single"] = 1 / each if case.apart else case.osl / whole
     return found
 
 
@@ -190,7 +190,7 @@ def _queued(machine: Machine, case: Case, memory: Memory, family: str) -> dict[s
     prompts = case.prompts or max(case.concurrency, int(_SATURATING * most_running(case, memory)))
     count = min(prompts, _MOST_SIMULATED)
     weight = prompts / count
-    requests = lengths(count, case.isl, case.osl, case.varied)
+    requests = lengths(count, case.isl, case.osl, case.varied, case.uneven)
     limits = limits_of(machine, case, memory, family)
     return dict(summary(run_all(machine, requests, limits, weight), requests, weight, taking(machine, case)))
 

@@ -2,12 +2,12 @@
 
 A pass carries `decoding` sequences that each get one token and `prefilling` tokens of new prompts. Its time is
 
-    lin   = (weights / (BW eff_w))^3 + (2 P tokens / (F eff_c))^3)^(1/3)        the roofline, its corner rounded
+    lin   = ((weights / (BW eff_w))^3 + (2 P tokens / (F eff_c))^3 + unpack^3)^(1/3)   the roofline, its corner rounded
     kv    = decoding * cache(context) / (BW eff_kv)
     score = 4 L heads dim * (tokens of a prompt)^2 / 2 / (F16 eff_a)             attention over the prompt itself
-    pass  = lin + kv + score + L t_layer + t_pass + n t_sequence + comm (+ unpack)
+    pass  = lin + kv + score + L t_layer + t_pass + n t_sequence + comm
     comm  = 2 L (t_reduce + 2 (tp-1)/tp * tokens * hidden * 2 bytes / link)      two all-reduces a layer, as a ring
-    unpack = weights * operations / F32, or (packed weights + 2 bytes each) / BW where they are unpacked first
+    unpack = weights * operations / F32; where weights are unpacked first, (packed + 2 bytes each) / BW is added to pass
 
 with everything that tensor parallel divides divided (Williams et al., "Roofline", CACM 2009; Pope et al., "Efficiently
 Scaling Transformer Inference", arXiv:2211.05102). Of a mixture's experts a pass of n tokens touches 1 - (1 - k/E)^n.
@@ -83,35 +83,38 @@ def pass_seconds(
     `prompt` tokens long, or to chunks that end there.
     """
     shape, gpu, c = machine.shape, machine.gpu, machine.constants
+    if machine.pipeline > 1 and decoding > 1:  # stages work on a part of the sequences each, side by side
+        decoding, prefilling = max(1.0, decoding / machine.pipeline), prefilling / machine.pipeline
     tokens = decoding + prefilling
     mixture = bool(shape.experts)
     packed = machine.packed
     reached = c.packed if packed else 1.0
-    reading = machine.touched(tokens) / (gpu.bandwidth * GIGA * (c.moe_weights if mixture else c.weights) * reached)
+    rate = gpu.bandwidth * GIGA * (c.moe_weights if mixture else c.weights) * reached
+    reading = machine.touched(tokens) / min(rate, c.most_bandwidth * GIGA or rate)
     answers = decoding + (prefilling / prompt if prompt else 0.0)
     products = 2 * (shape.active_linear * tokens + shape.vocab * shape.hidden * answers) / machine.tensor
     computing = products / (machine.flops * (c.moe_compute if mixture else c.compute) * reached)
-    linear: float = (reading**c.corner + computing**c.corner) ** (1 / c.corner)
+    written, unpacking = _unpacking(machine, tokens) if packed else (0.0, 0.0)
+    linear: float = (reading**c.corner + computing**c.corner + unpacking**c.corner) ** (1 / c.corner)
     cache = decoding * kv_bytes(shape, context, machine.kv_each, machine.tensor) / (gpu.bandwidth * GIGA * c.cache)
     width = shape.heads * ((shape.nope_dim + shape.rope_dim + shape.v_dim) / 2 if shape.latent else shape.head_dim)
     scores = 4 * shape.full_layers * width * prefilling * prompt / 2 / machine.tensor / (gpu.fp16 * TERA * c.attention)
     each = (c.moe_layer if mixture else c.layer) + (c.packed_layer if packed else 0.0)
     fixed = shape.layers * (each + (c.latent_layer if shape.latent else 0.0)) + c.each_pass
     fixed += c.sequence * decoding + (shape.layers * c.eager_layer if prefilling else 0.0)
-    unpacking = _unpacking(machine, tokens) if packed else 0.0
-    return linear + cache + scores + fixed + unpacking + _talking(machine, tokens)
+    return linear + cache + scores + fixed + written + _talking(machine, tokens)
 
 
-def _unpacking(machine: Machine, tokens: float) -> float:
-    """Return the seconds in which all weights that a pass touches are made 16-bit numbers: by ordinary cores beside
-    the product, or written out before it.
+def _unpacking(machine: Machine, tokens: float) -> tuple[float, float]:
+    """Return the seconds in which all weights that a pass touches are made 16-bit numbers: (written out before the
+    product, by ordinary cores beside it).
     """
     c, gpu, bytes_each = machine.constants, machine.gpu, machine.precision.bits / 8
     if c.unpacks and tokens >= _MATRIX:
-        return machine.shape.linear * (bytes_each + KEPT_BYTES) / machine.tensor / (gpu.bandwidth * GIGA)
+        return machine.shape.linear * (bytes_each + KEPT_BYTES) / machine.tensor / (gpu.bandwidth * GIGA), 0.0
     if not gpu.fp32:
-        return 0.0
-    return machine.touched(tokens) / bytes_each * c.unpacking / (gpu.fp32 / 2 * TERA)
+        return 0.0, 0.0
+    return 0.0, machine.touched(tokens) / bytes_each * c.unpacking / (gpu.fp32 / 2 * TERA)
 
 
 def _talking(machine: Machine, tokens: float) -> float:
