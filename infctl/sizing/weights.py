@@ -6,18 +6,21 @@ Knows no engine's habits: what else lies in a GPU's memory is `budget`'s.
 from __future__ import annotations
 
 from infctl.catalog.architecture import Architecture
-from infctl.sizing.precision import Precision
+from infctl.sizing.gguf_mix import mixed_bytes
+from infctl.sizing.precision import PRECISIONS, Precision
 
 KEPT_BYTES = 2  # embeddings, output, routers and norms stay in 16 bits whatever the method (SIZING 1.1)
 _ROPE = 2  # bytes of a number in the table of rotations
 
 
 def weight_bytes(shape: Architecture, precision: Precision, *, kept: float = 0.0) -> float:
-    """Return the bytes of all weights. `kept` is the part (0 to 1) of the linear layers that the checkpoint leaves
+    """Return the bytes of all weights; of a GGUF file those of the mixture that its type names. `kept` is the part (0 to 1) of the linear layers that the checkpoint leaves
     in 16 bits: `quantization_config.ignore` or `modules_to_not_convert` say which.
     """
     if precision.whole:
-        return (shape.total - shape.beside) * precision.bits / 8
+        usual = PRECISIONS.get(precision.name) == precision
+        mixed = mixed_bytes(shape, precision.name.removeprefix("gguf:")) if usual else None
+        return (shape.total - shape.beside) * precision.bits / 8 if mixed is None else mixed
     linear = shape.linear * ((1 - kept) * precision.bits / 8 + kept * KEPT_BYTES)
     return linear + (shape.embeddings + shape.router + shape.norms + shape.beside) * KEPT_BYTES
 
