@@ -25,13 +25,14 @@ class Constants:
 
     Seconds: `layer` and `moe_layer` for each layer and pass, `latent_layer` beside it where attention is latent (its
     many small products), `eager_layer` for each layer of a pass with prompts, which no captured graph launches,
-    `each_pass` for each pass, `reduce` for one all-reduce, `sequence` for each sequence of a pass (choosing a token).
+    `each_pass` for each pass, `reduce` for one all-reduce, `sequence` for each sequence of a pass (choosing a token)
+    and `sending` beside it where each token is sent on at once.
     `request` goes by before a request is with the scheduler and after its token is chosen, and `request_token` for each
     token of its prompt (splitting text into tokens, handing them over). The front end takes in one request each
     `intake` seconds and hands on a token each `stream`, while the GPUs work: it limits what answers over HTTP.
 
     Kernels that unpack weights on the way (AWQ, GPTQ) reach `packed` of what others do and waste `packed_layer` seconds
-    more on each layer; `unpacking` is the operations of ordinary cores for each weight and pass. An engine that
+    more on each layer, `awq_moe_layer` where AWQ's are those of a mixture; `unpacking` is the operations of ordinary cores for each weight and pass. An engine that
     `unpacks` writes a layer's weights out in 16 bits before it multiplies many tokens; where it `sums_short` it adds
     products up in 16 bits, which GeForce cards do twice as fast.
     `spread` is the standard deviation of ln(measured / predicted) of a token's time, `basis` what it was fitted on.
@@ -54,10 +55,12 @@ class Constants:
     request: float = 0.0
     request_token: float = 0.0
     sequence: float = 0.0
+    sending: float = 0.0
     intake: float = 0.0
     stream: float = 0.0
     packed: float = 1.0
     packed_layer: float = 0.0
+    awq_moe_layer: float = 0.0
     unpacking: float = 0.0
     unpacks: bool = False
     sums_short: bool = False

@@ -61,6 +61,10 @@ class Machine:
         """Whether kernels unpack weights on the way. Those for MXFP4 are made for it, and lose nothing by it."""
         return self.precision.weight_only and self.precision.name != "mxfp4"
 
+    @property
+    def awq(self) -> bool:
+        return self.precision.name == "awq"
+
     def touched(self, tokens: float) -> float:
         """Return the bytes of weights on one GPU that a pass of so many tokens reads; of the embeddings only the
         output matrix is read whole.
@@ -100,8 +104,9 @@ def pass_seconds(
     width = shape.heads * ((shape.nope_dim + shape.rope_dim + shape.v_dim) / 2 if shape.latent else shape.head_dim)
     scores = 4 * shape.full_layers * width * prefilling * prompt / 2 / machine.tensor / (gpu.fp16 * TERA * c.attention)
     each = (c.moe_layer if mixture else c.layer) + (c.packed_layer if packed else 0.0)
-    fixed = shape.layers * (each + (c.latent_layer if shape.latent else 0.0)) + c.each_pass
-    fixed += c.sequence * decoding + (shape.layers * c.eager_layer if prefilling else 0.0)
+    each += (c.latent_layer if shape.latent else 0.0) + (c.awq_moe_layer if mixture and machine.awq else 0.0)
+    fixed = shape.layers * each + c.each_pass
+    fixed += (c.sequence + c.sending) * decoding + (shape.layers * c.eager_layer if prefilling else 0.0)
     return linear + cache + scores + fixed + written + _talking(machine, tokens)
 
 
