@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infctl.diagnostics import Code, Diagnostic, error
-from infctl.placement.fit import Asked, Site, are_of, usable
-from infctl.placement.spots import Missing
+from infctl.placement.fit import Asked
+from infctl.placement.parties import Missing
+from infctl.placement.shape import Site, is_of, usable
 
 NO_ROOM = Code(
     "no-room",
@@ -39,17 +40,18 @@ def no_room(missing: Missing) -> Diagnostic:
 def _lack(missing: Missing, site: Site) -> str:
     """Return what a place lacks, the devices first: they are the scarcest."""
     asked, name = missing.seat.asked, site.place.name
-    found, every = usable(site, asked), len(site.place.devices)
+    islands, every = usable(site.shape, site.have, asked), len(site.place.devices)
+    found = max(map(len, islands), default=0)
     if asked.devices and not every:
         return f"{name}: it has no GPU"
-    if asked.devices and not any(are_of(asked, device) for device in site.place.devices):
+    if asked.devices and not any(is_of(asked, slot) for slot in site.shape.slots):
         return f"{name}: it has no {asked.product}"
     if found < asked.devices:
         has = "none" if not found else str(found)
         such = " free" if asked.is_whole else f" with {_share(asked)} free"
         return f"{name}: {has} of its {every} GPUs{such}"
-    if site.memory < asked.memory:
-        return f"{name}: {max(0, site.memory) / _GIB:.1f} GiB of memory free"
+    if site.have[0] < asked.memory:
+        return f"{name}: {max(0, site.have[0]) / _GIB:.1f} GiB of memory free"
     return f"{name}: a replica is there already, and placement.spread is host"
 
 

@@ -12,9 +12,10 @@ from dataclasses import replace
 from infctl.address import Address
 from infctl.diagnostics import InfctlError
 from infctl.placement.fit import Asked
+from infctl.placement.parties import Party, Seat, Sites
 from infctl.placement.room import Room
 from infctl.placement.shortage import no_room
-from infctl.placement.spots import Party, Seat, Sites, place_replicas
+from infctl.placement.spots import place_replicas
 from infctl.plan.compare import Verdict
 from infctl.plan.course import ModelVerdicts, first_to_leave, held_by, opening, promised_by, started_again, with_back
 from infctl.plan.evacuate import give_up
@@ -56,7 +57,8 @@ def give_spots(question: Question, lower: Lower, spread: Mapping[str, str]) -> t
         raise InfctlError(*map(no_room, found.missing))
     return tuple(
         replace(wish, spots=tuple(
-            found.spots.get((wish.model, target, slot), spot) for slot, spot in zip(wish.slots, wish.spots, strict=True)
+            given.spot if (given := found.spots.get((wish.model, target, slot))) else spot
+            for slot, spot in zip(wish.slots, wish.spots, strict=True)
         )) if target in placing else wish
         for target, wish in zip(question.placed_on, question.deployments, strict=True)
     )  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from infctl.address import Address, parse_address
 from infctl.secrets import UNKNOWN, Secret, SecretRef, Unknown
@@ -143,6 +143,7 @@ class Device:
     `memory_free` is what can still be promised: without what others use, what is reserved, and what our own replicas
     were promised, whether they use it yet or not. `taken` is whether anybody at all has a part of it, so that it can
     no longer be promised whole. `compute` is the compute capability ("9.0"), "" where there is no such thing.
+    `island` tells the devices of a place apart that no fast link (NVLink, Infinity Fabric) joins; "" for all is one.
     """
 
     index: int
@@ -153,14 +154,18 @@ class Device:
     taken: bool = False
     parent: str = ""
     compute: str = ""
+    island: str = ""
+
+
+Purchase = Literal["owned", "reserved", "on_demand", "spot"]  # how a device is paid for
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """A host or node. Memory in bytes, free as the operating system would give it to a new process.
 
-    `price` is what an hour of one whole device there costs in dollars, None where nobody says; `purchase` is how it is
-    paid for: "owned", "reserved", "on_demand" or "spot".
+    `price` is what an hour of one whole device there costs in dollars, None where nobody says; `zone` is what fails
+    together with it, "" where nobody says.
     """
 
     name: str
@@ -169,7 +174,8 @@ class Place:
     memory_free: int
     devices: tuple[Device, ...] = ()
     price: float | None = None
-    purchase: str = "owned"
+    purchase: Purchase = "owned"
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infctl.placement.fit import Asked
+from infctl.placement.parties import Party, Seat, Sites
 from infctl.placement.room import Held, Pool, Room, add
 from infctl.placement.shortage import no_room
-from infctl.placement.spots import Party, Seat, Sites, place_replicas
+from infctl.placement.spots import place_replicas
 from infctl.provider.values import Device, Place, Share, Spot
 from tests.property.test_apply import few
 
@@ -74,8 +75,9 @@ def settled(sites: Sites, shapes: list[tuple[Asked, Asked, int, int]]) -> tuple[
     for n, (_, new, replaced, coming) in enumerate(shapes):
         seats = []
         for slot in range(replaced):
-            spot = spots.get((f"m{n}", "rack", slot))
-            if spot is not None:
+            option = spots.get((f"m{n}", "rack", slot))
+            if option is not None:
+                spot = option.spot
                 old = sites.room.held_at("rack", spot, shapes[n][0].memory)
                 add(free, old, -1)
                 seats.append(Seat("rack", slot, new, old, spot))
@@ -104,7 +106,7 @@ def rack(*sizes: int) -> Sites:
 def places(sites: Sites, party: Party) -> list[Spot]:
     found = place_replicas([party], sites)
     assert not found.missing
-    return [found.spots[party.model, seat.target, seat.slot] for seat in party.seats]
+    return [found.spots[party.model, seat.target, seat.slot].spot for seat in party.seats]
 
 
 def test_replicas_are_spread_over_hosts_and_packed_where_asked() -> None:
