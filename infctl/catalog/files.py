@@ -27,16 +27,18 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "models": ("models",),
     "support": ("engines", "formats"),
     "quality": ("losses", "effects", "opt_in", "default_most", "as_good_as"),
-    "instances": ("instances", "price_as_of"),
+    "instances": ("instances", "price_as_of", "fetched"),
 }
 
 
 def find_own(folder: Path, named: str = "") -> str:
     """Return the user's catalogue file: the one that is `named`, else the one beside the configuration in `folder`,
-    "" where there is none.
+    "" where there is none. An absolute path, for what was read is kept by it.
     """
-    beside = folder / CATALOG_FILE
-    return named or (str(beside) if beside.is_file() else "")
+    beside = folder.absolute() / CATALOG_FILE
+    if named:
+        return str(Path(named).absolute())
+    return str(beside) if beside.is_file() else ""
 
 
 def read_rows(kind: str, own: str = "") -> tuple[Mapping[str, Any], ...]:

@@ -155,6 +155,13 @@ class SourceRow(Part):
     date: Date = Field(description="when it said so, as 2026-11-20")
 
 
+class Fetched(Part):
+    noun: ClassVar[str] = "the fetched part"
+    price_as_of: Date = Field(description="when it was fetched")
+    sources: dict[str, SourceRow] = Field(description="where from")
+    instances: dict[str, InstanceRow] = Field(description="what was fetched")
+
+
 class OwnFile(Part):
     """A user's file of catalogue rows: each kind may be left out."""
 
@@ -166,9 +173,10 @@ class OwnFile(Part):
     formats: dict[str, FormRow] = Field(default_factory=dict, description="file formats")
     losses: tuple[LossRow, ...] = Field((), description="measured losses of quality")
     effects: tuple[EffectRow, ...] = Field((), description="measured effects on speed")
-    opt_in: tuple[Text, ...] = Field((), description="formats that auto never takes")
+    opt_in: tuple[Text, ...] = Field((), description="how formats begin that auto never takes")
     default_most: Number | None = Field(None, description="percent of quality that auto may give up")
     as_good_as: dict[str, Text] = Field(default_factory=dict, description="format: one that loses no less")
     instances: dict[str, InstanceRow] = Field(default_factory=dict, description="what clouds rent out")
     price_as_of: Date | None = Field(None, description="when prices were gathered")
     sources: dict[str, SourceRow] = Field(default_factory=dict, description="short name: what it is, and its date")
+    fetched: Fetched | None = Field(None, description="what `infctl catalog update` wrote")

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from infctl.catalog.files import read_rows
-from infctl.catalog.gpus import gpus
+from infctl.catalog.gpus import Gpus, gpus
 from infctl.frozen import dataclass
+
+_SAID: Final = ("cloud", "gpu", "count", "vcpus", "memory", "part", "joined")
 
 
 class Purchase(StrEnum):
@@ -27,13 +29,16 @@ class Purchase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD an hour for one whole instance in one region. `date` is when the source said so, as 2026-09-01."""
+    """USD an hour for one whole instance in one region. `date` is when the source said so, as 2026-09-01; `own` is
+    whether it is a user's, which beats what any list says.
+    """
 
     purchase: Purchase
     region: str
     usd: float
     source: str
     date: str
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +108,11 @@ class Instances:
 
 
 def _latest(rows: Iterable[Price]) -> list[Price]:
-    """Return the latest price of each region; of two of one day the later in the file."""
+    """Return the latest price of each region, a user's own before all; of two of one day the later in the file."""
     found: dict[str, Price] = {}
     for row in rows:
-        if row.region not in found or row.date >= found[row.region].date:
+        held = found.get(row.region)
+        if held is None or (row.own, row.date) >= (held.own, held.date):
             found[row.region] = row
     return list(found.values())
 
@@ -114,43 +120,42 @@ def _latest(rows: Iterable[Price]) -> list[Price]:
 @cache
 def instances(own: str = "") -> Instances:
     """Return the catalogue's instances, with a user's rows: a row of a known name adds its prices and changes what it
-    says; a new one is added. Raises InfctlError (bad-catalog).
+    says; a new one is added. What `catalog update` fetched stands between both. Raises InfctlError (bad-catalog).
     """
-    shipped, *mine = read_rows("instances", own)
-    rows = {name: _instance(name, row, shipped) for name, row in shipped["instances"].items()}
-    as_of = str(shipped["price_as_of"])
-    for file in mine:
-        for name, row in file["instances"].items():
-            rows[name] = _over(rows.get(name), name, row, file, own)
-        as_of = max(as_of, str(file.get("price_as_of", "")))
-    return Instances(rows, as_of)
+    shipped, *others = read_rows("instances", own)
+    parts = [(shipped, False)]
+    for file in others:
+        parts += [(file.get("fetched") or {}, False), (file, True)]
+    rows: dict[str, Instance] = {}
+    for part, mine in parts:
+        for name, row in part.get("instances", {}).items():
+            rows[name] = _over(rows.get(name), name, row, _Told(part.get("sources", {}), gpus(own), mine))
+    return Instances(rows, max(str(part.get("price_as_of", "")) for part, _ in parts))
 
 
-def _over(known: Instance | None, name: str, row: Mapping[str, Any], file: Mapping[str, Any], own: str) -> Instance:
-    """Return a user's row laid over the shipped one of the same name, its prices beside the others'."""
-    if known is None:
-        return _instance(name, {"gpu": "", "count": 1, "vcpus": 0, "memory": 0, "cloud": "", **row}, file, own)
-    said = {key: getattr(known, key) for key in ("cloud", "gpu", "count", "vcpus", "memory", "part", "joined")}
-    made = _instance(name, {**said, **row}, file, own)
-    return Instance(name, **{key: getattr(made, key) for key in said}, prices=(*known.prices, *made.prices))
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a file says beside its rows: its sources by short name; and whether it is the user's word."""
+
+    sources: Mapping[str, Any]
+    cards: Gpus
+    mine: bool
 
 
-def _instance(name: str, row: Mapping[str, Any], file: Mapping[str, Any], own: str = "") -> Instance:
-    meant = gpus(own).find(row["gpu"])
+def _over(known: Instance | None, name: str, row: Mapping[str, Any], told: _Told) -> Instance:
+    """Return a row laid over the one of its name before it: its fields beat the other's, its prices come besides."""
+    before = {each: getattr(known, each) for each in _SAID} if known else {}
+    said = {**before, **{each: row[each] for each in _SAID if each in row}}
+    meant = told.cards.find(said["gpu"])
+    prices = tuple(_price(each, told) for each in row.get("prices", ()))
     return Instance(
         name,
-        row["cloud"],
-        meant[0].name if meant else row["gpu"],
-        row["count"],
-        row["vcpus"],
-        float(row["memory"]),
-        float(row.get("part", 1)),
-        row.get("joined", 0),
-        tuple(_price(each, file) for each in row.get("prices", ())),
+        **{**said, "gpu": meant[0].name if meant else said["gpu"]},
+        prices=(*(known.prices if known else ()), *prices),
     )
 
 
-def _price(row: Mapping[str, Any], file: Mapping[str, Any]) -> Price:
-    named = file.get("sources", {}).get(row.get("source", ""), {})
+def _price(row: Mapping[str, Any], told: _Told) -> Price:
+    named = told.sources.get(row.get("source", ""), {})
     source, date = named.get("say", row.get("source", "")), row.get("date", named.get("date", ""))
-    return Price(Purchase(row["buy"]), row.get("region", ""), float(row["usd"]), source, str(date))
+    return Price(Purchase(row["buy"]), row["region"], float(row["usd"]), source, str(date), told.mine)

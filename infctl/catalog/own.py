@@ -39,13 +39,15 @@ def read_own(path: str) -> Mapping[str, Any]:
 
 
 def _read(path: str) -> Source:
+    here = Path.cwd()
+    shown = str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
     try:
         with Path(path).open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as failure:
         detail = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
-        raise InfctlError(error(BAD_CATALOG, f"{path} cannot be read", detail, hint=BAD_CATALOG.remedy)) from failure
-    source, told = load_bytes(data, path)
+        raise InfctlError(error(BAD_CATALOG, f"{shown} cannot be read", detail, hint=BAD_CATALOG.remedy)) from failure
+    source, told = load_bytes(data, shown)
     if told or source is None:
         raise InfctlError(*told)
     return source

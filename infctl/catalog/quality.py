@@ -62,11 +62,13 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Qualities:
-    """All measurements. `default_most` in percent; `as_good_as` maps formats without any to one that bounds them."""
+    """All measurements. `default_most` in percent; `opt_in` is how formats begin that are only for whoever names them;
+    `as_good_as` maps formats without any measurement to one that bounds them.
+    """
 
     losses: tuple[Measured, ...]
     effects: tuple[Effect, ...]
-    opt_in: frozenset[str]
+    opt_in: tuple[str, ...]
     default_most: float
     as_good_as: Mapping[str, str]
     as_of: str
@@ -93,7 +95,7 @@ class Qualities:
         For a format that a file names nobody asks this: whoever names it has decided.
         """
         bound = self.default_most if most is None else most
-        if method in self.opt_in:
+        if method.startswith(self.opt_in):
             return f"{method} has fewer than four bits: name it to have it"
         found = self.loss(method, family, size)
         if found is None:
@@ -110,7 +112,7 @@ def quality(own: str = "") -> Qualities:
     losses = tuple(Measured(**_whole(row, file)) for file in files for row in file.get("losses", ()))
     effects = tuple(Effect(**_whole(row, file)) for file in files for row in file.get("effects", ()))
     last = {key: file[key] for file in files for key in ("default_most", "as_of") if key in file}
-    opt_in = frozenset(name for file in files for name in file.get("opt_in", ()))
+    opt_in = tuple(name for file in files for name in file.get("opt_in", ()))
     as_good = {name: other for file in files for name, other in file.get("as_good_as", {}).items()}
     return Qualities(losses, effects, opt_in, float(last["default_most"]), as_good, str(last["as_of"]))
 

@@ -81,7 +81,7 @@ def test_where_sources_disagree_the_later_counts_and_the_other_is_kept() -> None
     held = found.price(region="us-east-1")
     assert held is not None
     assert (held.usd, held.date) == (55.04, "2026-09-01")
-    assert [(row.usd, row.date) for row in found.disputed(region="us-east-1")] == [(98.32, "2026-05-07")]
+    assert [(row.usd, row.date) for row in found.disputed(region="us-east-1")] == [(98.32, "2025-05-31")]
     azure = instances().rows["Standard_ND96isr_H100_v5"]
     assert [row.usd for row in azure.disputed()] == [88.49]
     assert instances().rows["g5.xlarge"].disputed() == ()

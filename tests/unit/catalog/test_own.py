@@ -22,7 +22,7 @@ def test_it_is_found_beside_the_configuration_and_a_named_one_beats_it(tmp_path:
     assert not find_own(tmp_path)
     own = written(tmp_path, "gpus: []\n")
     assert find_own(tmp_path) == own
-    assert find_own(tmp_path, "other.yaml") == "other.yaml"
+    assert find_own(tmp_path, "/etc/other.yaml") == "/etc/other.yaml"
 
 
 def test_a_row_of_a_known_name_changes_only_what_it_says(tmp_path: Path) -> None:
