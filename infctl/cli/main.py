@@ -36,6 +36,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "rollback": ("infctl.cli.rollback", "Go back to an earlier revision of a model."),
     "restart": ("infctl.cli.restart", "Start a model's replicas anew."),
     "drift": ("infctl.cli.drift", "Show what changed behind infctl's back."),
+    "explain": ("infctl.cli.explain", "Show how a model would run, and why."),
     "graph": ("infctl.cli.graph", "Draw what stands on what."),
     "size": ("infctl.cli.size", "Ask what a model would do on given GPUs."),
     "catalog": ("infctl.cli.catalog", "Look at the facts that infctl ships."),

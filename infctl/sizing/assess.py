@@ -325,7 +325,7 @@ def _decision(setup: Setup, fleet: Fleet, takes: float | None) -> Decision:
         cost = cost_of(way.offer, fleet.total * way.gpus)
     return Decision(
         way.offer.target, way.engine, way.version, way.precision, way.kv_dtype, way.tensor, way.pipeline, way.gpu,
-        way.gpus, _longest(setup), _batching(setup, at_peak), setup.memory, fleet, at_rate, at_peak, takes, cost,
+        way.gpus, _longest(setup), _batching(setup, takes), setup.memory, fleet, at_rate, at_peak, takes, cost,
         way.loss, way.offer.free_gib, way.offer.purchase, basis=_basis(need, setup),
     )  # fmt: skip
 
@@ -340,11 +340,12 @@ def _longest(setup: Setup) -> int:
     return max(setup.need.longest, held // _ROUND * _ROUND)
 
 
-def _batching(setup: Setup, at_peak: Load | None) -> Batching:
+def _batching(setup: Setup, takes: float | None) -> Batching:
+    """Return what the engine is started with: room for as many sequences as `takes` requests a second keep running."""
     memory, args = setup.memory, setup.need.ask.engine_args
     seqs = memory.most_seqs
-    if at_peak is not None and setup.server is not None and not setup.case.max_num_seqs:
-        seqs = min(seqs, seats_asked(flow(setup.server, at_peak.rate)))
+    if takes and setup.server is not None and not setup.case.max_num_seqs:
+        seqs = min(seqs, seats_asked(flow(setup.server, takes)))
     chunked = bool(args.get("enable_chunked_prefill", setup.server is None or setup.server.chunked))
     prefixes = bool(args.get("enable_prefix_caching", not setup.need.checkpoint.shape.encoder))
     used = setup.utilization if setup.way.engine in {"vllm", "sglang", "tensorrt-llm", "tgi"} else None

@@ -152,8 +152,8 @@ def _compatibility(found: Search) -> tuple[Step, ...]:
     total = found.open + len(found.refused)
     step = f"{found.open} of {total} ways start ({engines})"
     if found.refused:
-        why, count = Counter(each.why for each in found.refused).most_common(1)[0]
-        step += f"; {count} do not, as {why}" if count > 1 else f"; one does not: {why}"
+        why, _ = Counter(each.why for each in found.refused).most_common(1)[0]
+        step += f"; not, for one: {why}"
     return (Step("compatibility", step),)
 
 
@@ -179,7 +179,7 @@ def replicas_in_words(need: Need, decision: Decision) -> str:
     """Return how the number of replicas follows from load and capacity."""
     load, fleet, takes = need.workload, decision.fleet, decision.capacity or 0.0
     assert load is not None  # noqa: S101  # asked by the caller
-    text = f"peak {load.peak:g}/s at {takes:.3g}/s each needs {load.peak / takes:.1f}, {fleet.peak} replicas"
+    text = f"peak {load.peak:g}/s at {takes:.3g}/s each needs {load.peak / takes:.1f}"
     if fleet.spare:
         share = f"{100 * (need.slo.availability or 0):g} %"
         text += f", {fleet.spare} spare for {share}"
@@ -213,11 +213,12 @@ def _why(each: Assessed, best: Assessed | None) -> str:
     mine, other = price_key(each), price_key(best)
     if mine > other:
         return f"${mine:.2f}/h, ${mine - other:.2f} more"
-    if each.way.engine != best.way.engine:
-        return f"{each.way.engine} on the same hardware is not ahead of {best.way.engine}"
     taken, less = memory_taken(each), memory_taken(best)
-    if taken > less:
+    if mine == other and taken > less:
         return f"takes {taken:.0f} GiB of GPU memory instead of {less:.0f}"
+    if each.way.engine != best.way.engine:
+        return f"not ahead of {best.way.engine} by more than the model may be wrong, see why"
     if (each.decision.quality_loss or 0.0) > (best.decision.quality_loss or 0.0):
         return "gives up quality for nothing: the fleet is no smaller"
-    return f"serves {each.decision.capacity or 0:.3g}/s per replica, less than {best.decision.capacity or 0:.3g}/s"
+    takes, more = (f"{one.decision.capacity or 0:.3g}/s" for one in (each, best))
+    return f"serves {takes} per replica, less than {more}" if takes != more else "the same, and later in the list"

@@ -1,0 +1,104 @@
+"""Owns how a sizing choice looks as data: GiB, seconds, dollars, requests a second. Knows no command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infctl.sizing.budget import GIB, Memory
+from infctl.sizing.decision import Choice, Clash, Decision, Load
+from infctl.sizing.predict import Estimate
+
+View = dict[str, Any]
+
+
+def decision_json(decision: Decision) -> View:
+    """Return a decision as a document: memory in GiB on each GPU, latencies in seconds with their ranges."""
+    batching, fleet, cost = decision.batching, decision.fleet, decision.cost
+    return {
+        "target": decision.target,
+        "engine": decision.engine,
+        "engine_version": decision.engine_version,
+        "quantization": decision.precision.name,
+        "kv_cache_dtype": decision.kv_dtype,
+        "gpu": decision.product,
+        "gpus": decision.gpus,
+        "parallelism": {"tensor": decision.tensor, "pipeline": decision.pipeline},
+        "max_model_len": decision.max_model_len,
+        "batching": {
+            "max_num_seqs": batching.max_num_seqs,
+            "max_num_batched_tokens": batching.max_num_batched_tokens,
+            "chunked_prefill": batching.chunked_prefill,
+            "prefix_caching": batching.prefix_caching,
+            "gpu_memory_utilization": batching.utilization,
+        },
+        "memory": memory_json(decision.memory, decision),
+        "replicas": {"mean": fleet.mean, "peak": fleet.peak, "spare": fleet.spare, "total": fleet.total},
+        "capacity": decision.capacity,
+        "at_rate": load_json(decision.at_rate),
+        "at_peak": load_json(decision.at_peak),
+        "cost": None if cost is None else {
+            "per_hour": cost.per_hour,
+            "per_1m_tokens": cost.per_1m,
+            "per_1m_output_tokens": cost.per_1m_out,
+            "per_1m_tokens_fully_used": cost.full_per_1m,
+            "utilisation": cost.utilisation,
+            "priced": cost.priced,
+            "purchase": decision.purchase,
+        },
+        "quality_loss": decision.quality_loss,
+        "steps": [{"what": step.what, "why": step.why} for step in decision.steps],
+        "basis": decision.basis,
+    }  # fmt: skip
+
+
+def memory_json(memory: Memory | None, decision: Decision) -> View | None:
+    """Return what lies on each GPU, None where there is none."""
+    if memory is None or decision.gpu is None:
+        return None
+    return {
+        "weights": memory.weights / GIB,
+        "kv": max(0.0, memory.kv) / GIB,
+        "kv_bytes_per_token": memory.kv_bytes_per_token,
+        "kv_tokens": memory.kv_tokens,
+        "activations": memory.activations / GIB,
+        "graphs": memory.graphs / GIB,
+        "other": memory.other / GIB,
+        "total": memory.total / GIB,
+        "usable": memory.usable / GIB,
+        "free": decision.free_gib if decision.free_gib is not None else decision.gpu.memory,
+        "gpu": decision.gpu.memory,
+    }
+
+
+def load_json(load: Load | None) -> View | None:
+    """Return what one replica does at a rate."""
+    if load is None:
+        return None
+    return {
+        "rate": load.rate,
+        "running": load.running,
+        "latency": {name: estimate_json(found) for name, found in sorted(load.latency.items())},
+        "goodput": load.goodput,
+        "utilisation": load.utilisation,
+        "total_tok_s": load.tok_s,
+        "out_tok_s": load.out_tok_s,
+    }
+
+
+def estimate_json(found: Estimate) -> View:
+    return {"value": found.value, "low": found.low, "high": found.high}
+
+
+def clash_json(clash: Clash | None) -> View | None:
+    """Return what clashes and the ways out, the cheapest first."""
+    if clash is None:
+        return None
+    return {
+        "constraints": [{"path": each.path, "said": each.said} for each in clash.constraints],
+        "ways_out": list(clash.ways),
+        "detail": clash.detail,
+    }
+
+
+def alternatives_json(choice: Choice) -> list[View]:
+    return [{"why": lost.why, "decision": decision_json(lost.decision)} for lost in choice.alternatives]
