@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.chaos.forks import Forks, Ran
 from tests.chaos.racks import Racked
-from tests.chaos.stacks import NOTHING, Stack, Verdict, Wishes
+from tests.chaos.stacks import Stack, Verdict, Wishes
 from tests.chaos.stories import CHOICES
 from tests.testbed.hosts import DockerHost
 
@@ -55,7 +55,7 @@ def cut_at_random(cut: Cut, folder: Path, forks: Forks, ground: Racked, *, times
             times -= 1
             yield stack.verdict(wishes)
     finally:
-        stack.run(NOTHING)
+        stack.afresh(folder)
 
 
 def _run_and(stack: Stack, wishes: Wishes, after: float, hurt: Callable[[], object]) -> Ran | None:

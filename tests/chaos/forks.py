@@ -29,7 +29,7 @@ from infctl.cli.main import run
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKES = ROOT / "tests" / "fakes"
-LONGEST = 120.0  # seconds that one run may take before it counts as hanging
+LONGEST = 300.0  # seconds that one run may take before it counts as hanging
 
 
 @dataclass(frozen=True)

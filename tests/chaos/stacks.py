@@ -60,7 +60,10 @@ class Standing:
 
 
 class Ground(Protocol):
-    """What a stack stands on."""
+    """What a stack stands on. `env` is what every run on it needs."""
+
+    @property
+    def env(self) -> Mapping[str, str]: ...
 
     def text(self, wishes: Wishes) -> str:
         """Return the file that says so."""
@@ -72,6 +75,10 @@ class Ground(Protocol):
 
     def standing(self, folder: Path) -> Standing: ...
 
+    def wipe(self) -> bool:
+        """Remove whatever stands there, and return whether it can: not where others have something too."""
+        ...
+
 
 @dataclass(frozen=True)
 class Here:
@@ -80,6 +87,7 @@ class Here:
     kind: str
     prefix: str
     look: Callable[[Path], Standing]
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, wishes: Wishes) -> str:
         lines = ["apiVersion: infctl/v1", "name: chaos", f"targets: {{here: {{type: {self.kind}}}}}", "models:"]
@@ -99,6 +107,9 @@ class Here:
 
     def standing(self, folder: Path) -> Standing:
         return self.look(folder)
+
+    def wipe(self) -> bool:
+        return False
 
 
 @dataclass
@@ -120,14 +131,18 @@ class Stack:
         command = "apply" if wishes else "destroy"
         if wishes:
             (self.folder / "inference.yaml").write_text(self.ground.text(wishes))
-        env = {"INFCTL_FAULT": fault} if fault else {}
-        more = {} if kill_after is None else {"kill_after": kill_after}
-        return self.forks.run(self.folder, command, "-auto-approve", *flags, env=env, **more)
+        return self._infctl(command, "-auto-approve", *flags, kill_after=kill_after, fault=fault)
 
     def settle(self, wishes: Wishes) -> None:
         """Apply `wishes` with nothing in the way."""
         done = self.run(wishes)
         assert done.code == 0, done.said
+
+    def afresh(self, folder: Path) -> Stack:
+        """Return a stack in `folder` that knows nothing, with nothing of this one left."""
+        if not self.ground.wipe():
+            self.run(NOTHING)
+        return Stack(folder, self.forks, self.ground)
 
     def verdict(self, wishes: Wishes) -> Verdict:
         """Look at what a killed run left, run once more for `wishes`, and look again."""
@@ -136,7 +151,7 @@ class Stack:
         done = self.run(wishes)
         if done.code:
             why += done.said
-        again = self.forks.run(self.folder, "plan", "-detailed-exitcode", *([] if self.wishes else ["-destroy"]))
+        again = self._infctl("plan", "-detailed-exitcode", *([] if self.wishes else ["-destroy"]))
         if again.code or "No changes" not in again.out:
             why += again.said
         standing = self._standing_at_rest()
@@ -154,10 +169,15 @@ class Stack:
         converged = converged and not standing.lost and not any(known.values())
         return Verdict(readable, converged, orphans, twice + len(standing.twice), why)
 
+    def _infctl(self, *words: str, kill_after: float | None = None, fault: str = "") -> Ran:
+        env = {**self.ground.env, **({"INFCTL_FAULT": fault} if fault else {})}
+        more = {} if kill_after is None else {"kill_after": kill_after}
+        return self.forks.run(self.folder, *words, env=env, **more)
+
     def _unreadable(self) -> str:
         """Return what reading state says when it should not; a run that died first thing leaves none to read."""
         for words in (("show", "-json"), ("state", "pull")):
-            read = self.forks.run(self.folder, *words)
+            read = self._infctl(*words)
             if read.code == 0:
                 json.loads(read.out)
             elif "error[no-state]" not in read.err or (self.folder / ".infctl/default/state.json").exists():
@@ -166,7 +186,7 @@ class Stack:
 
     def _known(self) -> dict[str, str]:
         """Return, by id, what is not finished about each object in state."""
-        pulled = self.forks.run(self.folder, "state", "pull")
+        pulled = self._infctl("state", "pull")
         things = json.loads(pulled.out)["resources"] if pulled.code == 0 else []
         return {
             thing["id"]: thing["pending"] or ("deposed" if thing["deposed"] else "" if thing["ready"] else "not ready")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.chaos.forks import Forks
@@ -27,6 +27,10 @@ class Story:
     then: Wishes | None = None
     back_and_forth: bool = False
 
+    @property
+    def back(self) -> Story:
+        return replace(self, before=self.after, after=self.before)
+
 
 SMALL, LARGE = Wish(512, replicas=2), Wish(1024, replicas=2)
 STORIES = (
@@ -37,12 +41,12 @@ STORIES = (
     Story("another context size, then the old one", {"chat": SMALL}, {"chat": LARGE}, then={"chat": SMALL}),
     Story("destroy, then apply", {"chat": SMALL}, NOTHING, then={"chat": SMALL}),
 )
-RACK_STORIES = (
-    STORIES[0],
-    STORIES[1],
-    Story("one replica less, then one more", {"chat": Wish(replicas=3)}, {"chat": SMALL}, back_and_forth=True),
-    Story("destroy", {"chat": SMALL, "tool": Wish()}, NOTHING),
-    Story("first apply, then destroy", NOTHING, {"chat": SMALL}, then=NOTHING),
+RACK_ROUNDS = (  # where one ends the next begins: nothing has to be put up just to be killed
+    (Story("first apply", NOTHING, {"chat": SMALL}), Story("destroy", {"chat": SMALL}, NOTHING)),
+    (Story("another context size", {"chat": SMALL}, {"chat": LARGE}, back_and_forth=True),),
+    (Story("one replica less, then one more", {"chat": Wish(replicas=3)}, {"chat": SMALL}, back_and_forth=True),),
+    (Story("one model more, then one less", {"chat": SMALL}, {"chat": SMALL, "tool": Wish()}, back_and_forth=True),),
+    (Story("first apply, then destroy", NOTHING, {"chat": SMALL}, then=NOTHING),),
 )
 CHOICES: tuple[Wishes, ...] = (
     NOTHING,
@@ -54,28 +58,32 @@ CHOICES: tuple[Wishes, ...] = (
 
 
 def kill_at_points(
-    story: Story, folder: Path, forks: Forks, ground: Ground, numbers: Iterable[int]
-) -> Iterator[tuple[int, Verdict]]:
-    """Kill `story` at its points of these numbers, until it has no more; yield what came of each."""
-    stack, before, after = Stack(folder, forks, ground), story.before, story.after
-    if before:
-        stack.settle(before)
+    told: Iterable[Story], folder: Path, forks: Forks, ground: Ground, numbers: Iterable[int]
+) -> Iterator[tuple[str, int, Verdict]]:
+    """Kill stories at their points of these numbers, one after the other at each, until they have no more.
+
+    Yield name, number and what came of it. A first apply finds a folder and a ground on which nothing ever was.
+    """
+    stack, left = Stack(folder, forks, ground), {story.name: story for story in told}
     try:
         for number in numbers:
-            if not story.before:
-                stack.run(NOTHING)
-                stack = Stack(folder / str(number), forks, ground)
-            died = stack.run(after, "-parallelism=1", fault=f"kill:{number}")
-            if not died.killed:
-                assert died.code == 0, died.said
+            for story in tuple(left.values()):
+                if not story.before:
+                    stack = stack.afresh(folder / str(number))
+                elif stack.wishes != story.before:
+                    stack.settle(story.before)
+                died = stack.run(story.after, "-parallelism=1", fault=f"kill:{number}")
+                if not died.killed:
+                    assert died.code == 0, died.said
+                    del left[story.name]
+                    continue
+                yield story.name, number, stack.verdict(story.after if story.then is None else story.then)
+                if story.back_and_forth:
+                    left[story.name] = story.back
+            if not left:
                 return
-            yield number, stack.verdict(after if story.then is None else story.then)
-            if story.back_and_forth:
-                before, after = after, before
-            elif before and stack.wishes != before:
-                stack.settle(before)
     finally:
-        stack.run(NOTHING)
+        stack.afresh(folder)
 
 
 def points_of(story: Story, folder: Path, forks: Forks, ground: Ground) -> tuple[str, ...]:
@@ -84,7 +92,7 @@ def points_of(story: Story, folder: Path, forks: Forks, ground: Ground) -> tuple
     if story.before:
         stack.settle(story.before)
     listed = stack.run(story.after, "-parallelism=1", fault="list")
-    stack.run(NOTHING)
+    stack.afresh(folder)
     assert listed.code == 0, listed.said
     lines = (line.split(maxsplit=2) for line in listed.err.splitlines() if line.startswith("fault "))
     numbered = [(int(number), name) for _, number, name in lines]
@@ -112,4 +120,4 @@ def kill_at_random(folder: Path, forks: Forks, ground: Ground, *, kills: int, se
             else:
                 assert died.code == 0, died.said
     finally:
-        stack.run(NOTHING)
+        stack.afresh(folder)

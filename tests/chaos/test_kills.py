@@ -27,16 +27,16 @@ every_story = pytest.mark.parametrize("story", STORIES, ids=BY_NAME)
 def test_a_run_on_this_machine_killed_at_any_point_is_completed_by_the_next(
     story: Story, first: int, tmp_path: Path, forks: Forks
 ) -> None:
-    found = kill_at_points(story, tmp_path, forks, LOCAL, count(first, SLICES))
-    assert not {number: one.why for number, one in found if not one.good}
+    found = kill_at_points([story], tmp_path, forks, LOCAL, count(first, SLICES))
+    assert not {number: one.why for _, number, one in found if not one.good}
 
 
 @every_story
 def test_a_run_on_pretend_processes_killed_at_some_points_is_completed_by_the_next(
     story: Story, tmp_path: Path, forks: Forks
 ) -> None:
-    found = kill_at_points(story, tmp_path, forks, MEMORY, count(2, SLICES))
-    assert not {number: one.why for number, one in found if not one.good}
+    found = kill_at_points([story], tmp_path, forks, MEMORY, count(2, SLICES))
+    assert not {number: one.why for _, number, one in found if not one.good}
 
 
 @pytest.mark.parametrize("seed", range(4))
