@@ -6,7 +6,7 @@ Pure. Says everything that is wrong with the models at once.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from infctl.desired.check import in_model
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from infctl.engines.model_file import ModelFile
     from infctl.spec.model import Model
     from infctl.spec.stack import Stack
+
+
+_NOBODY: Mapping[str, tuple[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,19 @@ class Held:
         return pin.engine_version if pin and not self.upgrade and still_holds(pin, now) else now.engine_version
 
 
-def decide(stack: Stack, facts: Facts, containers: Collection[str] = (), held: Held | None = None) -> Decisions:
+def decide(
+    stack: Stack,
+    facts: Facts,
+    containers: Collection[str] = (),
+    held: Held | None = None,
+    sized: Mapping[str, tuple[str, str]] = _NOBODY,
+) -> Decisions:
     """Return the decisions for every model of `stack`. Raises InfctlError with every problem of every model.
 
-    Models that ask the same of the same file share one setup, so many models cost little.
+    Models that ask the same of the same file share one setup, so many models cost little. `sized` are those whose open
+    fields were decided, and are filled in: what their pin keeps of that, and the digest that it was decided from.
     """
-    making = _Making(facts, held or Held())
+    making = _Making(facts, held or Held(), sized)
     for model in stack.models.values():
         order = order_of(stack, model)
         if containers:
@@ -77,8 +87,8 @@ def decide(stack: Stack, facts: Facts, containers: Collection[str] = (), held: H
 class _Making:
     """Decisions while they are being made, and what is made once for all models that ask the same."""
 
-    def __init__(self, facts: Facts, held: Held) -> None:
-        self._facts, self._held = facts, held
+    def __init__(self, facts: Facts, held: Held, sized: Mapping[str, tuple[str, str]]) -> None:
+        self._facts, self._held, self._sized = facts, held, sized
         self.pins: dict[Key, Pin] = {}
         self.setups: dict[Key, Setup] = {}
         self.needs: dict[Key, Need | None] = {}
@@ -102,6 +112,8 @@ class _Making:
         inputs = inputs_of(model, container=container)
         if (pin := self._pins.get(inputs)) is None:
             pin = self._pins[inputs] = decide_pin(model, file, self._facts.versions, container=container)
+        if model.name in self._sized:
+            pin = replace(pin, decided=self._sized[model.name][0], inputs=self._sized[model.name][1])
         asking_key, told = asking(model, container=container), None
         for target in targets:
             key = (model.name, target)

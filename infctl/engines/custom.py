@@ -32,8 +32,9 @@ def set_up(model: Model, *, container: bool = False) -> Setup:
     if not container and model.image and not model.command:  # without an image, `spec` says so
         hint = "say command: here too, or leave targets out that run no containers"
         problems.append(_unfit("engine", "A custom engine needs a command here", "command is missing", hint))
-    if model.port and model.replicas.max > 1 and not container:
-        detail = f"{model.replicas.max} replicas cannot listen on one port of one machine"
+    most = max(model.replicas.min, model.replicas.max or 0)
+    if model.port and most > 1 and not container:
+        detail = f"{most} replicas cannot listen on one port of one machine"
         hint = "leave port out and listen on {port}, or on the PORT of the environment"
         problems.append(_unfit("port", "The port is taken by the first replica", detail, hint))
     return Setup(command=model.command, port=model.port or 0, problems=tuple(problems))

@@ -6,6 +6,7 @@ Reads model files, writes nothing: `plan`, `apply` and `lock` each decide what b
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from infctl.desired.settle import Settled
     from infctl.engines.pin import Key, Pin
     from infctl.ops.session import Session
+    from infctl.ops.sized import Offers, Sized
     from infctl.spec.stack import Stack
 
 CACHE = "cache"  # ROOT/.infctl/cache: what is known of model files
@@ -29,12 +31,16 @@ Report = Callable[[Path, int, int], None]  # a model file being read: path, byte
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """`path` is the lock file, `locked` what it holds, `settled` what it should hold."""
+    """`path` is the lock file, `locked` what it holds, `settled` what it should hold. `stack` is as it was given, with
+    what was decided for `sized` models filled in.
+    """
 
     path: Path
     locked: Mapping[Key, Pin]
     decisions: Decisions
     settled: Settled
+    stack: Stack
+    sized: Mapping[str, Sized] = field(default_factory=dict)
 
 
 def settle_pins(
@@ -44,9 +50,12 @@ def settle_pins(
     lookups: Callable[[], Lookups] | None = None,
     only: Collection[str] | None = None,
     upgrade: bool = False,
+    offers: Offers | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Pins:
     """Return what `stack` pins now. With `only`, other models keep what they have; with `upgrade` the newest engine,
-    image and model. Without `lookups` nobody is asked, and new pins of containers stay without digest and revision.
+    image and model. Without `lookups` nobody is asked, and new pins of containers stay without digest and revision;
+    without `offers` nothing is decided that is not pinned.
 
     Raises InfctlError: all that is wrong with models, model files and the lock file.
     """
@@ -58,11 +67,19 @@ def settle_pins(
     path = stack.root / LOCK_FILE
     renamed = {move.to: move.from_ for move in stack.moved}
     containers = containers_of(stack)
-    facts = gather(stack, stack.root / FOLDER / CACHE, report, containers)
+    sized: Mapping[str, Sized] = {}
     if containers:  # their flags are judged by what is pinned, so that comes first
         locked = read_lock(path)
-        decisions = decide(stack, facts, containers, Held(_by_new_names(locked, renamed), upgrade))
+        if any(model.workload is not None or model.slo is not None for model in stack.models.values()):
+            from infctl.ops.sized import filled, size_models
+
+            sized = size_models(stack, locked, offers, env or {}, renamed=renamed, only=only, upgrade=upgrade)
+            stack = filled(stack, sized)
+        facts = gather(stack, stack.root / FOLDER / CACHE, report, containers)
+        made = {name: (str(each.decided), each.inputs) for name, each in sized.items()}
+        decisions = decide(stack, facts, containers, Held(_by_new_names(locked, renamed), upgrade), made)
     else:
+        facts = gather(stack, stack.root / FOLDER / CACHE, report)
         decisions = decide(stack, facts)
         locked = read_lock(path)
     settled = settle(locked, decisions.pins, renamed=renamed, only=only, upgrade=upgrade)
@@ -70,7 +87,7 @@ def settle_pins(
         from infctl.desired.complete import complete
 
         settled = complete(stack, settled, lookups())
-    return Pins(path, locked, decisions, settled)
+    return Pins(path, locked, decisions, settled, stack, sized)
 
 
 def containers_of(stack: Stack) -> frozenset[str]:

@@ -5,7 +5,7 @@ Knows no flag: a Request says what is asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,8 @@ from infctl.state.moves import rename_model
 if TYPE_CHECKING:
     from infctl.desired.settle import PinChange
     from infctl.desired.wanted import Wanted
+    from infctl.ops.sized import Sized
+    from infctl.sizing.decision import Offer
     from infctl.spec.stack import Stack
 
 
@@ -49,6 +51,8 @@ class Wishes:
     wanted: tuple[Wanted, ...] = ()
     pinned: tuple[PinChange, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    stack: Stack | None = None  # with what was decided filled in
+    sized: Mapping[str, Sized] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ def plan_stack(
     readings = Readings(session, state, hear, look=look)
     wishes = Wishes()
     if session.stack is not None and request.mode is Mode.NORMAL:
-        wishes = settle_wishes(session, session.stack, state, request, report)
+        wishes = settle_wishes(session, state, request, report, readings.finish)
     views = readings.finish()
     assigned = assign(tuple((w.target, w.deployment) for w in wishes.wanted), state, request)
     used = {leaf.name for w in assigned.deployments for leaf in leaves(w.template.env) if isinstance(leaf, SecretRef)}
@@ -92,6 +96,8 @@ def plan_stack(
         raise InfctlError(*(_at_line(session, each) for each in failure.diagnostics)) from failure
     _refuse_what_cannot_start(plan, wishes.wanted)
     _refuse_what_costs_too_much(session, plan)
+    if wishes.sized:
+        plan = _with_decisions(session, plan, wishes, views, state)
     before = {name: value for name, value in state.outputs.items() if name in plan.outputs or plan.models}
     warnings = (*plan.warnings, *(said for name in needed_secrets(plan) for said in secrets.unreadable.get(name, ())))
     plan = replace(_with_memory(plan, wishes.wanted), outputs_before=before, warnings=warnings)
@@ -99,16 +105,34 @@ def plan_stack(
     return Planned(plan, state, wishes.pinned, views)
 
 
-def settle_wishes(session: Session, stack: Stack, state: State, request: Request, report: Report) -> Wishes:
-    """Return what `stack` wants with everything pinned; a pin that is new is written where somebody is there.
+def settle_wishes(
+    session: Session,
+    state: State,
+    request: Request,
+    report: Report,
+    look: Callable[[], Mapping[str, TargetView]],
+) -> Wishes:
+    """Return what the stack wants with everything pinned; a pin that is new is written where somebody is there.
+
+    `look` returns the world: waited for only where something has to be decided by what there is.
 
     Raises InfctlError (lock-out-of-date, and all that is wrong with models).
     """
+    stack = session.stack
+    assert stack is not None  # noqa: S101  # asked by the caller
     from infctl.desired.build import build, engine_warnings
     from infctl.desired.lockfile import write_lock
     from infctl.desired.settle import refuse
 
-    pins = settle_pins(stack, report, lookups=lambda: lookups_of(session), upgrade=request.upgrade)
+    def offers(targets: Collection[str]) -> Sequence[Offer]:
+        from infctl.ops.sized import offers_from
+
+        return offers_from(stack, look(), state)(targets)
+
+    pins = settle_pins(
+        stack, report, lookups=lambda: lookups_of(session), upgrade=request.upgrade, offers=offers,
+        env=session.where.env,
+    )  # fmt: skip
     settled = pins.settled
     if stack.policies is not None:
         from infctl.desired.policies import break_by_pins
@@ -119,9 +143,9 @@ def settle_wishes(session: Session, stack: Stack, state: State, request: Request
         if request.unattended:
             refuse(settled)
         write_lock(pins.path, settled.pins)
-    wanted = build(stack, pins.decisions, settled.pins, where_now(state))
+    wanted = build(pins.stack, pins.decisions, settled.pins, where_now(state))
     warnings = (*stack.warnings, *engine_warnings(wanted))
-    return Wishes(wanted, settled.changes, warnings)
+    return Wishes(wanted, settled.changes, warnings, pins.stack, pins.sized)
 
 
 def _renamed(session: Session, state: State) -> tuple[State, tuple[tuple[str, str], ...]]:
@@ -251,6 +275,25 @@ def _refuse_what_costs_too_much(session: Session, plan: Plan) -> None:
 def _starts(step: Step) -> bool:
     """Return whether a step starts an engine: a new one, or one that was stopped, which is why it has a reason."""
     return step.gate is not None and (step.do is Do.CREATE or (step.do is Do.UPDATE and bool(step.reason)))
+
+
+def _with_decisions(
+    session: Session, plan: Plan, wishes: Wishes, views: Mapping[str, TargetView], state: State
+) -> Plan:
+    """Return the plan with what each changed model is to do, beside what it owes, and a warning where that is less."""
+    from infctl.ops.sized import judge, missed, offers_from
+    from infctl.sizing.told import told
+
+    stack = wishes.stack
+    assert stack is not None  # noqa: S101  # it has the models that were sized
+    offers, warnings, models = offers_from(stack, views, state), list(plan.warnings), []
+    for model in plan.models:
+        sized = wishes.sized.get(model.name) if model.replicas_after else None
+        made = judge(stack, sized, model.name, offers, session.where.env) if sized is not None else None
+        models.append(replace(model, decision=told(made.decision, made.asking.slo)) if made else model)
+        if made is not None and (said := missed(stack, model.name, made)) is not None:
+            warnings.append(said)
+    return replace(plan, models=tuple(models), warnings=tuple(warnings))
 
 
 def _with_memory(plan: Plan, wanted: tuple[Wanted, ...]) -> Plan:

@@ -58,6 +58,7 @@ class Readings:
 
     def __init__(self, session: Session, state: State, hear: Hear, *, look: bool = True) -> None:
         self._session, self._state, self._hear = session, state, hear
+        self._views: dict[str, TargetView] | None = None
         self._inbox: SimpleQueue[tuple[str, TargetView | BaseException, float]] = SimpleQueue()
         self._waiting = tuple(session.providers)
         known: dict[str, list[Known]] = {name: [] for name in self._waiting}
@@ -91,6 +92,8 @@ class Readings:
 
     def finish(self) -> Mapping[str, TargetView]:
         """Return what each target has, in the targets' order. Raises what a provider should not have raised."""
+        if self._views is not None:
+            return self._views
         views: dict[str, TargetView] = {}
         while len(views) < len(self._waiting):
             name, found, seconds = self._inbox.get()
@@ -98,7 +101,8 @@ class Readings:
                 raise found
             views[name] = found
             self._hear(_done(found, seconds))
-        return {name: views[name] for name in self._waiting}
+        self._views = {name: views[name] for name in self._waiting}
+        return self._views
 
 
 def read(ask: Callable[[], Reading[T]], place: str, nothing: T) -> Reading[T]:

@@ -150,9 +150,10 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class ModelChange:
     """What happens to one model as its owner sees it. Memory in bytes; `downtime` is whether it answers nobody
-    for a while. `fields` are the changes of the template; `where` counts replicas by target after the change, and
-    `places` by place, as "TARGET/PLACE", where the core chooses these. `gpus_needed` are the devices that all new
-    replicas need, `gpus_free` those that can be had now.
+    for a while, `in_turn` whether each of its addresses does so for a moment, one place after the other. `fields` are
+    the changes of the template; `where` counts replicas by target after the change, and `places` by place, as
+    "TARGET/PLACE", where the core chooses these. `gpus_needed` are the devices that all new replicas need,
+    `gpus_free` those that can be had now.
     """
 
     name: str
@@ -168,6 +169,7 @@ class ModelChange:
     where: Mapping[str, int] = field(default_factory=dict)
     rollout: Rollout = Rollout.NONE
     downtime: bool = False
+    in_turn: bool = False
     memory_needed: int = 0
     memory_free: int = 0
     why_rollout: str = ""
@@ -176,6 +178,7 @@ class ModelChange:
     gpus_needed: int = 0
     gpus_free: int = 0
     served_names: tuple[str, ...] = ()  # what clients send as "model", the first one first
+    decision: Values = field(default_factory=dict)  # what it is to do beside what it owes (infctl.sizing.told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from infctl.spec.later import Later
 from infctl.spec.parts import Bytes, Count, Flag, Part, Port, Seconds, Share, Text, Through, Whole
 from infctl.spec.stack import Replicas
 
+AUTO = "auto"
 SECRET = "secret://"  # noqa: S105  -- how a reference begins
 _QUANTIZATION = r"^(auto|none|fp8|int8|awq|gptq|nf4|gguf:[A-Za-z0-9_]+)$"
 
@@ -28,6 +29,8 @@ class _Range(Part):
 
 
 def _replicas(value: Any, handler: ValidatorFunctionWrapHandler) -> Replicas:
+    if value == AUTO:
+        return Replicas(1, None)
     if type(value) is int and value >= 0:
         return Replicas(value, value)
     if not isinstance(value, dict) and type(value) is not int:
@@ -54,6 +57,7 @@ def _env_value(value: Any, handler: ValidatorFunctionWrapHandler) -> str | Secre
 _REPLICAS_SCHEMA = {
     "anyOf": [
         {"type": "integer", "minimum": 0},
+        {"const": AUTO},
         {
             "type": "object",
             "properties": {
@@ -164,9 +168,9 @@ class Model(Part):
     slo: Annotated[Any, Later("Slo")] = Field(None, description="what it owes")
     placement: Placement = Field(Placement(), description="where it may live")
     replicas: ReplicaCount = Field(
-        Replicas(1, 1),
-        description="how many, over all targets: a number, or min and max",
-        json_schema_extra={"default": 1},
+        Replicas(1, None),
+        description="how many, over all targets: a number, min and max, or auto (what its workload needs)",
+        json_schema_extra={"default": AUTO},
     )
     scaling: Annotated[Any, Later("Scaling")] = Field(None, description="when the number changes")
     rollout: Annotated[Any, Later("Rollout")] = Field(None, description="how a new revision takes over")

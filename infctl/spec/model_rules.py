@@ -97,7 +97,7 @@ def _engine(loc: Loc, model: Model) -> Iterator[Problem]:
 
 def _replicas(loc: Loc, model: Model) -> Iterator[Problem]:
     least, most = model.replicas
-    if most < least:
+    if most is not None and most < least:
         detail = f"min is {least}"
         yield problem(BAD_VALUE, "max is below min", detail, loc=(*loc, "replicas", "max"), hint="swap the two")
 

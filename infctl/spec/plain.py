@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from infctl.secrets import SecretRef
 from infctl.spec.stack import Move, Positions, Replicas, Stack, StateConfig, Target
@@ -17,6 +17,7 @@ from infctl.spec.stack import Move, Positions, Replicas, Stack, StateConfig, Tar
 if TYPE_CHECKING:
     from infctl.spec.model import Model
 
+T = TypeVar("T")
 _OWN = frozenset({"name", "served_names"})  # what models do not share, however alike they are
 
 
@@ -96,6 +97,13 @@ def with_fields(model: Model, changes: Mapping[str, Any]) -> Model:
         kind = type("Model", (type(model),), {"__slots__": (), **changes})
         return cast("Model", kind(model.name, changes.get("served_names", model.served_names)))
     return model.model_copy(update=dict(changes))
+
+
+def changed_part(part: T, **changes: Any) -> T:
+    """Return a mapping of the language with other fields, whether it was read just now or kept."""
+    if isinstance(part, _Part):
+        return cast("T", _Part({**vars(part), **changes}))
+    return cast("T", cast("Any", part).model_copy(update=changes))
 
 
 def _secrets(plain: dict[str, list[Any]]) -> dict[str, Any]:

@@ -45,6 +45,10 @@ def _is_custom(model: Mapping[str, Any]) -> bool:
     return model.get("engine") == "custom" or bool(model.get("command"))
 
 
+def _is_sized(model: Mapping[str, Any]) -> bool:
+    return bool(model.get("workload") or model.get("slo"))
+
+
 _WHOLLY = frozenset(
     {
         *(
@@ -72,11 +76,17 @@ _CORE: Mapping[str, Values] = {
     "quantization": Values(
         "auto, none and gguf:…", lambda value, _: value in {"auto", "none"} or value.startswith("gguf:")
     ),
-    "replicas": Values("a fixed number", lambda value, _: value.get("max", value.get("min")) == value.get("min"), dict),
+    "replicas": Values(
+        "a number or auto; min and max for a model with a workload or an slo",
+        lambda value, model: value.get("max", value.get("min")) == value.get("min") or _is_sized(model),
+        dict,
+    ),
 }
 _ORDER = ("placement", "order")
 _SPREAD = ("placement", "spread")
 _SPREADS = ("host", "none")  # what the core does where it chooses the hosts, as it does for targets that serve `gpu`
+_SIZED = ("workload", "slo", "max_quality_loss", "parallelism.tensor", "parallelism.pipeline")
+_WITH_DEVICES = frozenset({".".join(_SPREAD), *_SIZED})  # what the core does for targets whose devices it knows
 _ENFORCED = frozenset({"placement.keep_in"})  # promises: kept everywhere or not made
 _LATER_SECTIONS = ("endpoints", "access", "observability")
 _HINT = "take it out: this infctl would ignore it"
@@ -97,7 +107,7 @@ def served_fields(types: TargetTypes) -> Mapping[str, str]:
 def _served(types: TargetTypes, name: str) -> frozenset[str]:
     """Return what targets of a type serve, with what the core does for such."""
     found = types.serves(name)
-    return found | {".".join(_SPREAD)} if "gpu" in found else found
+    return found | _WITH_DEVICES if "gpu" in found else found
 
 
 def check_stack(values: Mapping[str, Any]) -> Iterator[Problem]:

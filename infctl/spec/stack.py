@@ -38,10 +38,12 @@ class Inputs:
 
 
 class Replicas(NamedTuple):
-    """How many replicas, over all targets; equal where the number is fixed."""
+    """How many replicas, over all targets: equal where the number is fixed. Without `max`, as many as the load needs;
+    `min` where no load is said.
+    """
 
     min: int
-    max: int
+    max: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,8 +190,13 @@ def _sum(view: View, style: Style) -> list[str]:
     if "cost" in ours:
         lines += style.wrap(_cost(ours["cost"]), hanging="  ")
     dark = [name for name, model in ours["models"].items() if model["downtime"]]
-    if dark and ours["mode"] != "destroy":
-        lines += style.wrap(f"Downtime: {', '.join(dark)} will not answer for a while.")
+    turning = [name for name, model in ours["models"].items() if model.get("in_turn") and name not in dark]
+    if (dark or turning) and ours["mode"] != "destroy":
+        if dark:
+            lines += style.wrap(f"Downtime: {', '.join(dark)} will not answer for a while.")
+        if turning:
+            each = f"each address of {', '.join(turning)} is away for a moment, one host after the other."
+            lines += style.wrap(f"Downtime: {each}")
     elif any(model["rollout"] in {"surge", "rolling"} for model in ours["models"].values()):
         lines.append("Downtime: none.")
     return lines

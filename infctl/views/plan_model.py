@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any, Final
 
+from infctl.views.decision import decided_in_words, memory_in_words, slo_in_words, tokens_cost
 from infctl.views.style import Style, bytes_text, columns, count, dollars
 from infctl.views.values import KNOWN_AFTER_APPLY, word
 
@@ -26,9 +27,13 @@ def show_model(name: str, model: View, changes: list[View], style: Style, cost: 
         lines += style.fill(_identity(model["template"], model["settings"]), " · ", "    ")
     lines += _fields(model, changes, style)
     if model["replicas_after"]:
-        lines += _label("memory", _memory(model), style)
+        decision = model.get("decision", {})
+        lines += _label("decided", decided_in_words(decision), style)
+        lines += _label("slo", " · ".join(slo_in_words(decision)), style)
+        lines += _label("memory", memory_in_words(decision) or _memory(model), style)
         lines += _label("gpus", _gpus(model), style)
-        lines += _label("cost", dollars(**cost) if cost else "", style)
+        prices = (dollars(**cost) if cost else "", tokens_cost(decision))
+        lines += _label("cost", " · ".join(filter(None, prices)), style)
         lines += _label("placement", " · ".join(_placement(model)), style)
     rollout = _rollout(model)
     return lines + (_label("rollout", rollout, style) if rollout else [])

@@ -21,6 +21,7 @@ from infctl.provider.values import (
     Device,
     Inventory,
     Place,
+    Purchase,
     Reading,
     Ref,
     TargetWant,
@@ -55,7 +56,7 @@ class FleetTarget(FailingTarget):
     down: frozenset[str] = frozenset()
     gpus: Mapping[str, tuple[int, ...]] = {}
     others: Mapping[str, int] = {}
-    prices: Mapping[str, tuple[float, str]] = {}
+    prices: Mapping[str, tuple[float, Purchase]] = {}
 
 
 class FleetProvider(FailingProvider):
@@ -79,7 +80,10 @@ class FleetProvider(FailingProvider):
     def _host(self, name: str) -> Place:
         sizes = self.fleet.gpus.get(name, ())
         devices = tuple(self._device(f"{name}-gpu{index}", index, size) for index, size in enumerate(sizes))
-        price, purchase = self.fleet.prices.get(name, (None, "owned"))
+        price: float | None = None
+        purchase: Purchase = "owned"
+        if name in self.fleet.prices:
+            price, purchase = self.fleet.prices[name]
         return Place(name, 8, self.fleet.memory, self.fleet.memory - self._used(name), devices, price, purchase)
 
     def _device(self, uuid: str, index: int, size: int) -> Device:

@@ -10,7 +10,7 @@ from pathlib import Path
 from infctl.placement.room import Pool
 from infctl.plan.model import Plan, Step
 from infctl.provider.protocol import Context
-from infctl.provider.values import Change, Deployment, Do, Emit, Observed, Values
+from infctl.provider.values import Change, Deployment, Do, Emit, Observed, Purchase, Values
 from tests.fakes.failing import FailingTarget
 from tests.fakes.fleet import FleetProvider, FleetTarget
 from tests.fakes.memory import PROCESS
@@ -62,7 +62,7 @@ class Fleet(Stack):
 
     gpus: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)
-    prices: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    prices: Mapping[str, tuple[float, Purchase]] = field(default_factory=dict)
     fall: Fall = field(default_factory=Fall)
     worlds: dict[str, World] = field(default_factory=lambda: {RACK: World()})
 

@@ -10,6 +10,7 @@ from infctl.plan.file import read_plan, write_plan
 from infctl.plan.model import Cost, Plan
 from infctl.plan.policies import break_policies
 from infctl.plan.request import Request
+from infctl.provider.values import Purchase
 from infctl.spec.vocabulary import Policies
 from infctl.views.plan import show_plan
 from infctl.views.plan_json import plan_json, plan_view
@@ -18,10 +19,10 @@ from tests.property.fleets import Fleet, GpuWish
 from tests.property.stacks import Wishes
 from tests.unit.plan.test_places import applied
 
-OWNED = {"a": (2.0, "owned"), "b": (2.0, "owned")}
+OWNED: dict[str, tuple[float, Purchase]] = {"a": (2.0, "owned"), "b": (2.0, "owned")}
 
 
-def fleet(prices: dict[str, tuple[float, str]]) -> Fleet:
+def fleet(prices: dict[str, tuple[float, Purchase]]) -> Fleet:
     return Fleet(200, gpus={"a": (80, 80), "b": (80, 80)}, prices=prices)
 
 
