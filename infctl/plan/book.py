@@ -62,9 +62,10 @@ class Book:
         values: Values | None = None,
         timeout: float,
         ids: Mapping[str, str],
+        lasting: bool = False,
     ) -> Key:
-        """Add a change in place: of all values, or to `values` on the way there."""
-        before = verdict.have
+        """Add a change in place: of all values, or to `values` on the way there. A `lasting` one has no undo."""
+        before = None if lasting else verdict.have
         undo = Undo(do, before.id, before.values) if before and (verdict.fields or values is not None) else None
         step = replace(self._standing(verdict, do, timeout, ids), undo=undo)
         if before and before.pending == Do.CREATE and do is Do.UPDATE:  # taken back as if this run had begun it

@@ -33,6 +33,7 @@ class Course:
     needed: int = 0
     free: int = 0
     downtime: bool = False
+    in_turn: bool = False  # its addresses are away for a moment, at one place after the other
     why: str = ""
     waits: bool = False  # nothing new comes, of any model, before what only leaves is gone
     takes: Held = field(default_factory=dict)  # the most, at any time, beyond what is held now
@@ -224,7 +225,14 @@ def _course(model: ModelVerdicts, load: Load, way: Way, figures: _Figures, *, be
     dark = rollout is Rollout.SWAP and _goes_dark(model, way.batch if load.replaced else 0)
     needed, free = _tightest(load, figures.free)
     return Course(
-        rollout, way.batch, needed, free, dark, why.get(rollout, ""), gpus_needed=figures.needed, gpus_free=figures.had
+        rollout,
+        way.batch,
+        needed,
+        free,
+        dark,
+        why=why.get(rollout, ""),
+        gpus_needed=figures.needed,
+        gpus_free=figures.had,
     )
 
 

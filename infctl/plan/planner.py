@@ -6,6 +6,7 @@ Knows providers only as TargetViews; reads nothing, prints nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +32,7 @@ from infctl.plan.statements import (
     outputs,
     resource_change,
 )
+from infctl.plan.turns import come_first, take_turns, turns, with_turns
 from infctl.plan.weigh import weigh
 from infctl.provider.kinds import Role
 from infctl.provider.values import Do, refs
@@ -58,17 +60,21 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
     book.ids.update({str(v.address): v.id for v in verdicts if v.want is not None})
     moving = tuple(part for part in parts.values() if not part.stands_still)  # thousands that do cost nothing
     courses, problems = choose(moving, room)
+    taken = turns(verdicts, moving, question)
+    courses = {part.name: with_turns(courses[part.name], part, taken) for part in moving}
     for part in moving:
         if part.name in question.protected:
             problems += _protect(part, courses[part.name], question)
     if problems:
         raise InfctlError(*problems)
     _write_support(verdicts, book)
+    told = take_turns(taken, book)
     for part in moving:
         write_steps(part, courses[part.name], book)
+    come_first(told, book)
     write_waits(moving, courses, book)
     write_removals(moving, book)
-    _link(verdicts, book)
+    _link(verdicts, book, frozenset(told.values()))
     changed = tuple(resource_change(_as_done(v, courses), question) for v in verdicts if v.action is not Action.NOOP)
     gone = tuple(v.have.id for v in verdicts if v.have and not v.live and not v.unknown and v.action is not Action.NOOP)
     states, forgotten = model_states(question, models or {}, verdicts)
@@ -145,8 +151,11 @@ def _write_support(verdicts: list[Verdict], book: Book) -> None:
                 book.create(verdict, {gone}, timeout=60.0, ids=book.ids)
 
 
-def _link(verdicts: list[Verdict], book: Book) -> None:
-    """Add the edges that refs make: what is referred to is made first, and removed last."""
+def _link(verdicts: list[Verdict], book: Book, told: AbstractSet[Key]) -> None:
+    """Add the edges that refs make: what is referred to is made first, and removed last.
+
+    Those `told` refer to what stands when their turn comes.
+    """
     made = book.keys_of(Do.CREATE, Do.UPDATE)
     standing = book.keys_of(Do.CREATE, Do.UPDATE, Do.SWITCH)
     leaving = book.keys_of(Do.DELETE)
@@ -159,7 +168,7 @@ def _link(verdicts: list[Verdict], book: Book) -> None:
                 needed = set(made.get(book.ids.get(str(address), ""), ())) - {last}
                 book.needs[last] |= needed
                 if address in support:  # of replicas they wait for their own wave only
-                    for key in on_the_way:
+                    for key in (each for each in on_the_way if each not in told):
                         book.needs[key] |= needed
         if verdict.want is None and verdict.have is not None and verdict.have.id in leaving:
             held = (ref.id for ref in refs(verdict.have.values) if ref.id not in lost)  # these go before all else

@@ -112,7 +112,9 @@ def _switch(
         if router.action is not Action.UPDATE:
             continue
         values = with_backends(router, {**book.ids, **old}, nobody)
-        keys.add(book.update(router, needs, do=Do.SWITCH, values=values, timeout=_drain(model, router), ids=book.ids))
+        keys.add(
+            book.update(router, needs, do=Do.SWITCH, values=values, timeout=drain_timeout(model, router), ids=book.ids)
+        )
     return keys
 
 
@@ -129,7 +131,7 @@ def with_backends(router: Verdict, ids: Mapping[str, str], nobody: AbstractSet[s
 def _final_switch(model: ModelVerdicts, book: Book, needs: set[Key]) -> set[Key]:
     keys = set()
     for router in model.routers:
-        timeout = _drain(model, router)
+        timeout = drain_timeout(model, router)
         if router.action is Action.CREATE:
             keys.add(book.create(router, needs, timeout=timeout, ids=book.ids))
         elif router.action is Action.UPDATE:
@@ -153,8 +155,8 @@ def _retire(verdict: Verdict, model: ModelVerdicts, book: Book, needs: set[Key])
     after = set(needs)
     if verdict.is_replica and verdict.live.running and model.routers:
         seen = verdict.live.fingerprint
-        after = {book.drain(verdict.have, needs, seen=seen, timeout=_drain(model, verdict))}
-    return {_delete(verdict, book, after, _drain(model, verdict))}
+        after = {book.drain(verdict.have, needs, seen=seen, timeout=drain_timeout(model, verdict))}
+    return {_delete(verdict, book, after, drain_timeout(model, verdict))}
 
 
 def _delete(verdict: Verdict, book: Book, needs: set[Key], timeout: float) -> Key:
@@ -174,7 +176,8 @@ def _fetching(model: ModelVerdicts, verdict: Verdict) -> float:
     return wish.pull_timeout if wish else 0.0
 
 
-def _drain(model: ModelVerdicts, verdict: Verdict) -> float:
+def drain_timeout(model: ModelVerdicts, verdict: Verdict) -> float:
+    """Return how many seconds requests of the model may take to end."""
     wish = model.wishes.get(verdict.target)
     return wish.drain_timeout if wish else 120.0
 
@@ -186,7 +189,7 @@ def write_removals(models: Sequence[ModelVerdicts], book: Book) -> None:
         return
     others = book.keys_by_target()
     for verdict, model in lost:
-        key = _delete(verdict, book, set(), _drain(model, verdict))
+        key = _delete(verdict, book, set(), drain_timeout(model, verdict))
         for other in others.get(verdict.target, ()):
             book.needs[other].add(key)
 

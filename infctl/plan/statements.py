@@ -97,6 +97,7 @@ def model_change(part: ModelVerdicts, course: Course, question: Question) -> Mod
         where=where,
         rollout=course.rollout,
         downtime=course.downtime,
+        in_turn=course.in_turn,
         memory_needed=course.needed,
         memory_free=course.free,
         places=places,
