@@ -2,7 +2,8 @@
 
 A file type names a mixture: llama.cpp gives the output, values, keys and the downward part of MLPs more bits, some of
 them only in some layers (src/llama-quant.cpp, llama_tensor_get_type_impl; of what depends on an importance matrix,
-IQ3_XXS with one and IQ4_XS, IQ4_NL without, as in the table of tools/quantize/README.md). Rows whose length a block does not divide fall back to a format with smaller blocks (tensor_type_fallback, ibid.).
+IQ3_XXS with one and IQ4_XS, IQ4_NL without, as in the table of tools/quantize/README.md). Rows whose length a block
+does not divide fall back to a format with smaller blocks (tensor_type_fallback, ibid.).
 """
 
 from __future__ import annotations

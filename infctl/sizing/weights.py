@@ -14,8 +14,10 @@ _ROPE = 2  # bytes of a number in the table of rotations
 
 
 def weight_bytes(shape: Architecture, precision: Precision, *, kept: float = 0.0) -> float:
-    """Return the bytes of all weights; of a GGUF file those of the mixture that its type names. `kept` is the part (0 to 1) of the linear layers that the checkpoint leaves
-    in 16 bits: `quantization_config.ignore` or `modules_to_not_convert` say which.
+    """Return the bytes of all weights; of a GGUF file those of the mixture that its type names.
+
+    `kept` is the part (0 to 1) of the linear layers that the checkpoint leaves in 16 bits:
+    `quantization_config.ignore` or `modules_to_not_convert` say which.
     """
     if precision.whole:
         usual = PRECISIONS.get(precision.name) == precision
