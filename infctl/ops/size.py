@@ -20,7 +20,7 @@ from infctl.sizing.checkpoint import Checkpoint, as_kept
 from infctl.sizing.lengths import SHAREGPT
 from infctl.sizing.precision import KV_BYTES, PRECISIONS, Precision, find_precision
 from infctl.sizing.predict import Prediction, Verdict, predict
-from infctl.sizing.rows import lengths_of, split_of
+from infctl.sizing.rows import lengths_of, load_of, split_of
 
 CANNOT_SIZE = Code(
     "cannot-size",
@@ -205,29 +205,26 @@ def _written(found: Prediction) -> dict[str, str]:
 
 def asked_of(row: Mapping[str, str]) -> Asked:
     """Return the question of a row. Raises ValueError for a number that is none."""
-    load = row.get("load_type") or ("rate_poisson" if row.get("request_rate_rps") else "concurrency")
-    if load not in {each.value for each in Load}:
-        raise ValueError(f"no load_type {load!r}")
+    load, rate = load_of(row, _number(row, "request_rate_rps"))
     prompts = _whole(row, "num_prompts")
     batch = _whole(row, "batch_size") or _whole(row, "concurrency") or prompts or 1
     lengths = lengths_of(row, _number(row, "isl"), _number(row, "osl"))
-    every, tensor, pipeline = _whole(row, "gpu_count") or _whole(row, "tp") or 1, _whole(row, "tp"), _whole(row, "pp")
-    gpus, replicas = split_of(every, tensor, pipeline)
+    gpus, tensor, pipeline, replicas = split_of(row, *(_whole(row, name) for name in ("gpu_count", "tp", "pp")))
     return Asked(
         model=row["model"],
         gpu=row["gpu"],
         gpus=gpus,
         tensor=tensor,
-        pipeline=pipeline or 1,
+        pipeline=pipeline,
         engine=row.get("engine") or "vllm",
         engine_version=row.get("engine_version") or "",
         precision=row.get("precision") or "",
         kv_dtype=row.get("kv_dtype") or "auto",
         isl=lengths.isl,
         osl=lengths.osl,
-        load=Load(load),
+        load=load,
         concurrency=batch,
-        rate=_number(row, "request_rate_rps") or 0.0,
+        rate=rate,
         prompts=prompts,
         varied=lengths.varied,
         uneven=lengths.uneven,

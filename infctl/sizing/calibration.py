@@ -32,9 +32,9 @@ class Constants:
     `intake` seconds and hands on a token each `stream`, while the GPUs work: it limits what answers over HTTP.
 
     Kernels that unpack weights on the way (AWQ, GPTQ) reach `packed` of what others do and waste `packed_layer` seconds
-    more on each layer, `awq_moe_layer` where AWQ's are those of a mixture; `unpacking` is the operations of ordinary cores for each weight and pass. An engine that
-    `unpacks` writes a layer's weights out in 16 bits before it multiplies many tokens; where it `sums_short` it adds
-    products up in 16 bits, which GeForce cards do twice as fast.
+    more on each layer, and `awq_moe_layer` where AWQ's are those of a mixture; `unpacking` is the operations of
+    ordinary cores for each weight and pass. An engine that `unpacks` writes a layer's weights out in 16 bits before it
+    multiplies many tokens; where it `sums_short` it adds products up in 16 bits, which GeForce cards do twice as fast.
     `spread` is the standard deviation of ln(measured / predicted) of a token's time, `basis` what it was fitted on.
     """
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from infctl.sizing.speed import Machine, pass_seconds
+from infctl.sizing.speed import Machine, Pace
 
 _ALIKE = 8  # passes that a prompt may fill before several count as one step
 _TOGETHER = 0.02  # of a mean answer: ends so near to each other are one event
@@ -53,7 +53,7 @@ class Course:
 
 @dataclass(slots=True)
 class _Run:
-    machine: Machine
+    pace: Pace
     requests: Sequence[tuple[float, float]]
     limits: Limits
     weight: float
@@ -84,7 +84,7 @@ class _Run:
 
     def seconds(self, decoding: float, context: float, tokens: float = 0.0, prompt: float = 0.0) -> float:
         """Return how long a pass takes, or the front end for the tokens of the one before it."""
-        return max(pass_seconds(self.machine, decoding, context, tokens, prompt), decoding * self.limits.stream)
+        return max(self.pace.seconds(decoding, context, tokens, prompt), decoding * self.limits.stream)
 
     def admit(self) -> tuple[list[int], float, float]:
         """Return the requests whose prompts the next pass ends, its prompts' tokens and their mean length."""
@@ -173,7 +173,7 @@ def run_all(
     """
     count = len(requests)
     course = Course([0.0] * count, [0.0] * count, [0.0] * count)
-    run = _Run(machine, requests, limits, weight, loop or count, course)
+    run = _Run(Pace(machine), requests, limits, weight, loop or count, course)
     stride = (_TOGETHER if loop is None else 0.0) * sum(answer for _, answer in requests) / count
     while run.following < count or run.running:
         begun, tokens, prompt = run.admit()

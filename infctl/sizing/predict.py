@@ -87,6 +87,7 @@ def predict(case: Case) -> Prediction:
     found = {
         name: estimate(value, spread * widening(name, case.load))
         for name, value in figures(machine, case, memory, family).items()
+        if value > 0  # an answer without tokens has no time between them
     }
     return Prediction(Verdict.OK, note, memory, found, f"model of {family}, ±{100 * spread:.0f} %")
 

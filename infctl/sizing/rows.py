@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import isinf
 
 from infctl.frozen import dataclass
+from infctl.sizing.case import Load
 from infctl.sizing.lengths import SHAREGPT
 
 _CONVERSATIONS = re.compile(r"share ?gpt|convers|chat|orca|lmsys|azure|burstgpt|trace", re.IGNORECASE)
@@ -36,7 +38,9 @@ class Lengths:
 
 
 def lengths_of(row: Mapping[str, str], isl: float | None, osl: float | None) -> Lengths:
-    """Return the lengths that a row means, of which it states `isl` and `osl` or does not."""
+    """Return the lengths that a row means, of which it states `isl` and `osl` or does not. Raises ValueError."""
+    if min(1.0 if isl is None else isl, 1.0 if osl is None else osl + 1) < 1:
+        raise ValueError("isl starts at 1 and osl at 0")
     name = row.get("workload") or ""
     varied = bool(_CONVERSATIONS.search(name)) or (isl is None and not _PLAIN.search(name))
     uneven = 0.0 if varied or _PLAIN.search(name) else _UNEVEN
@@ -48,9 +52,27 @@ def lengths_of(row: Mapping[str, str], isl: float | None, osl: float | None) -> 
     return Lengths(prompt if isl is None else isl, answer if osl is None else osl, varied, uneven, apart)
 
 
-def split_of(gpus: int, tensor: int, pipeline: int) -> tuple[int, int]:
-    """Return (GPUs of one copy of the model, copies): where a row states fewer ranks than GPUs, the rest are copies."""
+def load_of(row: Mapping[str, str], rate: float | None) -> tuple[Load, float]:
+    """Return how requests come, and how many a second; a rate without end is a burst. Raises ValueError."""
+    name = (row.get("load_type") or "").strip() or ("rate_poisson" if rate is not None else "concurrency")
+    if name not in {each.value for each in Load}:
+        raise ValueError(f"no load_type {name!r}")
+    if name != Load.RATE_POISSON.value:
+        return Load(name), 0.0
+    if rate is None or rate <= 0:
+        raise ValueError("rate_poisson needs a request_rate_rps above 0")
+    return (Load.BURST_ALL, 0.0) if isinf(rate) else (Load.RATE_POISSON, rate)
+
+
+def split_of(row: Mapping[str, str], gpus: int, tensor: int, pipeline: int) -> tuple[int, int, int, int]:
+    """Return (GPUs of one copy of the model, tensor and pipeline parallel, copies), 0 where a row does not say.
+
+    Where it states fewer ranks than GPUs, the rest are copies. llama.cpp gives each GPU some of the layers.
+    """
     ranks = max(1, tensor) * max(1, pipeline)
+    gpus = gpus or ranks
+    if (row.get("engine") or "").lower().replace(".", "").startswith("llama"):
+        return gpus, 1, gpus, 1
     if tensor and gpus > ranks and gpus % ranks == 0:
-        return ranks, gpus // ranks
-    return gpus, 1
+        return ranks, tensor, max(1, pipeline), gpus // ranks
+    return gpus, tensor, max(1, pipeline), 1

@@ -30,6 +30,7 @@ from infctl.sizing.versions import before
 
 _MOST_SIMULATED = 384  # requests: of more, each stands for several
 _SATURATING = 4  # times as many requests as run at once, where a queue is never empty and nobody says how long it is
+_ENOUGH = 12  # times as many requests as run at once, from which a longer queue is only longer
 _SEPARATE = ("vllm-v0", "tgi")  # schedulers that give prompts passes of their own by default
 _WHOLE = ("tgi", "tensorrt-llm")  # schedulers that keep room for the whole answer
 _LONG, _FIRST_CHUNK, _LATER_CHUNK = 32768, 512, 2048  # tokens: of vLLM's V0 engine, see `limits_of`
@@ -187,12 +188,16 @@ def _open(machine: Machine, case: Case, memory: Memory) -> dict[str, float]:
 
 def _queued(machine: Machine, case: Case, memory: Memory, family: str) -> dict[str, float]:
     """Return the figures of requests that are all there at the start, by running through them."""
-    prompts = case.prompts or max(case.concurrency, int(_SATURATING * most_running(case, memory)))
-    count = min(prompts, _MOST_SIMULATED)
-    weight = prompts / count
+    most = most_running(case, memory)
+    prompts = case.prompts or max(case.concurrency, int(_SATURATING * most))
+    seen = min(prompts, max(1000, int(_ENOUGH * most)))
+    count = min(seen, _MOST_SIMULATED)
+    weight = seen / count
     requests = lengths(count, case.isl, case.osl, case.varied, case.uneven)
     limits = limits_of(machine, case, memory, family)
-    return dict(summary(run_all(machine, requests, limits, weight), requests, weight, taking(machine, case)))
+    found = dict(summary(run_all(machine, requests, limits, weight), requests, weight, taking(machine, case)))
+    longer = prompts / seen  # the queue goes on as it went
+    return {name: each * (longer if name.startswith(("ttft", "e2e")) else 1.0) for name, each in found.items()}
 
 
 def limits_of(machine: Machine, case: Case, memory: Memory, family: str) -> Limits:

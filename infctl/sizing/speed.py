@@ -65,17 +65,72 @@ class Machine:
     def awq(self) -> bool:
         return self.precision.name == "awq"
 
-    def touched(self, tokens: float) -> float:
-        """Return the bytes of weights on one GPU that a pass of so many tokens reads; of the embeddings only the
-        output matrix is read whole.
+    @property
+    def weights_read(self) -> tuple[float, float]:
+        """Bytes of weights on one GPU that (every pass reads, a pass reads that needs every expert); of the embeddings
+        only the output matrix is read whole.
         """
         shape, each = self.shape, (1 - self.kept) * self.precision.bits / 8 + self.kept * KEPT_BYTES
         read = (shape.linear - shape.routed) * each
-        if shape.experts:
-            read += shape.routed * each * (1 - (1 - shape.active / shape.experts) ** tokens)
         if not shape.encoder:
             read += shape.vocab * shape.hidden * (self.precision.bits / 8 if self.precision.whole else KEPT_BYTES)
-        return read / self.tensor
+        return read / self.tensor, shape.routed * each / self.tensor
+
+    def touched(self, tokens: float) -> float:
+        """Return the bytes of weights on one GPU that a pass of so many tokens reads."""
+        steady, routed = self.weights_read
+        missed = (1 - self.shape.active / self.shape.experts) ** tokens if self.shape.experts else 0.0
+        return steady + routed * (1 - missed)
+
+
+class Pace:
+    """How long passes of a machine take: all that does not depend on the pass is worked out once."""
+
+    __slots__ = (
+        "_answer", "_cache", "_corner", "_eager", "_fixed", "_machine", "_missed", "_routed", "_score", "_sequence",
+        "_steady", "_talked", "_talking", "_token", "_unpacked", "_written",
+    )  # fmt: skip
+
+    def __init__(self, machine: Machine) -> None:
+        shape, gpu, c, ranks = machine.shape, machine.gpu, machine.constants, machine.tensor
+        mixture, packed = bool(shape.experts), machine.packed
+        reached = c.packed if packed else 1.0
+        memory = gpu.bandwidth * GIGA
+        rate = memory * (c.moe_weights if mixture else c.weights) * reached
+        rate = min(rate, c.most_bandwidth * GIGA or rate)
+        flops = machine.flops * (c.moe_compute if mixture else c.compute) * reached * ranks
+        self._machine, self._corner = machine, c.corner
+        self._steady, self._routed = (each / rate for each in machine.weights_read)
+        self._missed = 1 - shape.active / shape.experts if mixture else 0.0
+        self._token, self._answer = 2 * shape.active_linear / flops, 2 * shape.vocab * shape.hidden / flops
+        self._unpacked, self._written = _unpacking(machine) if packed else (0.0, 0.0)
+        self._unpacked *= rate
+        self._cache = memory * c.cache
+        width = shape.heads * ((shape.nope_dim + shape.rope_dim + shape.v_dim) / 2 if shape.latent else shape.head_dim)
+        self._score = 4 * shape.full_layers * width / 2 / ranks / (gpu.fp16 * TERA * c.attention)
+        each = (c.moe_layer if mixture else c.layer) + (c.packed_layer if packed else 0.0)
+        each += (c.latent_layer if shape.latent else 0.0) + (c.awq_moe_layer if mixture and machine.awq else 0.0)
+        self._fixed, self._eager = shape.layers * each + c.each_pass, shape.layers * c.eager_layer
+        self._sequence = c.sequence + c.sending
+        self._talking, self._talked = _talking(machine)
+
+    def seconds(self, decoding: float, context: float, prefilling: float = 0.0, prompt: float = 0.0) -> float:
+        """Return the seconds of one pass over all layers: see `pass_seconds`."""
+        machine, corner = self._machine, self._corner
+        if machine.pipeline > 1 and decoding > 1:  # stages work on a part of the sequences each, side by side
+            decoding, prefilling = max(1.0, decoding / machine.pipeline), prefilling / machine.pipeline
+        tokens = decoding + prefilling
+        reading = self._steady + (self._routed * (1 - self._missed**tokens) if self._routed else 0.0)
+        computing = self._token * tokens + self._answer * (decoding + (prefilling / prompt if prompt else 0.0))
+        whole = reading**corner + computing**corner
+        written = self._written if tokens >= _MATRIX else 0.0
+        if self._unpacked and not written:
+            whole += (self._unpacked * reading) ** corner
+        cache = decoding * kv_bytes(machine.shape, context, machine.kv_each, machine.tensor) / self._cache
+        eager = self._eager + self._score * prefilling * prompt if prefilling else 0.0
+        linear: float = whole ** (1 / corner)
+        fixed = self._fixed + self._sequence * decoding + written + self._talking + self._talked * tokens
+        return linear + cache + eager + fixed
 
 
 def pass_seconds(
@@ -86,50 +141,27 @@ def pass_seconds(
     `decoding` sequences of `context` tokens each get one token; `prefilling` tokens belong to prompts that are
     `prompt` tokens long, or to chunks that end there.
     """
-    shape, gpu, c = machine.shape, machine.gpu, machine.constants
-    if machine.pipeline > 1 and decoding > 1:  # stages work on a part of the sequences each, side by side
-        decoding, prefilling = max(1.0, decoding / machine.pipeline), prefilling / machine.pipeline
-    tokens = decoding + prefilling
-    mixture = bool(shape.experts)
-    packed = machine.packed
-    reached = c.packed if packed else 1.0
-    rate = gpu.bandwidth * GIGA * (c.moe_weights if mixture else c.weights) * reached
-    reading = machine.touched(tokens) / min(rate, c.most_bandwidth * GIGA or rate)
-    answers = decoding + (prefilling / prompt if prompt else 0.0)
-    products = 2 * (shape.active_linear * tokens + shape.vocab * shape.hidden * answers) / machine.tensor
-    computing = products / (machine.flops * (c.moe_compute if mixture else c.compute) * reached)
-    written, unpacking = _unpacking(machine, tokens) if packed else (0.0, 0.0)
-    linear: float = (reading**c.corner + computing**c.corner + unpacking**c.corner) ** (1 / c.corner)
-    cache = decoding * kv_bytes(shape, context, machine.kv_each, machine.tensor) / (gpu.bandwidth * GIGA * c.cache)
-    width = shape.heads * ((shape.nope_dim + shape.rope_dim + shape.v_dim) / 2 if shape.latent else shape.head_dim)
-    scores = 4 * shape.full_layers * width * prefilling * prompt / 2 / machine.tensor / (gpu.fp16 * TERA * c.attention)
-    each = (c.moe_layer if mixture else c.layer) + (c.packed_layer if packed else 0.0)
-    each += (c.latent_layer if shape.latent else 0.0) + (c.awq_moe_layer if mixture and machine.awq else 0.0)
-    fixed = shape.layers * each + c.each_pass
-    fixed += (c.sequence + c.sending) * decoding + (shape.layers * c.eager_layer if prefilling else 0.0)
-    return linear + cache + scores + fixed + written + _talking(machine, tokens)
+    return Pace(machine).seconds(decoding, context, prefilling, prompt)
 
 
-def _unpacking(machine: Machine, tokens: float) -> tuple[float, float]:
-    """Return the seconds in which all weights that a pass touches are made 16-bit numbers: (written out before the
-    product, by ordinary cores beside it).
+def _unpacking(machine: Machine) -> tuple[float, float]:
+    """Return what it takes to make packed weights 16-bit numbers: (seconds of ordinary cores for each byte, beside the
+    product; seconds to write all of them out before it, 0 where an engine does not).
     """
     c, gpu, bytes_each = machine.constants, machine.gpu, machine.precision.bits / 8
-    if c.unpacks and tokens >= _MATRIX:
-        return machine.shape.linear * (bytes_each + KEPT_BYTES) / machine.tensor / (gpu.bandwidth * GIGA), 0.0
-    if not gpu.fp32:
-        return 0.0, 0.0
-    return 0.0, machine.touched(tokens) / bytes_each * c.unpacking / (gpu.fp32 / 2 * TERA)
+    out = machine.shape.linear * (bytes_each + KEPT_BYTES) / machine.tensor / (gpu.bandwidth * GIGA)
+    return c.unpacking / bytes_each / (gpu.fp32 / 2 * TERA) if gpu.fp32 else 0.0, out if c.unpacks else 0.0
 
 
-def _talking(machine: Machine, tokens: float) -> float:
+def _talking(machine: Machine) -> tuple[float, float]:
+    """Return the seconds that GPUs talk (in each pass, for each of its tokens)."""
     shape, ranks = machine.shape, machine.tensor
     rate = machine.gpu.link_rate * GIGA * (_MESH if machine.gpu.link_kind == "xgmi" else 1.0)
-    between = (machine.pipeline - 1) * tokens * shape.hidden * KEPT_BYTES / rate
+    token = shape.hidden * KEPT_BYTES / rate
     if ranks == 1:
-        return between
-    ring = 2 * (ranks - 1) / ranks * tokens * shape.hidden * KEPT_BYTES / rate
-    return between + 2 * shape.layers * (machine.constants.reduce + ring)
+        return 0.0, (machine.pipeline - 1) * token
+    ring = 2 * (ranks - 1) / ranks * token
+    return 2 * shape.layers * machine.constants.reduce, (machine.pipeline - 1) * token + 2 * shape.layers * ring
 
 
 def prefill_seconds(machine: Machine, prompt: float, prompts: float = 1.0, chunk: float = 0.0) -> float:
