@@ -20,7 +20,7 @@ from infctl.plan.planner import make_plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Question, Request, TargetView
 from infctl.plan.revisions import Assigned, assign
-from infctl.plan.spots import give_spots, lower_all
+from infctl.plan.spots import Manner, give_spots, lower_all
 from infctl.provider.values import Desired, Do, TargetWant, leaves
 from infctl.secrets import SecretRef
 from infctl.state.model import State
@@ -211,8 +211,9 @@ def _question(
     def lower(want: TargetWant) -> tuple[Desired, ...]:
         return session.providers[want.target].lower(want, views[want.target].inventory)
 
-    spread = {name: model.placement.spread or "" for name, model in stack.models.items()} if stack is not None else {}
-    question = replace(question, deployments=give_spots(question, lower, spread))
+    asked = {name: model.placement for name, model in stack.models.items()} if stack is not None else {}
+    manners = {name: Manner(each.spread or "", each.colocate_with) for name, each in asked.items()}
+    question = replace(question, deployments=give_spots(question, lower, manners))
     return replace(question, desired=lower_all(question, lower))
 
 

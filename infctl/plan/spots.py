@@ -6,14 +6,16 @@ as if all stayed where they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from infctl.address import Address
 from infctl.diagnostics import InfctlError
 from infctl.placement.fit import Asked
 from infctl.placement.parties import Party, Seat, Sites
 from infctl.placement.room import Room
+from infctl.placement.search import Tell
 from infctl.placement.shortage import no_room
 from infctl.placement.spots import place_replicas
 from infctl.plan.compare import Verdict
@@ -33,11 +35,20 @@ Lower = Callable[[TargetWant], tuple[Desired, ...]]
 _NOWHERE = Spot()
 
 
-def give_spots(question: Question, lower: Lower, spread: Mapping[str, str]) -> tuple[Deployment, ...]:
+class Manner(NamedTuple):
+    """What a model asks of its placement: `spread` ("host", "zone", "none" or ""), and the models to be `beside`."""
+
+    spread: str = ""
+    beside: tuple[str, ...] = ()
+
+
+def give_spots(
+    question: Question, lower: Lower, manners: Mapping[str, Manner], tell: Tell = lambda *_: None
+) -> tuple[Deployment, ...]:
     """Return the question's deployments, each slot with its spot where the core chooses the places.
 
-    `lower` gives the resources of all that is wanted on a target. `spread` is what the models ask of their placement
-    ("host", "none"). Raises InfctlError: no-room for every replica that fits nowhere, and what `refuse` does.
+    `lower` gives the resources of all that is wanted on a target; `tell` hears how far it is.
+    Raises InfctlError: no-room for every replica that fits nowhere, and what `refuse` does.
     """
     placing = {name: view for name, view in question.views.items() if view.places_replicas}
     if placing.keys().isdisjoint(question.placed_on):
@@ -50,9 +61,11 @@ def give_spots(question: Question, lower: Lower, spread: Mapping[str, str]) -> t
     room = opening(moving, room)
     away = [verdict for part in moving for verdict in _cannot_go_on(part, room)]
     room = with_back(room, (promised_by(verdict, room) for verdict in away))
-    parties = [_party(part, room, placing, away, spread.get(part.name, "")) for part in moving]
+    parties = [_party(part, room, placing, away, manners.get(part.name, Manner())) for part in moving]
+    parties = [party for party in parties if party.seats or party.leaving]
+    parties += _bystanders(weighed.parts.values(), parties, room, placing)
     places = {name: tuple(p for p in view.inventory.places if view.reads(p.name)) for name, view in placing.items()}
-    found = place_replicas([party for party in parties if party.seats or party.leaving], Sites(places, room))
+    found = place_replicas(parties, Sites(places, room), tell)
     if found.missing:
         raise InfctlError(*map(no_room, found.missing))
     return tuple(
@@ -110,7 +123,7 @@ def _address(view: TargetView, target: str, model: str, slot: int) -> Address:
 
 
 def _party(
-    part: ModelVerdicts, room: Room, placing: Mapping[str, TargetView], away: list[Verdict], spread: str
+    part: ModelVerdicts, room: Room, placing: Mapping[str, TargetView], away: list[Verdict], manner: Manner
 ) -> Party:
     mine = [verdict for verdict in part.replicas if verdict.target in placing and verdict.want is not None]
     replaced, coming, staying = [], [], dict[tuple[str, str], int]()
@@ -126,7 +139,16 @@ def _party(
         elif (spot := spot_of(verdict.kind, verdict.values)) is not None:
             staying[verdict.target, spot.place] = staying.get((verdict.target, spot.place), 0) + 1
     leaving = tuple(held_by(v, room) for v in first_to_leave(part) if v.target in placing)
-    return Party(part.name, tuple(replaced), tuple(coming), leaving, staying, spread)
+    return Party(part.name, tuple(replaced), tuple(coming), leaving, staying, manner.spread, manner.beside)
+
+
+def _bystanders(
+    parts: Iterable[ModelVerdicts], parties: Sequence[Party], room: Room, placing: Mapping[str, TargetView]
+) -> list[Party]:
+    """Return the models that stand still and that others want to be beside: where they are."""
+    wanted = {mate for party in parties for mate in party.mates} - {party.model for party in parties}
+    found = (_party(part, room, placing, [], Manner()) for part in parts if part.name in wanted)
+    return [Party(party.model, staying=party.staying) for party in found]
 
 
 def _cannot_go_on(part: ModelVerdicts, room: Room) -> Iterator[Verdict]:

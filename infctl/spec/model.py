@@ -98,8 +98,8 @@ EnvValue = Annotated[
 class Placement(Part):
     noun: ClassVar[str] = "placement"
     order: tuple[Text, ...] = Field((), description="targets, best first; default: the first target of the stack")
-    spread: Literal["host", "zone", "none"] | None = Field(None, description="what replicas must not share")
-    colocate_with: tuple[Text, ...] = Field((), description="models to be near to")
+    spread: Literal["host", "zone", "none"] | None = Field(None, description="what no two replicas share")
+    colocate_with: tuple[Text, ...] = Field((), description="models that it is to be beside on a host")
     keep_in: tuple[Text, ...] = Field((), description="targets that it never leaves: data residency")
 
 

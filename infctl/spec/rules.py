@@ -29,6 +29,11 @@ UNKNOWN_TARGET = Code(
     "A model is placed on a target that the configuration does not have.",
     "Mend the name, or add the target under `targets:`.",
 )
+RESIDENCY_BROKEN = Code(
+    "residency-broken",
+    "A model may live on a target that its placement.keep_in does not name.",
+    "Take the target out of `placement.order`, or name it in `placement.keep_in`.",
+)
 UNKNOWN_SECRET = Code(
     "unknown-secret",
     "A secret is referred to that the configuration does not declare.",
@@ -131,14 +136,42 @@ def _state(file: File) -> Iterator[Problem]:
 
 
 def _references(loc: Loc, model: Model, file: File, context: Context) -> Iterator[Problem]:
-    for index, target in enumerate(model.placement.order):
-        if target not in context.targets:
-            hint = near(target, context.targets) or f"targets: {listed(context.targets)}"
-            where = (*loc, "placement", "order", index)
-            yield problem(UNKNOWN_TARGET, "No such target", f"there is no target {quote(target)}", loc=where, hint=hint)
+    place = model.placement
+    for field, targets in (("order", place.order), ("keep_in", place.keep_in)):
+        for index, target in enumerate(targets):
+            if target not in context.targets:
+                hint = near(target, context.targets) or f"targets: {listed(context.targets)}"
+                where, detail = (*loc, "placement", field, index), f"there is no target {quote(target)}"
+                yield problem(UNKNOWN_TARGET, "No such target", detail, loc=where, hint=hint)
+    yield from _residency(loc, model, context)
+    for index, other in enumerate(place.colocate_with):
+        where = (*loc, "placement", "colocate_with", index)
+        if other == model.name:
+            hint = "take it out: spread: none packs the replicas of one model"
+            yield problem(BAD_VALUE, "A model is beside itself", "it is this model", loc=where, hint=hint)
+        elif other not in file.models:
+            hint, detail = near(other, file.models) or UNKNOWN_MODEL.remedy, f"there is no model {quote(other)}"
+            yield problem(UNKNOWN_MODEL, "Colocated with an unknown model", detail, loc=where, hint=hint)
     for name, value in model.env.items():
         if isinstance(value, SecretRef) and value.name not in file.secrets:
             yield unknown_secret(value.name, file.secrets, (*loc, "env", name))
+
+
+def _residency(loc: Loc, model: Model, context: Context) -> Iterator[Problem]:
+    """Yield each target that a model may live on and must not: what it is wanted on decides where it ever is."""
+    place = model.placement
+    if not place.keep_in:
+        return
+    summary = f"{model.name} would leave the targets that it is kept in"
+    for index, target in enumerate(place.order):
+        if target not in place.keep_in:
+            detail, where = f"it is kept in {listed(place.keep_in)}", (*loc, "placement", "order", index)
+            yield problem(RESIDENCY_BROKEN, summary, detail, loc=where, hint=RESIDENCY_BROKEN.remedy)
+    first = next(iter(context.targets), "")
+    if not place.order and first not in place.keep_in:
+        detail, where = f"without an order it lives on {first}", (*loc, "placement", "keep_in")
+        hint = f"say where, as order: [{listed(place.keep_in)}]"
+        yield problem(RESIDENCY_BROKEN, summary, detail, loc=where, hint=hint, at_key=True)
 
 
 def unknown_secret(name: str, declared: Collection[str], loc: Loc) -> Problem:

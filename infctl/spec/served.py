@@ -82,12 +82,10 @@ _CORE: Mapping[str, Values] = {
         dict,
     ),
 }
-_ORDER = ("placement", "order")
-_SPREAD = ("placement", "spread")
-_SPREADS = ("host", "none")  # what the core does where it chooses the hosts, as it does for targets that serve `gpu`
+_TARGETS = (("placement", "order"), ("placement", "keep_in"))  # the core's: a model is wanted nowhere else
+_BESIDE = ("placement.spread", "placement.colocate_with")  # what the core does where it chooses the hosts
 _SIZED = ("workload", "slo", "max_quality_loss", "parallelism.tensor", "parallelism.pipeline")
-_WITH_DEVICES = frozenset({".".join(_SPREAD), *_SIZED})  # what the core does for targets whose devices it knows
-_ENFORCED = frozenset({"placement.keep_in"})  # promises: kept everywhere or not made
+_WITH_DEVICES = frozenset({*_BESIDE, *_SIZED})  # what the core does for targets whose devices it knows
 _LATER_SECTIONS = ("endpoints", "access", "observability")
 _HINT = "take it out: this infctl would ignore it"
 
@@ -95,7 +93,7 @@ _HINT = "take it out: this infctl would ignore it"
 def served_fields(types: TargetTypes) -> Mapping[str, str]:
     """Return the fields of a model that the core or an installed type serves, and which values; "" for all."""
     by_type = {name: _served(types, name) for name in types.names()}
-    whole = {*_WHOLLY, ".".join(_ORDER)}.union(*by_type.values())
+    whole = {*_WHOLLY, *map(".".join, _TARGETS)}.union(*by_type.values())
     parents = {field.partition(".")[0] for field in whole}
     words = {}
     for field, values in _CORE.items():
@@ -189,18 +187,13 @@ class Judge:
             values = _CORE.get(field)
             if values is None:
                 for path in self._parts(field, value):
-                    if path == _SPREAD and value["spread"] not in _SPREADS:
-                        detail = f"{quote(value['spread'])} is not served"
-                        loc, hint = ("models", name, *path), f"served: {listed(_SPREADS)}"
-                        yield problem(NOT_SERVED, "placement.spread is not served yet", detail, loc=loc, hint=hint)
-                    else:
-                        yield from self._weigh(name, model, path, "")
+                    yield from self._weigh(name, model, path, "")
             elif isinstance(value, values.kind) and not values.holds(value, model):
                 yield from self._weigh(name, model, (field,), f"{quote(value)} is not served", values.words)
 
     def _parts(self, field: str, value: Any) -> tuple[Loc, ...]:
         if field in self._by_part and isinstance(value, dict):
-            return tuple((field, key) for key in value if (field, key) != _ORDER and value[key] is not None)
+            return tuple((field, key) for key in value if (field, key) not in _TARGETS and value[key] is not None)
         return ((field,),)
 
     def _weigh(self, name: str, model: Mapping[str, Any], path: Loc, detail: str, words: str = "") -> Iterator[Problem]:
@@ -209,7 +202,7 @@ class Judge:
         without = [place for place, served in places if field not in served and path[0] not in served]
         if not without:
             return
-        if len(without) < len(places) and field not in _ENFORCED:
+        if len(without) < len(places):
             summary = f"{field} is not served everywhere"
             detail, hint = f"ignored on {listed(without)}", PARTLY_SERVED.remedy
             yield problem(PARTLY_SERVED, summary, detail, loc=loc, hint=hint, at_key=True, severity=Severity.WARNING)

@@ -44,6 +44,7 @@ class HostConfig(BaseModel):
     insecure: bool = Field(False, description="tcp:// without TLS: whoever reaches that port is root on the host")
     shell: bool = Field(True, description="whether a unix:// socket's host is this machine")
     timeout: float = Field(10, gt=0, le=600, description="seconds that connecting may take")
+    zone: str = Field("", description="what fails together with it, as a rack or a room; for placement.spread: zone")
 
     @model_validator(mode="before")
     @classmethod
@@ -95,6 +96,7 @@ class Host:
         self.config = config
         self.name = config.name
         self.address = config.address
+        self.zone = config.zone
         self._root = root
         self._lock = threading.RLock()
         self._apis = threading.local()

@@ -76,7 +76,7 @@ class Sights:
         with self._locks[host.name]:
             if host.name not in self._seen:
                 sight = look(host, self._reserve.get(host.name, ()), self._images, self._lineage)
-                self._seen[host.name] = replace(sight, place=replace(sight.place, price=self._price))
+                self._seen[host.name] = replace(sight, place=replace(sight.place, price=self._price, zone=host.zone))
             return self._seen[host.name]
 
     def inventory(self) -> Reading[Inventory]:

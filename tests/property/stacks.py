@@ -16,7 +16,7 @@ from infctl.plan.planner import make_plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Question, Request, TargetView
 from infctl.plan.revisions import assign
-from infctl.plan.spots import give_spots, lower_all
+from infctl.plan.spots import Manner, give_spots, lower_all
 from infctl.provider.protocol import Context
 from infctl.provider.values import (
     Change,
@@ -125,7 +125,7 @@ class Stack:
     worlds: dict[str, World] = field(default_factory=lambda: {name: World() for name in TARGETS})
     fence: int = 0
     touched: set[str] = field(default_factory=set)
-    spread: dict[str, str] = field(default_factory=dict)
+    manners: dict[str, Manner] = field(default_factory=dict)
 
     def provider(self, target: str, faults: FailingTarget | None = None) -> MemoryProvider:
         context = Context(target, "shop", "default", "lin", Path("/nowhere"), Path("/nowhere"))
@@ -155,7 +155,7 @@ class Stack:
             refresh(self.state, views), views, assigned.deployments, assigned.placed_on, (), request,
             secrets=secrets, holds=assigned.holds, infctl_version="0.1",
         )  # fmt: skip
-        question = replace(question, deployments=give_spots(question, self.lower, self.spread))
+        question = replace(question, deployments=give_spots(question, self.lower, self.manners))
         return replace(question, desired=lower_all(question, self.lower)), dict(assigned.models)
 
     def lower(self, want: TargetWant) -> tuple[Desired, ...]:

@@ -18,7 +18,7 @@ from infctl.placement.objective import APART, DOLLAR, FETCH, MIXED, MOVE, PAID, 
 from infctl.placement.parties import Party, Seat, Sites
 from infctl.placement.room import Pool, Room
 from infctl.placement.spots import Found, place_replicas
-from infctl.provider.values import Device, Place, Share, Spot
+from infctl.provider.values import Device, Place, Purchase, Share, Spot
 
 ASKED = (
     Asked(10), Asked(30), Asked(10, 1), Asked(10, 1, 30), Asked(20, 1, 50), Asked(10, 2), Asked(10, 2, 20),
@@ -78,7 +78,8 @@ def _host(chance: random.Random, name: str) -> Place:
         named = product_name if chance.random() < 0.8 else "NVIDIA L4"
         devices.append(Device(index, f"{name}g{index}", named, size, size - used, used > 0, island=island))
     price = chance.choice((None, 0.85, 4.0))
-    paid = chance.choice(("owned", "owned", "reserved", "on_demand", "spot"))
+    ways: tuple[Purchase, ...] = ("owned", "owned", "reserved", "on_demand", "spot")
+    paid = chance.choice(ways)
     return Place(
         name, 8, 100, chance.choice((30, 100, 100)), tuple(devices), price, paid, chance.choice(("", "z1", "z2"))
     )

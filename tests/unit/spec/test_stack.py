@@ -155,24 +155,14 @@ def test_a_field_that_only_some_targets_serve_is_a_warning(tmp_path: Path) -> No
     assert [each.code for each in failure(Inputs(tmp_path))].count(Code.registry["partly-served"]) == 3
 
 
-class KeepingTypes(FakeTypes):
-    def serves(self, type_name: str) -> frozenset[str]:
-        return super().serves(type_name) | ({"placement.keep_in", "gpu"} if type_name == "local" else set())
-
-
-def test_a_promise_that_some_target_cannot_keep_is_an_error(tmp_path: Path) -> None:
+def test_who_is_kept_in_targets_lives_only_there_whatever_these_serve(tmp_path: Path) -> None:
     text = (
         "targets: {here: {type: local}, plain: {type: basic}}\nmodels:\n"
-        "  chat: {uri: file:a, gpu: {count: 1}, placement: {order: [here, plain], keep_in: [here]}}\n"
-        "  next: {like: chat, placement: {order: [here]}}\n"
+        "  chat: {uri: file:a, placement: {order: [here, plain], keep_in: [plain, here]}}\n"
     )
-    (tmp_path / "inference.yaml").write_text(HEAD + text)
-    with pytest.raises(InfctlError) as failed:
-        load_stack(Inputs(tmp_path), KeepingTypes())
-    assert [(each.severity, each.code, each.path, each.detail) for each in failed.value.diagnostics] == [
-        ("warning", "partly-served", "models.chat.gpu", "ignored on plain (basic)"),
-        ("error", "not-served", "models.chat.placement.keep_in", "not served on plain (basic)"),
-    ]
+    stack = load(tmp_path, text)
+    assert stack.models["chat"].placement.keep_in == ("plain", "here")
+    assert not stack.warnings
 
 
 class BrokenTypes(FakeTypes):
