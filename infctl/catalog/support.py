@@ -141,9 +141,11 @@ class Supports:
 
 
 def holds(since: str, until: str, version: str) -> bool:
-    """Return whether a span of versions has `version` in it; one that is no number is in all of them."""
+    """Return whether a span of versions has `version` in it; one that is no number is in all of them, and one that
+    leaves its last parts open ("1.0" of "1.0.0rc6") has reached what began within it.
+    """
     at = order(version)
-    return at is None or ((order(since) or ()) <= at <= (order(until) or _NEWEST))
+    return at is None or ((order(since) or ())[: len(at)] <= at <= (order(until) or _NEWEST))
 
 
 def order(version: str) -> tuple[int, ...] | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from infctl.catalog.support import Engine, Supports, fits, holds, supports
+from infctl.catalog.support import Engine, Supports, fits, holds, order, supports
 from infctl.diagnostics import Severity
 from infctl.sizing.budget import GIB, budget
 from infctl.sizing.case import Case
@@ -114,7 +114,7 @@ def _check_class(asked: Combination, engine: Engine) -> Iterator[Refusal]:
     if since and not holds(since, "", version):
         way = f"{engine.name} {since} or newer"
         yield Refusal("unknown-architecture", f"{asked.engine} does not know {family}: it came with {since}", way)
-    elif family in engine.unknown_here and holds(engine.since, "", version):
+    elif family in engine.unknown_here and holds(engine.since, "", version) and (order(version) or not version):
         yield Refusal("unknown-architecture", f"{asked.engine} does not know {family}", "engine: vllm")
     elif since is None and engine.unknown_classes:
         yield warned("unknown-architecture", f"{engine.name} may not know {family}: {engine.unknown_classes}")
