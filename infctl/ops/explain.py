@@ -16,6 +16,7 @@ from infctl.ops.pins import containers_of, settle_pins
 from infctl.ops.reading import Hear, Readings
 from infctl.ops.session import Session
 from infctl.ops.sized import Asking, Offers, asking_of, choice_of, offers_from, own_catalog
+from infctl.plan.revisions import NO_SUCH_MODEL
 from infctl.provider.values import Unreadable
 from infctl.sizing.assess import Need as Asked
 from infctl.sizing.curve import breaking_rate, curve
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
     from infctl.spec.model import Model
     from infctl.spec.stack import Stack
 
-NO_SUCH_MODEL = Code(
-    "no-such-model",
-    "A command names a model that the stack does not have.",
-    "`infctl validate` reads the file; its models are the keys under `models`.",
-)
 NOTHING_TO_EXPLAIN = Code(
     "nothing-to-explain",
     "Nothing is known of a model's shape, so there is no arithmetic to show.",
