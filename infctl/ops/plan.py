@@ -98,6 +98,10 @@ def plan_stack(
     _refuse_what_costs_too_much(session, plan)
     if wishes.sized:
         plan = _with_decisions(session, plan, wishes, views, state)
+    if wishes.stack is not None and any(model.gpus_needed for model in plan.models):
+        from infctl.ops.gate import judge_starts
+
+        plan = replace(plan, warnings=(*plan.warnings, *judge_starts(wishes.stack, plan, views, wishes.sized)))
     before = {name: value for name, value in state.outputs.items() if name in plan.outputs or plan.models}
     warnings = (*plan.warnings, *(said for name in needed_secrets(plan) for said in secrets.unreadable.get(name, ())))
     plan = replace(_with_memory(plan, wishes.wanted), outputs_before=before, warnings=warnings)

@@ -76,3 +76,23 @@ def test_what_the_file_leaves_open_is_decided_pinned_and_started(
     assert "error[slo-infeasible]: chat cannot run as its file asks with what rack has" in refused
     assert "models.chat.slo.itl.p95" in refused
     infctl(tmp_path, "destroy", "-auto-approve")
+
+
+def test_what_will_not_start_is_refused_before_anything_is_begun(
+    hosts: HostsOf, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (host,) = hosts(Make("old", gpus="a100-40x4"), loaded=("vllm:1", "haproxy:3.0"))
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    hub.put("meta-llama/Llama-3.1-8B-Instruct", {"config.json": json.dumps(LLAMA_8B).encode()})
+    fixed = {"uri": CHAT["uri"], "image": "vllm:1", "engine": "vllm", "gpu": {"count": 3}, "max_model_len": 300_000}
+    write(tmp_path, host.url, fixed)
+    refused = refusal(tmp_path, "plan")
+    assert refused.count("error[will-not-start]: chat will not start") == 2
+    assert "3 GPUs cannot share 32 attention heads" in refused
+    assert "tensor: 2" in refused
+    assert "the model reads 131,072 tokens, max_model_len asks for 300,000" in refused
+    assert "models.chat.max_model_len" in refused
+    write(tmp_path, host.url, {**fixed, "engine_args_unchecked": True})
+    assert "chat may not start" in infctl(tmp_path, "plan")
+    write(tmp_path, host.url, {**fixed, "gpu": {"count": 1}, "max_model_len": 8192})
+    assert "chat may not start" not in infctl(tmp_path, "plan")
