@@ -180,9 +180,19 @@ def offers_from(stack: Stack, views: Mapping[str, TargetView], state: State) -> 
             for pool in room.whole
             if pool.device == device.uuid and pool.target == target
         }
-        return offers_of(target, view.inventory.places, whole, own=own_catalog(stack)).offers
+        return offers_of(target, view.inventory.places, whole, allowed_engines(stack), own_catalog(stack)).offers
 
     return lambda targets: tuple(offer for target in targets for offer in of(target))
+
+
+def allowed_engines(stack: Stack) -> tuple[str, ...]:
+    """Return the engines that a decision may take, () for all: those that no policy of the stack denies."""
+    denied = {
+        each["engine"]
+        for each in (stack.policies.deny if stack.policies else ())
+        if each.keys() - {"reason"} == {"engine"}
+    }
+    return tuple(name for name in SERVED if name not in denied) if denied else ()
 
 
 def own_catalog(stack: Stack) -> str:
