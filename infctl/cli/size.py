@@ -32,7 +32,7 @@ from infctl.cli.terminal import Terminal
 @option("max-model-len", "TOKENS", "Longest question and answer together.", type=click.IntRange(1), default=None)
 @option("max-num-seqs", "N", "Most sequences at a time.", type=click.IntRange(1), default=None)
 @option("max-num-batched-tokens", "N", "Most tokens of one pass.", type=click.IntRange(1), default=None)
-@option("catalog", "FILE", "Rows of your own, added to the catalogue's.", default="")
+@option("catalog", "FILE", "Your rows; default: inference.catalog.yaml, if there is one.", default="")
 @option("batch", "FILE", "Answer every row of a CSV file instead.", default="")
 @option("out", "FILE", "With -batch: write the answers there.", default="")
 @flag("json", "Print one JSON document.")
@@ -44,8 +44,11 @@ def command(terminal: Terminal, /, batch: str, out: str, json: bool, **given: An
     """
     if bool(batch) != bool(out):
         raise click.UsageError("-batch FILE and -out FILE belong together")
+    from infctl.catalog.files import find_own
+
+    own = find_own(Path(), given["catalog"])
     if batch:
-        return _answer_table(terminal, Path(batch), Path(out), given["catalog"])
+        return _answer_table(terminal, Path(batch), Path(out), own)
     if not given["model"] or not given["gpu"]:
         raise click.UsageError("say -model and -gpu, or -batch and -out")
     import os
@@ -55,7 +58,7 @@ def command(terminal: Terminal, /, batch: str, out: str, json: bool, **given: An
     from infctl.views.size import show_size, size_json
     from infctl.views.style import Style
 
-    case = case_of(_asked(given), given["catalog"], os.environ)
+    case = case_of(_asked(given), own, os.environ)
     found = predict(case)
     view = size_json(case, found)
     if json:
