@@ -17,7 +17,7 @@ from statistics import NormalDist
 
 from infctl.sizing.decision import Lengths, Objective, Request, Workload
 from infctl.sizing.passes import Limits, quantile
-from infctl.sizing.speed import Machine, pass_seconds
+from infctl.sizing.speed import Machine, Pace
 
 SEED = 20261121
 _WARM = 0.1  # of the requests, that come while the replica is emptier than it will be
@@ -34,7 +34,7 @@ class Course:
 
 @dataclass(slots=True)
 class _Run:
-    machine: Machine
+    pace: Pace
     requests: Sequence[Request]
     limits: Limits
     cached: float
@@ -50,6 +50,10 @@ class _Run:
     def new(self, index: int) -> float:
         """Tokens of a question that no cache has."""
         return max(1.0, self.requests[index].isl * (1 - self.cached))
+
+    def seconds(self, decoding: float, context: float, tokens: float = 0.0, length: float = 0.0) -> float:
+        """Return how long a pass takes, or the front end for the tokens of the one before it."""
+        return max(self.pace.seconds(decoding, context, tokens, length), decoding * self.limits.stream)
 
     def held(self, index: int) -> float:
         asked = self.requests[index]
@@ -82,7 +86,7 @@ class _Run:
         """Let one pass with questions go by."""
         count = len(self.running)
         beside = count if self.limits.chunked else 0
-        took = pass_seconds(self.machine, beside, self.context / count if count else 0.0, tokens, length)
+        took = self.seconds(beside, self.context / count if count else 0.0, tokens, length)
         self.clock += took
         if beside:
             self.done += 1
@@ -101,7 +105,7 @@ class _Run:
         """Let passes without questions go by until an answer ends or a request comes."""
         count = len(self.running)
         steps = max(1.0, self.running[0][0] - self.done)
-        each = pass_seconds(self.machine, count, self.context / count + steps / 2)
+        each = self.seconds(count, self.context / count + steps / 2)
         if self.following < len(self.requests) and self.requests[self.following].at > self.clock:
             until = (self.requests[self.following].at - self.clock) / each
             steps = min(steps, float(int(until) + 1))
@@ -122,9 +126,11 @@ class _Run:
 
 
 def run_arrivals(machine: Machine, requests: Sequence[Request], limits: Limits, cached: float = 0.0) -> Course:
-    """Return the course of `requests`, which are in the order of their arrival."""
-    count = len(requests)
-    run = _Run(machine, requests, limits, cached, Course([0.0] * count, [0.0] * count))
+    """Return the course of `requests`, which are in the order of their arrival; `cached` is the part of a question that
+    need not be read. What a front end takes before and after is in it.
+    """
+    count, c = len(requests), machine.constants
+    run = _Run(Pace(machine), _taken_in(requests, limits.intake), limits, cached, Course([0.0] * count, [0.0] * count))
     while run.following < count or run.running:
         if not run.running and not run.left and run.requests[run.following].at > run.clock:
             run.clock = run.requests[run.following].at
@@ -133,7 +139,22 @@ def run_arrivals(machine: Machine, requests: Sequence[Request], limits: Limits, 
             run.read(begun, tokens, length)
         else:
             run.decode()
+    for index, (came, taken) in enumerate(zip(requests, run.requests, strict=True)):
+        before = taken.at - came.at + c.request + c.request_token * came.isl
+        run.course.first[index] += before
+        run.course.last[index] += before
     return run.course
+
+
+def _taken_in(requests: Sequence[Request], intake: float) -> Sequence[Request]:
+    """Return requests as the front end hands them on, one after the other, each `intake` seconds."""
+    if not intake:
+        return requests
+    free, found = 0.0, []
+    for each in requests:
+        free = max(free, each.at) + intake
+        found.append(Request(free, each.isl, each.osl))
+    return found
 
 
 def requests_of(workload: Workload, rate: float, count: int, seed: int = SEED) -> tuple[Request, ...]:
@@ -170,16 +191,14 @@ def _quantiles(count: int) -> tuple[float, ...]:
     return tuple(NormalDist().inv_cdf((index + 0.5) / count) for index in range(count))
 
 
-def observed(
-    course: Course, requests: Sequence[Request], extra: float, objectives: Sequence[Objective] = ()
-) -> Mapping[str, float]:
+def observed(course: Course, requests: Sequence[Request], objectives: Sequence[Objective] = ()) -> Mapping[str, float]:
     """Return what the requests met, the first tenth left out: percentiles by name (ttft_p95, itl_p50, e2e_p99) in
-    seconds, and `goodput`, the share within every objective. `extra` seconds lie before each first token.
+    seconds, and `goodput`, the share within every objective.
     """
     begin = int(len(requests) * _WARM)
     kept = range(begin, len(requests))
-    first = [course.first[index] + extra for index in kept]
-    whole = [course.last[index] + extra for index in kept]
+    first = [course.first[index] for index in kept]
+    whole = [course.last[index] for index in kept]
     pace = [
         (course.last[index] - course.first[index]) / (requests[index].osl - 1) if requests[index].osl > 1 else 0.0
         for index in kept

@@ -28,7 +28,7 @@ from statistics import NormalDist
 
 from infctl.sizing.budget import Memory
 from infctl.sizing.decision import PERCENTILES, Objective, Workload
-from infctl.sizing.speed import Machine, pass_seconds
+from infctl.sizing.speed import Machine, Pace
 
 STABLE = 0.98  # of the most that can be taken up: above it a queue grows as long as anybody measures
 _NORMAL = NormalDist()
@@ -113,10 +113,22 @@ class Server:
 
     def reading(self, many: float, chunk: float) -> float:
         """Return the seconds of a pass with `many` sequences that reads so many tokens of questions."""
+        length = self.workload.isl.mean
         if not self.answers:
-            return pass_seconds(self.machine, 0.0, 0.0, chunk, self.workload.isl.mean) if chunk else 0.0
+            return self.pace.seconds(0.0, 0.0, chunk, length) if chunk else 0.0
         beside = many if self.chunked or not chunk else 0.0
-        return pass_seconds(self.machine, beside, self.context if beside else 0.0, chunk, self.workload.isl.mean)
+        took = self.pace.seconds(beside, self.context if beside else 0.0, chunk, length)
+        return max(took, beside * self.machine.constants.stream)
+
+    @cached_property
+    def pace(self) -> Pace:
+        return Pace(self.machine)
+
+    @cached_property
+    def taking(self) -> float:
+        """Seconds that go by before any request is with the scheduler and after its token is chosen."""
+        c = self.machine.constants
+        return c.request + c.intake
 
     @cached_property
     def uneven(self) -> float:
@@ -182,9 +194,9 @@ def ceiling(server: Server) -> float:
 
 def most(server: Server) -> float:
     """Return the largest rate that can be taken up: by seats, or by the room that passes have for questions."""
-    if not server.answers:
-        return 1 / _in_a_row(server, server.paces(0.0))
-    return rate_of(server, server.top)
+    intake = server.machine.constants.intake
+    taken = rate_of(server, server.top) if server.answers else 1 / _in_a_row(server, server.paces(0.0))
+    return min(taken, 1 / intake) if intake else taken
 
 
 def _top(server: Server) -> float:
@@ -235,22 +247,26 @@ def _running(server: Server, rate: float) -> float:
 
 def _flow(server: Server, rate: float, running: float, paces: Paces) -> Flow:
     isl, burstiness = server.workload.isl, server.workload.burstiness
+    intake = server.machine.constants.intake
     reading = min(0.99, rate * paces.added)
     token = paces.alone / (1 - reading) if server.answers else 0.0
     row = _in_a_row(server, paces)
     busy = rate * row
-    stable = busy < 1 and (not server.answers or running < server.seats * STABLE)
+    stable = max(busy, rate * intake) < 1 and (not server.answers or running < server.seats * STABLE)
     crowd = _crowd(server, rate, running, token) if server.answers else 0.0
     fill = min(1.0, server.isl / paces.room)
     wait, wait_variance = _queue(min(busy, 0.99), row, isl.squared_cv, burstiness)
     residue, beside, beside_variance = _beside(server, rate, paces, reading)
     seat, seat_variance = _seat(server, running, token, crowd) if server.answers else (0.0, 0.0)
-    own = paces.added + (paces.chunks - 1) * paces.alone if server.answers else paces.added
+    own = paces.added + server.machine.constants.request_token * isl.mean
+    own += (paces.chunks - 1) * paces.alone if server.answers else 0.0
     up = 1 - exp(-running - busy)  # the chance that a pass is under way
-    floor = server.machine.constants.request + (paces.alone if server.answers else 0.0)
-    beyond = up * residue + fill * wait + (1 - fill) * beside + seat + own
+    front, front_variance = _queue(min(rate * intake, 0.99), intake, 0.0, burstiness)
+    floor = server.taking + (paces.alone if server.answers else 0.0)
+    beyond = front + up * residue + fill * wait + (1 - fill) * beside + seat + own
     variance = (
-        fill * wait_variance
+        front_variance
+        + fill * wait_variance
         + up * beside_variance
         + seat_variance
         + own**2 * (server.uneven * (1 - reading) + isl.squared_cv * reading)
@@ -448,7 +464,7 @@ def capacity(server: Server, objectives: Sequence[Objective], share: float | Non
     """Return the largest rate at which every objective is met, `share` of the requests meet all of them at once, and
     no queue grows; 0 where not even a single request meets them.
     """
-    highest = STABLE * (server.top if server.answers else most(server))
+    highest = STABLE * (_running(server, most(server)) if server.answers else most(server))
 
     def at(point: float) -> Flow:
         if not server.answers:

@@ -53,10 +53,11 @@ def run(setup: Setup, rate: float, count: int) -> Mapping[str, float]:
     assert server is not None  # noqa: S101  # asked by the caller
     memory, load = setup.memory, server.workload
     cache = float(memory.kv_tokens) or float("inf")
-    limits = Limits(memory.most_seqs, memory.most_tokens, cache, server.chunked, server.whole)
+    c = server.machine.constants
+    limits = Limits(memory.most_seqs, memory.most_tokens, cache, server.chunked, server.whole, c.intake, c.stream)
     requests = requests_of(load, rate, count)
     course = run_arrivals(server.machine, requests, limits, load.cached)
-    return observed(course, requests, server.machine.constants.request, setup.need.slo.objectives)
+    return observed(course, requests, setup.need.slo.objectives)
 
 
 def _meets(need: Need, met: Mapping[str, float]) -> bool:
