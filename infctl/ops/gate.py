@@ -138,7 +138,7 @@ def _combination(
     )  # fmt: skip
     kept = "" if checkpoint.precision.bits == _SIXTEEN else checkpoint.precision.name
     form = "gguf" if checkpoint.precision.whole else ""
-    return Combination(case, model.task, kept, form, devices, sliced=share < 1, weight_only=True)
+    return Combination(case, model.task, kept, form, devices, sliced=share < 1)
 
 
 def _part(template: Mapping[str, object], card: Gpu) -> float:
