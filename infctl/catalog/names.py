@@ -8,6 +8,7 @@ from typing import Final
 _NOISE: Final = re.compile(r"\b(nvidia|amd|geforce|tesla|instinct|radeon|generation|gpu|graphics|server|edition)\b")
 _SIZE: Final = re.compile(r"(?<![a-z\d])(\d+)\s*g(i?b)?\b")
 _SOCKET: Final = re.compile(r"\bsxm\d\b")
+_POINT: Final = re.compile(r"(?<=\d)_(?=\d)")
 _PIECE: Final = re.compile(r"[a-z]+|\d+")
 
 
@@ -21,8 +22,11 @@ def plain_gpu(name: str) -> str:
 
 
 def plain_model(name: str) -> str:
-    """Return a model's name in lower case with nothing but letters, digits and what separates owner from name."""
-    return re.sub(r"[^a-z0-9/]", "", name.lower())
+    """Return a model's name in lower case with nothing but letters, digits, what separates owner from name, and the
+    point of a number: `opt-1.3b` is not `opt-13b`, `Qwen-1_8B` is `qwen1.8b`.
+    """
+    text = _POINT.sub(".", name.lower())
+    return re.sub(r"[^a-z0-9/.]|(?<!\d)\.|\.(?!\d)", "", text)
 
 
 def without_owner(name: str) -> str:
