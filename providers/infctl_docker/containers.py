@@ -145,9 +145,10 @@ def _make(rack: Rack, host: Host, change: Change, values: Values, emit: Emit) ->
         grant(host.name, sight.tell, _shares(values)), sight.daemon.limits,
     )  # fmt: skip
     for port in islice(rack.ports.offer(host, change.id), PORT_TRIES):
-        doc = _create(rack, host, change, values, replace(made, port=port))
-        if _start(host, doc, values, emit):
-            return doc
+        with rack.sights.turn(host):
+            doc = _create(rack, host, change, values, replace(made, port=port))
+            if _start(host, doc, values, emit):
+                return doc
         host.api.remove_container(doc["Id"], v=True, force=True)
     first, last = rack.config.ports
     raise ProviderError(
@@ -179,7 +180,7 @@ def _start_again(rack: Rack, host: Host, doc: Doc, change: Change, emit: Emit) -
     """
     values = wanted(change, KINDS[CONTAINER].fields)
     change_in_place(host, doc, values)
-    with rack.sights.hold(host, _shares(values), change, doc["Image"]):
+    with rack.sights.turn(host), rack.sights.hold(host, _shares(values), change, doc["Image"]):
         started = _start(host, doc, values, emit)
     if started:
         return True

@@ -27,6 +27,7 @@ from infctl_docker.promises import DEVICES, LINEAGE, Promise, fence_of, is_ours,
 from infctl_docker.reserve import reserved, sweep
 
 READS = ("/info", "/version", "/containers/json?all=1")
+AT_ONCE = 2, 8  # containers that are started at a time on a host: the fewest and the most
 HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-runtime")
 TOLD = ("gpus", "oldgpus", "apps", "list", "rocm", "amdlist")  # sections in which a tool may complain
 
@@ -69,6 +70,7 @@ class Sights:
         self._price = price
         self._seen: dict[str, Sight] = {}
         self._tidied: set[str] = set()
+        self._turns: dict[str, threading.Semaphore] = {}
         self._locks = {host.name: threading.Lock() for host in fleet.hosts}
 
     def of(self, host: Host) -> Sight:
@@ -94,6 +96,17 @@ class Sights:
         """Hold shares of a host's devices while the container of this change is made or started: see `reserved`."""
         labels = replace(change.labels, fence=fence_of(change))
         return reserved(host, shares, labels, image=image, room=self.of(host).room) if shares else nullcontext()
+
+    def turn(self, host: Host) -> AbstractContextManager[object]:
+        """Return what lets as many containers be made and started at a time as suit the host best.
+
+        Starts wait for each other in the kernel's and the daemon's locks: with two of them to a processor and more,
+        all take longer than one after the other (benchmarks/docker_apply.py).
+        """
+        processors = self.of(host).daemon.cpus
+        with self._locks[host.name]:
+            most = min(max(processors, AT_ONCE[0]), AT_ONCE[1])
+            return self._turns.setdefault(host.name, threading.Semaphore(most))
 
     def tidy(self, host: Host, fence: int) -> None:
         """Remove what an earlier run of ours left on a host and did not live to remove; asked once in a run."""

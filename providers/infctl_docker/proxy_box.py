@@ -6,6 +6,7 @@ ends with it. Knows nothing of what the files say.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 import time
@@ -22,20 +23,35 @@ from infctl_docker.proxy_book import CONFIG
 from infctl_docker.proxy_config import FILES
 
 FOLDER = "/etc/infctl"
-USER = 99  # of the official image; by number, so that the files' owner is the same in any image
+USER = 99  # of the official image: of proxies that were made before each target had a user of its own
+# None of these is a person's account: systemd gives them to services for as long as they run
+# (systemd.io/UIDS-GIDS). With user namespaces they exist too, for those have 65,536 users.
+USERS = 61_184, 65_519
 LOG = {"max-file": "3", "max-size": "10m"}
 ANSWER_S = 10.0
 LINES = 60  # of the log, when a reload failed
 
 
-def body(image: str, admin: int, restart: str, labels: Mapping[str, str]) -> dict[str, Any]:
+def user_of(lineage: str, target: str) -> int:
+    """Return the user that a target's proxies run as, by number, so that the files' owner is the same in any image.
+
+    HAProxy opens its ports so that others may open them too, as a reload must; the kernel lets only the same user do
+    so (SO_REUSEPORT in socket(7)). Two stacks that choose the same port at the same moment must not share it.
+    """
+    first, last = USERS
+    return first + int.from_bytes(hashlib.sha256(f"{lineage}/{target}".encode()).digest()[:8], "big") % (
+        last - first + 1
+    )
+
+
+def body(image: str, admin: int, user: int, restart: str, labels: Mapping[str, str]) -> dict[str, Any]:
     """Return the body of a create. `admin` is the port of the master socket on loopback, where figures can be read.
 
     It has level `user`, which shows figures and changes nothing: anybody on the host may ask it.
     """
     return {
         "Image": image,
-        "User": f"{USER}:{USER}",
+        "User": f"{user}:{user}",
         "Entrypoint": ["haproxy"],
         "Cmd": ["-W", "-db", "-S", f"127.0.0.1:{admin},level,user", "-f", f"{FOLDER}/{CONFIG}"],
         "Labels": dict(labels),
@@ -66,27 +82,28 @@ def parse_archive(data: bytes) -> dict[str, bytes]:
         return {name: file.read() for name, file in found if file}
 
 
-def pack(files: Mapping[str, bytes]) -> bytes:
-    """Return a tar archive of files that only the proxy's user may read."""
+def pack(files: Mapping[str, bytes], user: int) -> bytes:
+    """Return a tar archive of files that only this user may read."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, data in files.items():
             member = tarfile.TarInfo(name)
-            member.mode, member.uid, member.gid = 0o600, USER, USER
+            member.mode, member.uid, member.gid = 0o600, user, user
             member.size, member.mtime = len(data), int(time.time())
             tar.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
 
 
 class ContainerBox:
-    """A proxy's container on one host. `admin` is the port of its master socket."""
+    """A proxy's container on one host. `admin` is the port of its master socket, `user` as whom it runs."""
 
     folder = FOLDER
 
-    def __init__(self, host: Host, container: str, admin: int) -> None:
+    def __init__(self, host: Host, container: str, admin: int, user: int) -> None:
         self._host = host
         self._container = container
         self._admin = admin
+        self._user = user
 
     def read(self) -> dict[str, bytes]:
         (answer,) = self._host.read((archive_path(self._container),))
@@ -95,7 +112,7 @@ class ContainerBox:
         return parse_archive(answer.body)
 
     def write(self, files: Mapping[str, bytes]) -> None:
-        self._host.api.put_archive(self._container, FOLDER, pack(files))
+        self._host.api.put_archive(self._container, FOLDER, pack(files, self._user))
 
     def check(self, name: str) -> str:
         status, text = self._execute("haproxy", "-c", "-f", f"{FOLDER}/{name}")

@@ -23,7 +23,7 @@ from infctl_docker.parts import Found, Part, Rack, wanted
 from infctl_docker.promises import ID
 from infctl_docker.proxy import HostProxy, Line
 from infctl_docker.proxy_book import BOOK, CONFIG, parse_book
-from infctl_docker.proxy_box import FOLDER, ContainerBox, archive_path, body, parse_archive
+from infctl_docker.proxy_box import FOLDER, ContainerBox, archive_path, body, parse_archive, user_of
 from infctl_docker.proxy_kinds import PROXY, PROXY_KINDS, ROUTE
 from infctl_docker.proxy_load import LOAD_S, POLL_S, first_files
 from infctl_docker.proxy_ports import candidates
@@ -104,7 +104,7 @@ def _start(rack: Rack, host: Host, change: Change, emit: Emit, found: Running | 
     seed = f"{change.labels.lineage}/{change.target}/admin"
     for admin in islice(candidates(seed, rack.config.ports), PORTS_TRIED):
         found = found or _create(rack, host, change, admin, emit)
-        box = ContainerBox(host, found.container, found.admin)
+        box = ContainerBox(host, found.container, found.admin, found.user)
         if CONFIG not in box.read():  # it is new, or a run was killed before it wrote them
             box.write(first_files(FOLDER, door_pem(rack.context.key(), change.target)))
         host.api.start(found.container)
@@ -120,8 +120,9 @@ def _start(rack: Rack, host: Host, change: Change, emit: Emit, found: Running | 
 
 def _create(rack: Rack, host: Host, change: Change, admin: int, emit: Emit) -> Running:
     image = have_image(host, wanted(change, PROXY_KINDS[PROXY].fields)["image"], rack.config, rack.context, emit).name
-    labels = write_labels(change, {"admin": admin, "image": image})
-    made = body(image, admin, "no", labels)  # one that cannot bind must not come back for ever
+    user = user_of(change.labels.lineage, change.target)
+    labels = write_labels(change, {"admin": admin, "image": image, "user": user})
+    made = body(image, admin, user, "no", labels)  # one that cannot bind must not come back for ever
     host.api.create_container_from_config(made, change.name)
     found = find(host, {ID: change.id})
     assert found is not None, change  # noqa: S101  # the daemon just said that it made it
@@ -143,7 +144,7 @@ def _comes_up(rack: Rack, host: Host, found: Running) -> bool:
 def _proxy(rack: Rack, host: Host, found: Running) -> HostProxy:
     with _choosing:
         line = _lines.setdefault(host, Line())
-    return HostProxy(ContainerBox(host, found.container, found.admin), rack.config.ports, line)
+    return HostProxy(ContainerBox(host, found.container, found.admin, found.user), rack.config.ports, line)
 
 
 def _seen_with_proxy(rack: Rack, found: Found) -> Iterable[Observed]:

@@ -15,14 +15,14 @@ from infctl_docker.labels import ADDRESS, Described, read_labels
 from infctl_docker.parts import Doc, Found, Rack
 from infctl_docker.promises import LINEAGE
 from infctl_docker.proxy_book import BOOK, CONFIG, Book, Kept, parse_book
-from infctl_docker.proxy_box import archive_path, parse_archive
+from infctl_docker.proxy_box import USER, archive_path, parse_archive
 from infctl_docker.proxy_config import digest
 from infctl_docker.proxy_kinds import EDITED, PROXY
 from infctl_docker.proxy_lower import proxy_address
 
 
 class Running(NamedTuple):
-    """A proxy's container. `admin` is the port of its master socket, `image` what it was made of."""
+    """A proxy's container. `admin` is the port of its master socket, `user` as whom it runs."""
 
     container: str
     described: Described
@@ -31,6 +31,10 @@ class Running(NamedTuple):
     @property
     def admin(self) -> int:
         return int(self.described.made["admin"])
+
+    @property
+    def user(self) -> int:
+        return int(self.described.made.get("user", USER))
 
 
 def find_proxy(host: Host, change: Change) -> Running | None:

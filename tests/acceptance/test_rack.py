@@ -1,4 +1,4 @@
-"""The stack `rack` on real Docker hosts, an old and a current one: started, asked, and removed without a trace."""
+"""The stack `rack` on real Docker hosts, old, current and with GPUs: started, asked, a host lost and back, removed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.testbed.hosts import DockerHost
+from tests.testbed.hosts import DockerHost, Make
 from tests.testbed.plugin import HostsOf
 
 pytestmark = pytest.mark.xdist_group("docker")
@@ -33,27 +33,74 @@ def complete(host: DockerHost, url: str) -> str:
     return str(json.loads(said)["choices"][0]["text"])
 
 
+def health(host: DockerHost, url: str) -> str:
+    asked = host.beside("curl", "-sS", "--max-time", "10", url.removesuffix("/v1") + "/health")
+    return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+
+
+GIVEN = ("-var-file", "lab.yaml")
+GPU_MODEL = """
+  embed:
+    engine: custom
+    image: busybox:1
+    command: [sh, -c, "nvidia-smi -L >/tmp/health; exec httpd -f -p 8080 -h /tmp"]
+    port: 8080
+    health: /health
+    gpu: {count: 1}
+"""
+
+
 @pytest.fixture
 def rack(hosts: HostsOf, tmp_path: Path) -> tuple[Path, tuple[DockerHost, ...]]:
-    made = hosts("old", "current", loaded=("llama:1", "haproxy:3.0"))
+    """An old Docker, a current one, and a current one with GPUs: a replica for each, and a model that wants a GPU."""
+    gpus = Make("current", gpus="h100x2")
+    made = hosts("old", "current", gpus, loaded=("llama:1", "haproxy:3.0", "busybox:1"))
     infctl(tmp_path, "init", "-stack", "rack")
-    values = {"hosts": [host.url for host in made], "image": "llama:1", "proxy": "haproxy:3.0"}
+    values = {"hosts": [{"url": host.url, "timeout": 3} for host in made], "image": "llama:1", "proxy": "haproxy:3.0"}
     (tmp_path / "lab.yaml").write_text(yaml.safe_dump(values))
+    file = tmp_path / "inference.yaml"
+    file.write_text(file.read_text().replace("replicas: 2", "replicas: 3") + GPU_MODEL)
     return tmp_path, made
 
 
-def test_the_rack_is_started_asked_and_removed(rack: tuple[Path, tuple[DockerHost, ...]]) -> None:
+def urls(folder: Path, model: str) -> list[str]:
+    return list(json.loads(infctl(folder, "output", "-json"))[f"{model}.urls"]["value"]["rack"])
+
+
+def replicas(hosts: tuple[DockerHost, ...], model: str) -> list[int]:
+    return [len(host.docker("ps", "-q", "--filter", f"label=infctl.model={model}").split()) for host in hosts]
+
+
+def test_a_rack_of_three_hosts_from_its_plan_to_its_end(rack: tuple[Path, tuple[DockerHost, ...]]) -> None:
     folder, hosts = rack
-    given = ("-var-file", "lab.yaml")
-    infctl(folder, "plan", "-detailed-exitcode", *given, code=2)
-    assert f"Ask it on {hosts[0].address}:" in infctl(folder, "apply", "-auto-approve", *given)
-    urls = json.loads(infctl(folder, "output", "-json"))["chat.urls"]["value"]["rack"]
-    assert len(urls) == len(hosts)
-    for host, url in zip(hosts, urls, strict=True):
+    old, current, gpus = hosts
+    infctl(folder, "plan", "-detailed-exitcode", *GIVEN, code=2)
+    assert f"Ask it on {old.address}:" in infctl(folder, "apply", "-auto-approve", *GIVEN)
+    assert (replicas(hosts, "chat"), replicas(hosts, "embed")) == ([1, 1, 1], [0, 0, 1])
+    for host, chat, embed in zip(hosts, urls(folder, "chat"), urls(folder, "embed"), strict=True):
+        assert complete(host, chat).strip()
+        assert health(host, embed).startswith("GPU 0: ")
+    assert "No changes." in infctl(folder, "plan", "-detailed-exitcode", *GIVEN)
+
+    current.partition()
+    infctl(folder, "plan", *GIVEN, code=1)
+    said = infctl(folder, "plan", "-allow-unreachable", *GIVEN)
+    assert "No changes." in said
+    assert f"Not read: {current.address}" in said
+    infctl(folder, "apply", "-auto-approve", f"-evacuate={current.address}", *GIVEN)
+    left = (old, gpus)
+    assert sum(replicas(left, "chat")) == 3
+    for host, url in ((old, urls(folder, "chat")[0]), (gpus, urls(folder, "chat")[-1])):
         assert complete(host, url).strip()
-        assert len(host.docker("ps", "-q", "--filter", "label=infctl.model=chat").split()) == 1
-    assert "No changes." in infctl(folder, "plan", "-detailed-exitcode", *given)
-    infctl(folder, "destroy", "-auto-approve", *given)
+
+    current.heal()
+    back = infctl(folder, "apply", "-auto-approve", *GIVEN)
+    assert "given up when its place could not be read" in " ".join(back.split())
+    assert sum(replicas(hosts, "chat")) == 3
+    for host, url in zip(hosts, urls(folder, "chat"), strict=True):
+        assert complete(host, url).strip()
+    assert "No changes." in infctl(folder, "plan", "-detailed-exitcode", *GIVEN)
+    infctl(folder, "destroy", "-auto-approve", *GIVEN)
     for host in hosts:
         assert not host.docker("ps", "-aq").split()
         assert not host.docker("network", "ls", "-q", "--filter", "label=infctl.stack").split()

@@ -13,9 +13,10 @@ import pytest
 
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Deployment, Do, Known, Observed, Spot
+from infctl_docker.proxy_box import user_of
 from infctl_docker.proxy_kinds import EDITED, PROXY, ROUTE
 from tests.contract.docker.haproxy import wait
-from tests.contract.docker.rack import IMAGES, Rack, template, wish
+from tests.contract.docker.rack import IMAGES, LINEAGE, PROXY_IMAGE, Rack, template, wish
 from tests.testbed.plugin import HostsOf
 
 pytestmark = pytest.mark.xdist_group("docker")
@@ -73,14 +74,15 @@ def test_a_proxy_has_no_right_but_to_listen_and_shows_no_key(rack: Rack) -> None
         assert doc["HostConfig"]["CapDrop"] == ["ALL"]
         assert not doc["HostConfig"]["CapAdd"]
         assert "no-new-privileges" in doc["HostConfig"]["SecurityOpt"]
-        assert doc["Config"]["User"] == "99:99"
+        user = str(user_of(LINEAGE, "rack"))
+        assert doc["Config"]["User"] == f"{user}:{user}"
         pem = host.docker("exec", rack.container(seen), "cat", "/etc/infctl/door.pem")
         secret = pem.splitlines()[1]
         assert secret not in json.dumps(doc)
         assert secret not in host.docker("logs", rack.container(seen))
         assert "PRIVATE KEY" in pem
         modes = host.docker("exec", rack.container(seen), "sh", "-c", "stat -c '%a %u' /etc/infctl/*").split("\n")
-        assert set(filter(None, modes)) == {"600 99"}
+        assert set(filter(None, modes)) == {f"600 {user}"}
 
 
 def test_addresses_come_back_with_their_host(rack: Rack) -> None:
@@ -136,6 +138,20 @@ def test_a_port_that_a_stranger_has_is_named(rack: Rack) -> None:
     with pytest.raises(ProviderError, match=r"Port 24680 on 0\.0\.0\.0 of") as raised:
         rack.make(one_each(rack, port=24680))
     assert "models.tiny.expose.port" in raised.value.diagnostics[0].hint
+
+
+def test_nobody_else_s_haproxy_can_share_an_address_of_ours(rack: Rack) -> None:
+    """Two stacks that choose the same port at the same moment: the kernel lets one have it."""
+    rack.make(one_each(rack, port=24681))
+    config = r"defaults\n timeout client 1s\nfrontend a\n bind 0.0.0.0:24681\n"
+    start = f"printf '{config}' >/tmp/c; haproxy -D -f /tmp/c && echo it listens"
+
+    def said(user: int) -> str:
+        argv = ("--net", "host", "--user", str(user), "--entrypoint", "sh", PROXY_IMAGE, "-c", start)
+        return rack.hosts[0].docker("run", "--rm", *argv, check=False)
+
+    assert "cannot bind" in said(user_of("another lineage", "rack"))
+    assert "it listens" in said(user_of(LINEAGE, "rack"))  # as a reload does
 
 
 def test_a_proxy_made_anew_gets_its_routes_at_their_old_ports(rack: Rack) -> None:
