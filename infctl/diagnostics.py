@@ -6,7 +6,6 @@ of terminals, or of which command is running.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
@@ -116,5 +115,7 @@ class InfctlError(Exception):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `did you mean "X"?` for the nearest known word, or an empty string."""
+    import difflib  # noqa: PLC0415  -- few runs have anything to say
+
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f'did you mean "{near[0]}"?' if near else ""

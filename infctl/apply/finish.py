@@ -105,7 +105,7 @@ def serving(ledger: Ledger, rollout: Rollout) -> int:
 
 def outputs(plan: Plan, ledger: Ledger, before: Mapping[str, Any], unfinished: Collection[str]) -> dict[str, Any]:
     """Return the stack's outputs: planned ones, resolved; those of a model that did not get there stay as before."""
-    ids = {str(thing.address): thing.id for thing in ledger.resources.values() if not thing.deposed}
+    ids = {thing.address: thing.id for thing in ledger.resources.values() if not thing.deposed}
     found = {name: value for name, value in before.items() if _model(name) in ledger.models}
     for name, planned in plan.outputs.items():
         value = resolve(planned, ledger.outputs, ids)

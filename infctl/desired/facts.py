@@ -10,7 +10,6 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, field
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from infctl.engines.model_file import BAD_MODEL_FILE, ModelFile, Shape, path_of
 from infctl.engines.resolve import DISTRIBUTIONS, LOCAL, READS_HEADER, engine_of
 from infctl.engines.shape import shape_of
 from infctl.frozen import dataclass
+from infctl.installed import version
 
 if TYPE_CHECKING:
     from infctl.spec.model import Model
@@ -115,13 +115,8 @@ def order_of(stack: Stack, model: Model) -> tuple[str, ...]:
 
 def installed() -> Mapping[str, str]:
     """Return the versions of the engines that are installed here, without loading any."""
-    found = {}
-    for engine, distribution in DISTRIBUTIONS.items():
-        try:
-            found[engine] = version(distribution)
-        except PackageNotFoundError:
-            continue
-    return found
+    found = {engine: version(distribution) for engine, distribution in DISTRIBUTIONS.items()}
+    return {engine: number for engine, number in found.items() if number is not None}
 
 
 def _look(uri: str, path: Path, kept: Cache, report: Report, *, header: bool) -> ModelFile:

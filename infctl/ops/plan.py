@@ -172,14 +172,13 @@ def _failed_before(plan: Plan, state: State, assigned: Assigned) -> Iterator[str
             yield f"{name} r{after.revision} may fail again: {was}"
 
 
-def where_now(state: State) -> Mapping[str, Mapping[str, tuple[int, ...]]]:
+def where_now(state: State) -> Mapping[str, Mapping[str, list[int]]]:
     """Return model -> target -> slots, of everything that has a slot: replicas, for of routes keys name the host."""
-    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    found: dict[str, dict[str, list[int]]] = {}
     for thing in state.resources.values():
         _, slash, slot = thing.address.key.rpartition("/")
         if slash and slot.isdecimal() and not thing.deposed:
-            where = found.setdefault(thing.model, {})
-            where[thing.target] = (*where.get(thing.target, ()), thing.address.slot)
+            found.setdefault(thing.model, {}).setdefault(thing.target, []).append(int(slot))
     return found
 
 

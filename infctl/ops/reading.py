@@ -123,7 +123,7 @@ def observe(provider: Provider, target: str, scope: Scope) -> Reading[tuple[Obse
 def _remembered(state: State, target: str) -> tuple[Observed, ...]:
     """Return the objects as state remembers them: what -refresh=false plans with."""
     outputs = {ident: thing.outputs for ident, thing in state.resources.items()}
-    ids = {str(thing.address): ident for ident, thing in state.resources.items() if not thing.deposed}
+    ids = {thing.address: ident for ident, thing in state.resources.items() if not thing.deposed}
     return tuple(
         Observed(
             thing.address, thing.id, thing.name, target, resolve(thing.values, outputs, ids), thing.outputs,

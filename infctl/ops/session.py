@@ -213,9 +213,10 @@ class Session:
 
     def secret_reader(self, sources: Mapping[str, Values] | None = None) -> Callable[[str], Secret]:
         """Return what gives a secret's value by its name; `sources` are a plan's, else the file's are used."""
-        from infctl.spec.secrets import resolve_secret
 
         def read(name: str) -> Secret:
+            from infctl.spec.secrets import resolve_secret
+
             source = source_from(name, sources[name]) if sources and name in sources else self.secret_source(name)
             return resolve_secret(source, self.root, self.where.env)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,8 +24,10 @@ def open_store(root: Path, env: Mapping[str, str], *, workspace: str = "") -> St
 
 def who() -> str:
     """Return USER@HOST, as locks and holds name a person."""
+    import getpass
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container may run as a number without a name
         user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+    return f"{user}@{os.uname().nodename}"

@@ -32,6 +32,9 @@ def place(order: tuple[str, ...], replicas: int, now: Mapping[str, Collection[in
     first = order[0]
     if not now:
         return (Placed(first, tuple(range(replicas))),)
+    there = sorted(now.get(first, ()))
+    if len(there) >= replicas:  # of nearly every model
+        return (Placed(first, tuple(there[:replicas])),)
     kept: dict[str, tuple[int, ...]] = dict.fromkeys(order, ())
     left = replicas
     for target in order:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from infctl.address import Address
 from infctl.graph import topological_order
 from infctl.plan.compare import Verdict
 from infctl.plan.diff import pin_refs
@@ -22,7 +23,7 @@ class Book:
     """Steps under construction. `ids` maps each address to the object that will stand there at the end."""
 
     def __init__(self) -> None:
-        self.ids: dict[str, str] = {}
+        self.ids: dict[Address, str] = {}
         self.needs: dict[Key, set[Key]] = {}
         self._drafts: dict[Key, Step] = {}
 
@@ -41,7 +42,7 @@ class Book:
         needs: Iterable[Key] = (),
         *,
         timeout: float,
-        ids: Mapping[str, str],
+        ids: Mapping[Address, str],
         beside: bool = False,
         fetching: float | None = None,
     ) -> Key:
@@ -61,7 +62,7 @@ class Book:
         do: Do = Do.UPDATE,
         values: Values | None = None,
         timeout: float,
-        ids: Mapping[str, str],
+        ids: Mapping[Address, str],
         lasting: bool = False,
     ) -> Key:
         """Add a change in place: of all values, or to `values` on the way there. A `lasting` one has no undo."""
@@ -109,7 +110,7 @@ class Book:
             found.setdefault(step.target, []).append(key)
         return found
 
-    def _standing(self, verdict: Verdict, do: Do, timeout: float, ids: Mapping[str, str]) -> Step:
+    def _standing(self, verdict: Verdict, do: Do, timeout: float, ids: Mapping[Address, str]) -> Step:
         want = verdict.want
         assert want is not None  # noqa: S101  # only wanted objects are made or changed
         return Step(

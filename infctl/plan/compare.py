@@ -6,10 +6,10 @@ How verdicts become ordered steps is `rollout`'s. Pure.
 from __future__ import annotations
 
 import re
-from dataclasses import field, replace
+from dataclasses import field
 
 from infctl.address import Address
-from infctl.frozen import dataclass
+from infctl.frozen import dataclass, replace
 from infctl.plan.diff import diff, pin_refs, resolve, with_digests
 from infctl.plan.model import REPLACE_ASKED_FOR, Action, Drift, Effect, FieldChange
 from infctl.plan.request import Question, TargetView
@@ -17,6 +17,8 @@ from infctl.provider.kinds import KindSpec, Role
 from infctl.provider.values import Deployment, Desired, Observed, Values, digest, leaves, refs
 from infctl.secrets import UNKNOWN, SecretRef
 from infctl.state.model import Resource
+
+_NOOP = Action.NOOP  # looking a member up costs as much as the rest of a verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +84,13 @@ class World:
         self.beside = {thing.address: thing.id for thing in self.deposed if thing.id in self.live}
         names = {seen.name for seen in self.live.values()}
         self.outputs = {i: seen.outputs for i, seen in self.live.items()}
-        self.ids = {str(address): thing.id for address, thing in self.current.items() if thing.id in self.live}
+        self.ids = {address: thing.id for address, thing in self.current.items() if thing.id in self.live}
         for thing in state.resources.values():
             if thing.id not in self.live and not self.reads(thing):  # untouched: taken as it was
                 self.outputs[thing.id] = thing.outputs
                 names.add(thing.name)
                 if not thing.deposed:
-                    self.ids[str(thing.address)] = thing.id
+                    self.ids[thing.address] = thing.id
         self.names = frozenset(names)
         self.deployments = {
             (where, wish.model): wish for where, wish in zip(question.placed_on, question.deployments, strict=True)
@@ -106,9 +108,13 @@ class World:
 
     def values_of(self, want: Desired, have: Resource | None, view: TargetView) -> tuple[Values, int]:
         """Return the values to plan for and their lowering: a newer lowering of the same inputs is no change."""
-        newer = have is not None and have.lowering < view.lowering and not self.question.request.upgrade
-        same = have is not None and (not want.spec_hash or want.revision == have.revision)
-        if have is not None and newer and same and have.inputs == self.inputs(want):
+        if (
+            have is not None
+            and have.lowering < view.lowering
+            and not self.question.request.upgrade
+            and (not want.spec_hash or want.revision == have.revision)
+            and have.inputs == self.inputs(want)
+        ):
             return pin_refs(have.values, self.ids), have.lowering  # of what it refers to, what stands there now
         values: Values = want.values
         if self.question.secrets:
@@ -133,8 +139,8 @@ def judge(want: Desired, world: World, replaced: frozenset[Address]) -> Verdict:
 
     ident, name = (have.id, have.name) if have else ("", "")
     base = Verdict(
-        want.address, want.target, want.model, kind, Action.NOOP, want, have, live, values,
-        id=ident, name=name, lowering=lowering, beside=world.beside.get(want.address, ""),
+        want.address, want.target, want.model, kind, _NOOP, want, have, live, values, (),
+        ident, name, "", False, world.beside.get(want.address, ""), lowering,
     )  # fmt: skip
     if have is None:
         if view.unreadable and not view.takes_new(view.place_of(want.address, want.values)):
@@ -147,8 +153,7 @@ def judge(want: Desired, world: World, replaced: frozenset[Address]) -> Verdict:
         return _made_anew(base, Action.CREATE, reason, world)
     fields = _changes(kind, have, live, values, world)
     base = replace(base, fields=fields) if fields else base
-    why = _why_replace(fields, want.address in replaced)
-    if why:
+    if why := _why_replace(fields, want.address in replaced):
         new = _made_anew(base, Action.REPLACE_BESIDE, why, world)
         clash = bool(values.get(kind.exclusive)) and values[kind.exclusive] == live.values.get(kind.exclusive)
         return replace(new, action=Action.REPLACE) if kind.role is not Role.REPLICA or clash else new
@@ -186,8 +191,8 @@ def _changes(kind: KindSpec, have: Resource, live: Observed, values: Values, wor
 
 
 def _why_replace(fields: tuple[FieldChange, ...], asked: bool) -> str:
-    if asked:
-        return REPLACE_ASKED_FOR
+    if asked or not fields:
+        return REPLACE_ASKED_FOR if asked else ""
     forced = {_in_words(change) for change in fields if change.effect is Effect.REPLACE}
     return ", ".join(sorted(forced))
 
@@ -252,7 +257,6 @@ def judge_stranger(view: TargetView, seen: Observed) -> Verdict:
 
 def drift_of(have: Resource, world: World) -> Drift | None:
     """Return what the world changed in a remembered object behind infctl's back, in the fields infctl owns."""
-    view = world.question.views[have.target]
     live = world.live.get(have.id)
     if have.pending or have.deposed:
         return None
@@ -263,7 +267,8 @@ def drift_of(have: Resource, world: World) -> Drift | None:
     if live.values == have.values:
         return None
     known = resolve(have.values, world.outputs, world.ids)
-    fields = tuple(c for c in diff(view.kinds[have.address.kind], known, live.values) if UNKNOWN not in leaves(c.old))
+    kind = world.question.views[have.target].kinds[have.address.kind]
+    fields = tuple(c for c in diff(kind, known, live.values) if UNKNOWN not in leaves(c.old))
     return Drift(have.address, "changed", fields) if fields else None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from infctl.address import Address
 from infctl.plan.model import Effect, FieldChange
 from infctl.provider.kinds import FieldSpec, KindSpec
 from infctl.provider.values import Ref, Values
@@ -16,13 +17,13 @@ from infctl.secrets import UNKNOWN, SecretRef
 _UNLISTED = FieldSpec()
 
 
-def resolve(value: Any, outputs: Mapping[str, Values], ids: Mapping[str, str]) -> Any:
+def resolve(value: Any, outputs: Mapping[str, Values], ids: Mapping[Address, str]) -> Any:
     """Return `value` with each Ref replaced by what it points at, or UNKNOWN.
 
     `outputs` are by object id; `ids` says which object stands at an address when the Ref does not.
     """
     if isinstance(value, Ref):
-        found = outputs.get(value.id or ids.get(str(value.address), ""))
+        found = outputs.get(value.id or ids.get(value.address, ""))
         return UNKNOWN if found is None else found.get(value.path, UNKNOWN)
     if isinstance(value, Mapping):
         return {key: resolve(item, outputs, ids) for key, item in value.items()}
@@ -31,10 +32,10 @@ def resolve(value: Any, outputs: Mapping[str, Values], ids: Mapping[str, str]) -
     return value
 
 
-def pin_refs(value: Any, ids: Mapping[str, str]) -> Any:
+def pin_refs(value: Any, ids: Mapping[Address, str]) -> Any:
     """Return `value` with each Ref naming the object that `ids` (address -> id) says stands there."""
     if isinstance(value, Ref):
-        return Ref(value.address, value.path, ids.get(str(value.address), value.id))
+        return Ref(value.address, value.path, ids.get(value.address, value.id))
     if isinstance(value, Mapping):
         return {key: pin_refs(item, ids) for key, item in value.items()}
     if isinstance(value, tuple):

@@ -57,26 +57,30 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
     question, reinstated, world, verdicts, parts = weigh(question)
     room = room_of(question.views, question.state.resources.values())
     book = Book()
-    book.ids.update({str(v.address): v.id for v in verdicts if v.want is not None})
-    moving = tuple(part for part in parts.values() if not part.stands_still)  # thousands that do cost nothing
+    book.ids.update({v.address: v.id for v in verdicts if v.want is not None})
+    noop = Action.NOOP
+    busy = [verdict for verdict in verdicts if verdict.action is not noop]  # thousands that are not cost little
+    names = {verdict.model for verdict in busy}
+    moving = tuple(part for name, part in parts.items() if name in names)
     courses, problems = choose(moving, room)
-    taken = turns(verdicts, moving, question)
+    taken = turns(busy, moving, question)
     courses = {part.name: with_turns(courses[part.name], part, taken) for part in moving}
     for part in moving:
         if part.name in question.protected:
             problems += _protect(part, courses[part.name], question)
     if problems:
         raise InfctlError(*problems)
-    _write_support(verdicts, book)
+    _write_support(busy, book)
     told = take_turns(taken, book)
     for part in moving:
         write_steps(part, courses[part.name], book)
     come_first(told, book)
     write_waits(moving, courses, book)
     write_removals(moving, book)
-    _link(verdicts, book, frozenset(told.values()))
-    changed = tuple(resource_change(_as_done(v, courses), question) for v in verdicts if v.action is not Action.NOOP)
-    gone = tuple(v.have.id for v in verdicts if v.have and not v.live and not v.unknown and v.action is not Action.NOOP)
+    if book.needs:
+        _link(verdicts, book, frozenset(told.values()))
+    changed = tuple(resource_change(_as_done(verdict, courses), question) for verdict in busy)
+    gone = tuple(v.have.id for v in busy if v.have and not v.live and not v.unknown)
     states, forgotten = model_states(question, models or {}, verdicts)
     return Plan(
         lineage=question.state.lineage,
@@ -137,7 +141,7 @@ def _protect(part: ModelVerdicts, course: Course, question: Question) -> list[An
 
 def _write_support(verdicts: list[Verdict], book: Book) -> None:
     for verdict in verdicts:
-        if verdict.model or verdict.action in {Action.NOOP, Action.FORGET}:
+        if verdict.model or verdict.action is Action.FORGET:
             continue
         if verdict.action is Action.CREATE:
             book.create(verdict, timeout=60.0, ids=book.ids)
@@ -165,7 +169,7 @@ def _link(verdicts: list[Verdict], book: Book, told: AbstractSet[Key]) -> None:
         if verdict.want is not None and verdict.id in standing:
             *on_the_way, last = standing[verdict.id]
             for address in referred(verdict.values):
-                needed = set(made.get(book.ids.get(str(address), ""), ())) - {last}
+                needed = set(made.get(book.ids.get(address, ""), ())) - {last}
                 book.needs[last] |= needed
                 if address in support:  # of replicas they wait for their own wave only
                     for key in (each for each in on_the_way if each not in told):

@@ -7,11 +7,10 @@ is a new one on purpose. Knows nothing of resources or steps.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from infctl.diagnostics import Code, Diagnostic, InfctlError, did_you_mean, error
-from infctl.frozen import dataclass
+from infctl.frozen import dataclass, replace
 from infctl.plan.request import Request
 from infctl.provider.values import Deployment, template_from, template_hash, template_values
 from infctl.state.model import REMEMBERED_REVISIONS, Hold, ModelState, Revision, State, spec_of
@@ -33,7 +32,7 @@ NO_SUCH_MODEL = Code(
 )
 
 
-_HalfMade = Mapping[tuple[str, str], int]  # (model, spec hash, or "" for any) -> the highest revision that stands
+_HalfMade = Mapping[tuple[str, str], int]  # (model, spec hash, or "" for any) -> the highest revision to be had yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +50,15 @@ def assign(placed: tuple[tuple[str, Deployment], ...], state: State, request: Re
     by_model: dict[str, list[tuple[str, Deployment]]] = {}
     for target, wish in placed:
         by_model.setdefault(wish.model, []).append((target, wish))
-    half_made: dict[tuple[str, str], int] = {}
-    for thing in state.resources.values():
-        for key in ((thing.model, thing.spec_hash), (thing.model, "")) if thing.spec_hash else ():
-            half_made[key] = max(half_made.get(key, 0), thing.revision)
+    half_made = _half_made(state)
     problems = [_unknown(name, by_model) for name in _named(request) if name not in by_model]
     assigned: list[tuple[str, Deployment]] = []
     models: dict[str, ModelState] = {}
     holds: list[str] = []
     for name, wishes in by_model.items():
         try:
-            known, numbered, held = _assign_model(state.models.get(name, ModelState(name)), wishes, half_made, request)
+            before = state.models.get(name) or ModelState(name)
+            known, numbered, held = _assign_model(before, wishes, half_made, request)
         except InfctlError as problem:
             problems += problem.diagnostics
             continue
@@ -72,6 +69,17 @@ def assign(placed: tuple[tuple[str, Deployment], ...], state: State, request: Re
     if problems:
         raise InfctlError(*problems)
     return Assigned(tuple(wish for _, wish in assigned), tuple(target for target, _ in assigned), models, tuple(holds))
+
+
+def _half_made(state: State) -> _HalfMade:
+    """Return the revisions that stand although their model never came to have them: a run failed, or was killed."""
+    found: dict[tuple[str, str], int] = {}
+    following = {name: model.next_revision for name, model in state.models.items()}
+    for thing in state.resources.values():
+        if thing.revision >= following.get(thing.model, 1) and thing.spec_hash:
+            for key in ((thing.model, thing.spec_hash), (thing.model, "")):
+                found[key] = max(found.get(key, 0), thing.revision)
+    return found
 
 
 def _assign_model(
@@ -137,21 +145,19 @@ def _as_promised(wish: Deployment, ran: Mapping[str, Any] | None) -> Deployment:
 
 
 def _names(wish: Deployment, model: ModelState) -> tuple[str, ...]:
+    if not model.aliases:
+        return wish.served_names
     return (*wish.served_names, *(alias for alias in model.aliases if alias not in wish.served_names))
 
 
 def _number(known: ModelState, asked: str, hashes: Iterable[str], half_made: _HalfMade) -> int:
     """Return the number of the spec `asked`: one half made, the current one, a remembered one, or the next."""
-    half = max(half_made.get((known.name, each), 0) for each in hashes)
-    if half >= known.next_revision:  # also a restart that was cut short: it goes on
-        return half
-    remembered = {entry.number: entry.spec_hash for entry in known.revisions}
-    if remembered.get(known.revision) == asked:
+    if half_made and (half := max(half_made.get((known.name, each), 0) for each in hashes)):
+        return half  # also a restart that was cut short: it goes on
+    alike = [entry.number for entry in known.revisions if entry.spec_hash == asked]
+    if known.revision in alike:
         return known.revision
-    for number in sorted(remembered, reverse=True):
-        if remembered[number] == asked:
-            return number
-    return _free_number(known, half_made)
+    return max(alike) if alike else _free_number(known, half_made)
 
 
 def _free_number(known: ModelState, half_made: _HalfMade) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
+from infctl.address import Address
 from infctl.placement.room import Rollout, Way, waves
 from infctl.plan.book import Book, Key
 from infctl.plan.compare import Verdict
@@ -105,8 +106,8 @@ def _switch(
     model: ModelVerdicts, book: Book, needs: set[Key], *, waiting: Sequence[Verdict], absent: Sequence[Verdict] = ()
 ) -> set[Key]:
     """Add a switch on the way: slots in `waiting` still served by their predecessors, those in `absent` by nobody."""
-    old = {str(v.address): v.have.id for v in waiting if v.have and v.live}
-    nobody = {str(v.address) for v in absent} | {str(v.address) for v in waiting if not v.live}
+    old = {v.address: v.have.id for v in waiting if v.have and v.live}
+    nobody = {v.address for v in absent} | {v.address for v in waiting if not v.live}
     keys = set()
     for router in model.routers:
         if router.action is not Action.UPDATE:
@@ -118,11 +119,11 @@ def _switch(
     return keys
 
 
-def with_backends(router: Verdict, ids: Mapping[str, str], nobody: AbstractSet[str]) -> Values:
+def with_backends(router: Verdict, ids: Mapping[Address, str], nobody: AbstractSet[Address]) -> Values:
     """Return a router's values with its replicas' ids from `ids` (by address), and without those in `nobody`."""
     field = router.kind.backends
     backends: Any = tuple(
-        item for item in router.values.get(field, ()) if nobody.isdisjoint(str(ref.address) for ref in refs(item))
+        item for item in router.values.get(field, ()) if nobody.isdisjoint(ref.address for ref in refs(item))
     )
     values: Values = pin_refs({**router.values, field: backends}, ids)
     return values

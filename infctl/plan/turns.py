@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from infctl.address import Address
 from infctl.plan.book import Book, Key
 from infctl.plan.compare import Verdict, referred
 from infctl.plan.course import Course, ModelVerdicts
@@ -53,10 +54,10 @@ def take_turns(taken: Sequence[Turn], book: Book) -> dict[str, Key]:
     """
     told: dict[str, Key] = {}
     created, deleted = book.keys_of(Do.CREATE), book.keys_of(Do.DELETE)
-    old = {str(turn.support.address): turn.support.have.id for turn in taken if turn.support.have}
+    old = {turn.support.address: turn.support.have.id for turn in taken if turn.support.have}
     before: set[Key] = set()
     for support, routers in taken:
-        del old[str(support.address)]
+        del old[support.address]
         made = created[support.id][0]
         if support.have is not None:
             book.needs[deleted[support.have.id][0]] |= before
@@ -67,10 +68,10 @@ def take_turns(taken: Sequence[Turn], book: Book) -> dict[str, Key]:
     return told
 
 
-def _tell(router: Verdict, model: ModelVerdicts, made: Key, old: dict[str, str], book: Book) -> Key:
+def _tell(router: Verdict, model: ModelVerdicts, made: Key, old: dict[Address, str], book: Book) -> Key:
     """Add the switch of a router to the support that was just made: its replicas are those that stand now."""
-    standing = {str(v.address): v.have.id for v in model.replicas if v.have and v.live}
-    nobody = {str(v.address) for v in model.replicas if not v.live}
+    standing = {v.address: v.have.id for v in model.replicas if v.have and v.live}
+    nobody = {v.address for v in model.replicas if not v.live}
     values = with_backends(router, {**book.ids, **old, **standing}, nobody)
     # Without an undo: should the model's rollout go back, its address still has to be told to what stands.
     return book.update(

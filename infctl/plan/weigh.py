@@ -6,10 +6,10 @@ Pure. What follows from the verdicts is `planner`'s.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from infctl.address import Address
+from infctl.frozen import replace
 from infctl.plan.compare import Verdict, World, judge, judge_stranger, judge_unwanted, referred
 from infctl.plan.course import ModelVerdicts
 from infctl.plan.evacuate import give_up
@@ -52,14 +52,15 @@ def _judge_all(question: Question, world: World) -> list[Verdict]:
     """Return a verdict for every address and every leftover, what others refer to before those who do."""
     request = question.request
     replaced = to_replace(_candidates(question), request) if request.replace or request.restart else frozenset()
-    ranked = sorted(question.desired, key=lambda d: _RANK[question.views[d.target].kinds[d.address.kind].role])
+    ranks = {(t, name): _RANK[kind.role] for t, view in question.views.items() for name, kind in view.kinds.items()}
+    ranked = sorted(question.desired, key=lambda want: ranks[want.target, want.address.kind])
     wanted: set[Address] = set()
     verdicts = []
     for want in ranked:
         verdict = judge(want, world, replaced)
         wanted.add(want.address)
         if verdict.id:
-            world.ids[str(want.address)] = verdict.id
+            world.ids[want.address] = verdict.id
         verdicts.append(verdict)
     unwanted = (*(thing for address, thing in world.current.items() if address not in wanted), *world.deposed)
     verdicts += (judge_unwanted(have, world) for have in unwanted)
@@ -101,7 +102,7 @@ def _untouched(verdict: Verdict) -> Verdict:
 
 def _served(verdicts: list[Verdict]) -> list[Verdict]:
     """Return the verdicts, their routers without the replicas that are neither there nor made by this plan."""
-    unmade = {str(v.address) for v in verdicts if v.unknown and not v.id}
+    unmade = {v.address for v in verdicts if v.unknown and not v.id}
     return [
         replace(v, values=with_backends(v, {}, unmade)) if unmade and v.kind.role is Role.ROUTER and v.want else v
         for v in verdicts
@@ -111,13 +112,16 @@ def _served(verdicts: list[Verdict]) -> list[Verdict]:
 def _by_model(verdicts: list[Verdict], world: World) -> dict[str, ModelVerdicts]:
     """Return each model's verdicts by part, models in the order of the file, then those only state knows."""
     sorted_out: dict[str, tuple[list[Verdict], list[Verdict], list[Verdict]]] = {}
+    router = Role.ROUTER
     for verdict in verdicts:
         if not verdict.model:
             continue
-        replicas, routers, leftovers = sorted_out.setdefault(verdict.model, ([], [], []))
+        if (found := sorted_out.get(verdict.model)) is None:
+            found = sorted_out[verdict.model] = ([], [], [])
+        replicas, routers, leftovers = found
         if verdict.have is not None and verdict.have.deposed:
             leftovers.append(verdict)
-        elif verdict.kind.role is Role.ROUTER:
+        elif verdict.kind.role is router:
             routers.append(verdict)
         else:
             replicas.append(verdict)

@@ -5,10 +5,11 @@ Finding a name costs no import of its package; loading one imports just that one
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 
 from infctl.diagnostics import Code, InfctlError, error
+from infctl.installed import EntryPoint, entry_points
 from infctl.provider.protocol import Provider
 
 PROVIDER_BROKEN = Code(
@@ -19,8 +20,8 @@ PROVIDER_BROKEN = Code(
 
 
 @cache
-def _found() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group="infctl.providers")}
+def _found() -> Mapping[str, EntryPoint]:
+    return entry_points("infctl.providers")
 
 
 def installed() -> tuple[str, ...]:

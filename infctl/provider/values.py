@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass as standard
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from infctl.address import Address, parse_address
+from infctl.frozen import dataclass
 from infctl.secrets import UNKNOWN, Secret, SecretRef, Unknown
 
 T = TypeVar("T")
@@ -60,20 +62,26 @@ _CONTAINERS = frozenset({dict, list})  # asked inline: leaves outnumber containe
 
 
 def decode(value: Any) -> Any:
-    """Return what `encode` was given; lists become tuples."""
-    if isinstance(value, dict):
-        if len(value) == 1:
-            if "$ref" in value:
-                address, path, ident = value["$ref"]
-                return Ref(parse_address(address), path, ident)
-            if "$secret" in value:
-                return SecretRef(*value["$secret"])
-            if "$unknown" in value:
-                return UNKNOWN
-        return {key: decode(item) if type(item) in _CONTAINERS else item for key, item in value.items()}
-    if isinstance(value, list):
+    """Return what `encode` was given; lists become tuples. What holds neither lists nor tags is given back as it is."""
+    if type(value) is list:
         return tuple([decode(item) if type(item) in _CONTAINERS else item for item in value])
-    return value
+    if type(value) is not dict:
+        return value
+    if len(value) == 1:
+        if "$ref" in value:
+            address, path, ident = value["$ref"]
+            return Ref(parse_address(address), path, ident)
+        if "$secret" in value:
+            return SecretRef(*value["$secret"])
+        if "$unknown" in value:
+            return UNKNOWN
+    made = value
+    for key, item in value.items():
+        if type(item) in _CONTAINERS and (new := decode(item)) is not item:
+            if made is value:
+                made = value.copy()
+            made[key] = new
+    return made
 
 
 # `encode` is asked only for what JSON has no word for: the same text as of `encode(value)`, in a third of the time.
@@ -289,7 +297,7 @@ class Spot(NamedTuple):
     devices: tuple[Share, ...] = ()
 
 
-@dataclass(frozen=True)  # without slots: `identity` is kept, for a plan asks it of every replica
+@standard(frozen=True)  # without slots: `identity` is kept, for a plan asks it of every replica
 class Template:
     """What a replica runs, fully resolved by `infctl.engines`: the part of a model whose change is a new revision.
 
@@ -312,7 +320,7 @@ class Template:
     args: Values = field(default_factory=dict)
     env: Values = field(default_factory=dict)
     port: int = 0
-    probe: Probe = Probe("http", "/health")
+    probe: Probe = Probe("http", "/health")  # noqa: RUF009  -- frozen
     metrics_path: str = ""
     memory: int = 0
     gpus: int = 0

@@ -38,7 +38,7 @@ class Shape:
         self.fields = fields
         self.row = itemgetter(*fields)
         self.of = attrgetter(*fields)
-        self._exact = tuple(fields.values())
+        self._exact = tuple(type(None) if kind is object else kind for kind in fields.values())  # mostly nothing
 
     def read(self, plain: Any, path: str) -> tuple[Any, ...]:
         """Return the values of `plain` in the order of `fields`. Raises MalformedError."""

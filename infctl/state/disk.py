@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -181,6 +180,8 @@ def keep_as(path: Path, copy: Path) -> None:
     try:
         os.link(path, staged)
     except OSError:
+        import shutil  # noqa: PLC0415  -- loads compressors, and filesystems without links are few
+
         shutil.copyfile(path, staged)
         staged.chmod(0o600)
     staged.replace(copy)

@@ -6,7 +6,6 @@ Linux only; elsewhere nothing is ever sure and a lease has to run out. Knows not
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 from infctl.frozen import dataclass
@@ -28,14 +27,14 @@ class Holder:
 
 
 def this_process() -> Holder:
-    return Holder(socket.gethostname(), os.getpid(), _boot(), _space(), _life(os.getpid())[1])
+    return Holder(os.uname().nodename, os.getpid(), _boot(), _space(), _life(os.getpid())[1])
 
 
 def is_surely_dead(holder: Holder) -> bool:
     """Return whether `holder` ran here, in this boot and pid namespace, and runs no more."""
     if not (holder.boot and holder.space and holder.start):
         return False
-    if (holder.host, holder.boot, holder.space) != (socket.gethostname(), _boot(), _space()):
+    if (holder.host, holder.boot, holder.space) != (os.uname().nodename, _boot(), _space()):
         return False
     try:
         os.kill(holder.pid, 0)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +116,8 @@ class LocalStore:
             if held is not None and not lease.is_abandoned(held):
                 raise lease.locked(lease.info_of(held), 0.0, self.location)
             doomed = folder.rename(folder.with_name(f".deleted-{os.urandom(4).hex()}"))
+        import shutil  # noqa: PLC0415  -- loads compressors, and few runs remove a workspace
+
         shutil.rmtree(doomed)
 
 

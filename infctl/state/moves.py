@@ -89,7 +89,7 @@ def rename_model(state: State, old: str, new: str) -> State:
         raise _bad_move(source, to, f"{to} is there already")
     moved = _relocate(
         state,
-        lambda a: replace(a, name=new) if a in owned and a.name == old else a,
+        lambda a: a._replace(name=new) if a in owned and a.name == old else a,
         lambda thing: new if thing.model == old else thing.model,
     )
     model = state.models.get(old, ModelState(old))

@@ -124,6 +124,12 @@ def test_defaults_are_made_anew_and_compared_by_what_they_say() -> None:
         made("a", nonsense=1)
 
 
+def test_its_own_replace_is_that_of_dataclasses() -> None:
+    value = Kept("a", (1,))
+    assert frozen.replace(value, inside=()) == replace(value, inside=()) == Kept("a")
+    assert frozen.replace(value) == value
+
+
 @frozen.dataclass(frozen=True, slots=True)
 class Kept:
     name: str

@@ -102,7 +102,7 @@ class LocalStack:
         """Return the change that makes `want`, its references resolved by what stands now."""
         ident, name = ident_of(want), name_of(want)
         outputs = {thing.id: thing.outputs for thing in self.seen.values()}
-        ids = {str(thing.address): thing.id for thing in self.seen.values()}
+        ids = {thing.address: thing.id for thing in self.seen.values()}
         labels = Labels(
             ident, LINEAGE, "test", "default", str(want.address), want.model, want.revision, want.spec_hash, 7
         )
