@@ -6,7 +6,9 @@ from functools import cache
 from typing import NamedTuple
 
 from infctl.placement.room import Held
-from infctl.provider.values import Spot
+from infctl.provider.values import Device, Spot
+
+_GIB = 1024**3
 
 
 class Asked(NamedTuple):
@@ -36,6 +38,32 @@ class Option(NamedTuple):
     target: str
     spot: Spot
     held: Held
+
+
+def in_words(asked: Asked) -> str:
+    """Return what is asked, as "2 H100s of one host whole and 8.00 GiB of memory"."""
+    parts = []
+    if asked.devices:
+        product = asked.product or "GPU"
+        gpus = f"1 {product}" if asked.devices == 1 else f"{asked.devices} {product}s of one host"
+        parts.append(f"{gpus} whole" if asked.is_whole else f"{share_in_words(asked)} of {gpus}")
+    if asked.memory or not parts:
+        parts.append(f"{asked.memory / _GIB:.2f} GiB of memory")
+    return " and ".join(parts)
+
+
+def share_in_words(asked: Asked) -> str:
+    """Return what is asked of each device, as "12.0 GiB" or "25%"."""
+    return f"{asked.share / _GIB:.1f} GiB" if asked.share else f"{asked.fraction:.0%}"
+
+
+def will_do(asked: Asked, device: Device) -> bool:
+    """Return whether a device, were it free, has what is asked of each: only its name and its size count."""
+    if device.parent and (not asked.share or asked.devices > 1):
+        return False
+    if asked.product and not is_product(asked.product, device.product.partition(" MIG ")[0]):
+        return False
+    return asked.share <= device.memory_total
 
 
 @cache

@@ -17,7 +17,7 @@ from infctl.placement.tolls import set_tolls
 
 LOOKS = 60_000  # places that a search may look at before it takes the best that it has; about a second
 LARGE = 4_000  # seats times places from which on a search takes what it finds first, and betters it
-DEAD_ENDS = 2_000  # that a search may meet that has found nothing yet
+LOOKS_A_DEAD_END = 30  # a search that has found nothing yet may meet a dead end for so many looks
 TOLD = 100  # replicas after which somebody is told how far it is
 ROUNDS = 4  # in which every replica may better its spot
 _NONE: frozenset[int] = frozenset()
@@ -145,6 +145,7 @@ class _Search:
         self.group_of = [number for number, group in enumerate(groups) for _ in group.seats]
         self.is_large = is_large(len(self.seats), len(board.lots))
         self.left = looks
+        self.patience = looks // LOOKS_A_DEAD_END
         self.dead_ends = 0
         self.cost = 0
         self.found: list[Candidate] | None = None
@@ -192,7 +193,7 @@ class _Search:
 
     def _is_over(self) -> bool:
         if self.found is None:
-            return self.dead_ends > DEAD_ENDS
+            return self.dead_ends > self.patience
         return self.is_large or self.left <= 0 or self.cost == self.least
 
     def _may_win(self, cost: int, done: int) -> bool:

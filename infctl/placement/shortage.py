@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infctl.diagnostics import Code, Diagnostic, error
-from infctl.placement.fit import Asked
+from infctl.placement.clash import Clash
+from infctl.placement.fit import in_words, share_in_words
 from infctl.placement.parties import Missing
 from infctl.placement.shape import Site, is_of, usable
 
@@ -18,20 +19,23 @@ _GIB = 1024**3
 _MOST_SAID = 12  # places that are listed
 
 
-def no_room(missing: Missing) -> Diagnostic:
-    """Return the error that says why a replica fits nowhere on its target."""
+def no_room(missing: Missing, clash: Clash | None = None) -> Diagnostic:
+    """Return the error that says why a replica fits nowhere on its target, and what would be enough."""
     party, seat, sites = missing.party, missing.seat, missing.sites
     lines = [_lack(missing, site) for site in sites[:_MOST_SAID]]
     if len(sites) > _MOST_SAID:
         lines.append(f"and {len(sites) - _MOST_SAID} more")
     if not sites:
         lines = [f"no place of {seat.target} could be read"]
+    clash = clash or Clash()
+    if len(clash.demands) > 1 or any(" with " in demand for demand in clash.demands):
+        lines += ["these cannot all hold:", *(f"  {demand}" for demand in clash.demands)]
     beside = f"{missing.count} replicas of {party.model}" if missing.count > 1 else party.model
     return error(
         NO_ROOM,
         f"{seat.target} has no room for {beside}",
-        "\n".join((f"{'each needs' if missing.count > 1 else 'needs'} {_in_words(seat.asked)}", *lines)),
-        hint="; or ".join(_ways_out(missing)),
+        "\n".join((f"{'each needs' if missing.count > 1 else 'needs'} {in_words(seat.asked)}", *lines)),
+        hint="; or ".join(_ways_out(missing, clash.ways)),
         path=f"models.{party.model}",
         address=f"model.{party.model}",
     )
@@ -48,35 +52,25 @@ def _lack(missing: Missing, site: Site) -> str:
         return f"{name}: it has no {asked.product}"
     if found < asked.devices:
         has = "none" if not found else str(found)
-        such = " free" if asked.is_whole else f" with {_share(asked)} free"
+        such = " free" if asked.is_whole else f" with {share_in_words(asked)} free"
+        such += " in one island of fast links" if len(islands) > 1 else ""
         return f"{name}: {has} of its {every} GPUs{such}"
     if site.have[0] < asked.memory:
         return f"{name}: {max(0, site.have[0]) / _GIB:.1f} GiB of memory free"
+    if missing.party.spread == "zone":
+        zone = f"its zone {site.place.zone}" if site.place.zone else "a host without a zone, as it is"
+        return f"{name}: a replica is in {zone}, and placement.spread is zone"
     return f"{name}: a replica is there already, and placement.spread is host"
 
 
-def _in_words(asked: Asked) -> str:
-    parts = []
-    if asked.devices:
-        product = asked.product or "GPU"
-        gpus = f"1 {product}" if asked.devices == 1 else f"{asked.devices} {product}s of one host"
-        parts.append(f"{gpus} whole" if asked.is_whole else f"{_share(asked)} of {gpus}")
-    if asked.memory or not parts:
-        parts.append(f"{asked.memory / _GIB:.2f} GiB of memory")
-    return " and ".join(parts)
-
-
-def _share(asked: Asked) -> str:
-    return f"{asked.share / _GIB:.1f} GiB" if asked.share else f"{asked.fraction:.0%}"
-
-
-def _ways_out(missing: Missing) -> Iterator[str]:
+def _ways_out(missing: Missing, ways: tuple[str, ...]) -> Iterator[str]:
+    """Yield `ways`, which are known to be enough, and what else may be."""
     asked, model = missing.seat.asked, missing.party.model
-    fewer = "ask for fewer replicas"
+    yield from ways
     if asked.is_whole:
-        yield f"{fewer}, or with models.{model}.gpu.memory for a part of a GPU"
+        yield f"with models.{model}.gpu.memory ask for a part of a GPU"
     elif asked.devices:
-        yield f"{fewer}, or for less with models.{model}.gpu"
-    else:
-        yield f"{fewer}, a smaller context or a smaller model"
+        yield f"ask for less with models.{model}.gpu"
+    elif not ways:
+        yield "ask for fewer replicas, a smaller context or a smaller model"
     yield f"give {missing.seat.target} another host, or models.{model}.placement.order another target"

@@ -54,6 +54,15 @@ def place_replicas(parties: Sequence[Party], sites: Sites, tell: Tell = lambda *
     return Found(_comfort(parties, sites, free, found.given), (), found.cost, found.least)
 
 
+def can_place(parties: Sequence[Party], sites: Sites) -> bool:
+    """Return whether a place for all is soon found, at the last where what only leaves is gone."""
+    free = dict(sites.room.free)
+    for held in chain.from_iterable(party.leaving for party in parties):
+        add(free, held)
+    parties = [replace(party, leaving=()) for party in parties]
+    return isinstance(_search(parties, Sites(sites.places, sites.room), free, lambda *_: None, LOOKS_IN_WAVES), Filled)
+
+
 def _search(parties: Sequence[Party], sites: Sites, free: Held, tell: Tell, looks: int) -> Filled | Full:
     """Return options that all fit when whatever is replaced goes before its successors come."""
     seats = [(party, seat) for party in parties for seat in party.seats]

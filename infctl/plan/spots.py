@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from infctl.address import Address
 from infctl.diagnostics import InfctlError
+from infctl.placement.clash import find_clash
 from infctl.placement.fit import Asked
 from infctl.placement.parties import Party, Seat, Sites
 from infctl.placement.room import Room
@@ -65,9 +66,11 @@ def give_spots(
     parties = [party for party in parties if party.seats or party.leaving]
     parties += _bystanders(weighed.parts.values(), parties, room, placing)
     places = {name: tuple(p for p in view.inventory.places if view.reads(p.name)) for name, view in placing.items()}
-    found = place_replicas(parties, Sites(places, room), tell)
+    sites = Sites(places, room)
+    found = place_replicas(parties, sites, tell)
     if found.missing:
-        raise InfctlError(*map(no_room, found.missing))
+        clash = find_clash(parties, found.missing, sites)
+        raise InfctlError(*(no_room(missing, clash) for missing in found.missing))
     return tuple(
         replace(wish, spots=tuple(
             given.spot if (given := found.spots.get((wish.model, target, slot))) else spot
