@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from infctl.desired.lockfile import LOCK_FILE, read_lock
 from infctl.diagnostics import InfctlError
+from infctl.engines.edge import check_edge
 from infctl.engines.pin import Key, Pin
 from infctl.engines.resolve import LOCAL, asking, check, engine_of, says_nothing
 from infctl.engines.setup import UNFIT_FOR_ENGINE
@@ -45,6 +46,9 @@ def check_models(
     containers = frozenset(containers)
     first = tuple(targets)[:1]
     for model in models.values():
+        if model.engine != "custom" and (edge := [*check_edge(model)]):
+            yield from (in_model(model.name, each) for each in edge)
+            continue
         told: set[Problem] = set()
         order = model.placement.order or first
         mixed = not containers.isdisjoint(order)

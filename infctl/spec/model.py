@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidatorFunctionWrapHandler, WithJsonSchema
+from pydantic import BeforeValidator, Field, ValidatorFunctionWrapHandler, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError
 
@@ -52,6 +52,18 @@ def _env_value(value: Any, handler: ValidatorFunctionWrapHandler) -> str | Secre
         raise PydanticKnownError("string_type")
     found = handler(value)
     return SecretRef(found.secret, found.delivery)
+
+
+class GoneError(ValueError):
+    """An engine is named that nobody develops any more; `hint` is what to take."""
+
+    hint = "write engine: tensorrt-llm, its successor, or leave engine out"
+
+
+def _not_gone(value: Any) -> Any:
+    if isinstance(value, str) and value.lower().replace("-", "").replace("_", "") == "fastertransformer":
+        raise GoneError("FasterTransformer is dead: NVIDIA ended its development in 2023")
+    return value
 
 
 _REPLICAS_SCHEMA = {
@@ -145,9 +157,10 @@ class Model(Part):
         "generate", description="what it is asked for"
     )
     image: Text | None = Field(None, description="container image, instead of the engine's own")
-    engine: Literal["auto", "vllm", "sglang", "tensorrt-llm", "tgi", "triton", "llama.cpp", "onnxruntime", "custom"] = (
-        Field("auto", description="what runs it; custom: your own command")
-    )
+    engine: Annotated[
+        Literal["auto", "vllm", "sglang", "tensorrt-llm", "tgi", "triton", "llama.cpp", "onnxruntime", "custom"],
+        BeforeValidator(_not_gone),
+    ] = Field("auto", description="what runs it; custom: your own command")
     engine_args: dict[str, Any] = Field(
         default_factory=dict, description="arguments under the engine's own names, with underscores"
     )
