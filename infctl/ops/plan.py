@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from infctl import __version__
@@ -29,7 +30,7 @@ from infctl.state.moves import rename_model
 if TYPE_CHECKING:
     from infctl.desired.settle import PinChange
     from infctl.desired.wanted import Wanted
-    from infctl.ops.sized import Sized
+    from infctl.ops.sized import Offers, Sized
     from infctl.sizing.decision import Offer
     from infctl.spec.stack import Stack
 
@@ -128,10 +129,14 @@ def settle_wishes(
     from infctl.desired.lockfile import write_lock
     from infctl.desired.settle import refuse
 
-    def offers(targets: Collection[str]) -> Sequence[Offer]:
+    @cache
+    def there() -> Offers:
         from infctl.ops.sized import offers_from
 
-        return offers_from(stack, look(), state)(targets)
+        return offers_from(stack, look(), state)
+
+    def offers(targets: Collection[str]) -> Sequence[Offer]:
+        return there()(targets)
 
     pins = settle_pins(
         stack, report, lookups=lambda: lookups_of(session), upgrade=request.upgrade, offers=offers,

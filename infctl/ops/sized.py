@@ -21,6 +21,7 @@ from infctl.engines.pin import Key, Pin
 from infctl.engines.resolve import LOCAL, SERVED, serving_of
 from infctl.frozen import dataclass
 from infctl.ops.checkpoints import checkpoint_of
+from infctl.placement.room import Pool
 from infctl.plan.promised import room_of
 from infctl.provider.values import digest
 from infctl.sizing.checkpoint import Checkpoint
@@ -174,11 +175,9 @@ def offers_from(stack: Stack, views: Mapping[str, TargetView], state: State) -> 
         if view is None or not view.places_replicas:
             return ()
         whole = {
-            device.uuid: room.whole.get(pool, 0)
+            device.uuid: room.whole.get(Pool(target, place.name, device.uuid), 0)
             for place in view.inventory.places
             for device in place.devices
-            for pool in room.whole
-            if pool.device == device.uuid and pool.target == target
         }
         return offers_of(target, view.inventory.places, whole, allowed_engines(stack), own_catalog(stack)).offers
 
