@@ -390,6 +390,13 @@ def _basis(need: Need, setup: Setup | None) -> str:
     return f"model of {setup.family}, ±{100 * setup.constants.spread:.0f} %"
 
 
+def spread_of(assessed: Assessed) -> float:
+    """Return the error of the figures of a plan: the standard deviation of ln(measured / predicted)."""
+    way = assessed.way
+    known = constants(family_of(way.engine, way.version, way.gpu.vendor if way.gpu else "nvidia"))
+    return known.spread if known else 0.0
+
+
 def said(seconds: float) -> str:
     """Return a latency as people say it."""
     if seconds >= 10:  # noqa: PLR2004

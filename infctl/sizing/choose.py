@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from infctl.sizing.assess import Assessed, Fault, Need, memory_taken, price_key, said
+from infctl.sizing.assess import Assessed, Fault, Need, memory_taken, price_key, said, spread_of
 from infctl.sizing.checkpoint import Checkpoint
 from infctl.sizing.confirm import REQUESTS, confirm
 from infctl.sizing.constraints import Question
 from infctl.sizing.decision import Ask, Choice, Decision, Lost, Offer, Slo, Step, Workload
 from infctl.sizing.infeasible import clash_of
 from infctl.sizing.search import ALTERNATIVES, Search, kind_of, place_of, rank, search
-from infctl.sizing.ways import WRITERS
+from infctl.sizing.ways import engines_of
 
-UNSURE = 0.2  # figures of two engines that lie nearer than that are not told apart: models are about so wrong
+UNSURE = 0.2  # figures of two engines that lie nearer than that, or than their errors, are not told apart
 _CONFIRMED = 3  # plans at most that are run through
 _VERSIONS: Mapping[str, str] = {}
 
@@ -54,7 +54,8 @@ def choose(
             best = next(each for each in found.plans if each.way.engine == best.way.engine)
             steps = (*_compatibility(found), *steps, *_reasons(need, best))
             return Choice(replace(best.decision, steps=steps), _alternatives(found, best))
-    clash = clash_of(Question(need, tuple(offers)), partial(_find, versions, own), elsewhere=elsewhere, first=found)
+    find = partial(_find, versions, own, requests)
+    clash = clash_of(Question(need, tuple(offers)), find, elsewhere=elsewhere, first=found)
     nearest = next((each for each in found.assessed if each.fault < Fault.MEMORY), None)
     return Choice(nearest.decision if nearest else None, _alternatives(found, nearest), clash)
 
@@ -72,8 +73,9 @@ def _confirmed(need: Need, found: Search, best: Assessed, requests: int) -> Sear
     return Search(tuple(sorted(every, key=partial(rank, need))), found.refused, found.open)
 
 
-def _find(versions: Mapping[str, str], own: str, asked: Question) -> Search:
-    return search(asked.need, asked.offers, versions, own)
+def _find(versions: Mapping[str, str], own: str, requests: int, asked: Question) -> Search:
+    found = search(asked.need, asked.offers, versions, own)
+    return _confirmed(asked.need, found, found.plans[0], requests) if found.plans and requests else found
 
 
 # ---------------------------------------------------------------- between engines
@@ -99,11 +101,12 @@ def _pick(need: Need, found: Search) -> tuple[Assessed, tuple[Step, ...]]:
             steps.append(Step("operated", f"{_names(running)} runs in this stack already"))
         else:
             steps.append(Step("operated", "none of them runs in this stack yet"))
-    return min(left, key=lambda each: (price_key(each), memory_taken(each), _usual(each.way.engine))), tuple(steps)
+    return min(left, key=lambda each: (price_key(each), memory_taken(each), _usual(need, each))), tuple(steps)
 
 
-def _usual(engine: str) -> int:
-    return WRITERS.index(engine) if engine in WRITERS else len(WRITERS)
+def _usual(need: Need, each: Assessed) -> int:
+    """Return how far down an engine stands among those for such a model."""
+    return engines_of(need, each.way.offer).index(each.way.engine)
 
 
 def _weigh(
@@ -111,7 +114,8 @@ def _weigh(
 ) -> tuple[list[Assessed], Step]:
     """Return the plans that are not behind by more than figures may be wrong, and how they compare."""
     best = max(figure(each) for each in left)
-    kept = [each for each in left if figure(each) >= best * (1 - UNSURE)]
+    unsure = max(UNSURE, *(spread_of(each) for each in left))
+    kept = [each for each in left if figure(each) >= best * (1 - unsure)]
     gone = [each for each in left if each not in kept]
     told = "; ".join(f"{each.way.engine} {words(each)}" for each in left)
     note = f"behind by more than the model may be wrong: {_names(gone)}" if gone else "too near to tell apart"

@@ -16,6 +16,7 @@ from infctl.sizing.search import Search
 
 _STEP = 256  # tokens that a way out in max_model_len is a multiple of
 _HALVINGS = 5
+ROOM = "placement.order"  # the path of what there is to run on
 
 Find = Callable[["Question"], Search]
 
@@ -197,4 +198,4 @@ def _hardware(offers: Sequence[Offer]) -> Held:
         hour = f" (${price_key(plan):.2f}/h in all)" if price_key(plan) else ""
         return f"{more} more {plan.way.offer.product} on {plan.way.offer.target}{hour}"
 
-    return Held(Constraint("placement.order", f"free: {have}"), without, way)
+    return Held(Constraint(ROOM, f"free: {have}"), without, way)

@@ -8,10 +8,11 @@ is minimal: without any one of them there is a plan. Each of them is then loosen
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from infctl.sizing.assess import price_key
-from infctl.sizing.constraints import Find, Held, Question, constraints_of
+from infctl.sizing.assess import Assessed, Fault, price_key
+from infctl.sizing.constraints import ROOM, Find, Held, Question, constraints_of
 from infctl.sizing.decision import Clash, Constraint, Offer
 from infctl.sizing.search import Search
 
@@ -31,7 +32,8 @@ def clash_of(asked: Question, find: Find, *, elsewhere: Sequence[Offer] = (), fi
     first = first or find(asked)
     if not first.assessed:
         return _hopeless(first)
-    held = tuple(constraints_of(asked))
+    nearest = first.assessed[0]
+    held = sorted(constraints_of(asked), key=partial(_blame, nearest))
     free = asked
     for each in held:
         free = each.without(free)
@@ -43,12 +45,20 @@ def clash_of(asked: Question, find: Find, *, elsewhere: Sequence[Offer] = (), fi
         if not find(tried).plans:
             left.remove(each)
             rest = tried
-    ways = [way for each in left if (way := _way_out(each, rest, find)) is not None]
-    ways += _elsewhere(asked, elsewhere, find)
+    ways = [*_ways_out(left, asked, rest, find), *_elsewhere(asked, elsewhere, find)]
     ways.sort(key=lambda each: each.dollars)
-    nearest = first.assessed[0] if first.assessed else None
-    detail = f"nearest: {nearest.way.label}: {nearest.why}" if nearest else ""
-    return Clash(tuple(each.constraint for each in left), tuple(each.said for each in ways), detail)
+    said = tuple(each.said for each in ways)
+    return Clash(tuple(each.constraint for each in left), said, f"nearest: {nearest.way.label}: {nearest.why}")
+
+
+def _blame(nearest: Assessed, held: Held) -> int:
+    """Return what a constraint is sorted by: left out first is what the nearest plan does not fail by, so that what
+    remains is told in the words of that plan's failure.
+    """
+    path, room = held.constraint.path, held.constraint.path in {ROOM, "replicas"}
+    if path == nearest.path:
+        return 3
+    return 1 if room == (nearest.fault is Fault.REPLICAS) else 0
 
 
 def _hopeless(first: Search) -> Clash:
@@ -61,9 +71,19 @@ def _hopeless(first: Search) -> Clash:
     return Clash((Constraint(nearest.path, nearest.why),), (), f"nearest: {nearest.way.label}")
 
 
-def _way_out(held: Held, rest: Question, find: Find) -> WayOut | None:
-    found = find(held.without(rest)).plans
-    return WayOut(held.way(rest, found[0], find), price_key(found[0])) if found else None
+def _ways_out(left: Sequence[Held], asked: Question, rest: Question, find: Find) -> list[WayOut]:
+    """Return what each constraint could be loosened to: with all else as it is asked; where nothing helps alone, with
+    all else loosened that is none of the reason.
+    """
+    for whole, note in ((asked, ""), (rest, " (and that is not all)" if rest is not asked else "")):
+        found = [
+            WayOut(held.way(whole, plans[0], find) + note, price_key(plans[0]))
+            for held in left
+            if (plans := find(held.without(whole)).plans)
+        ]
+        if found:
+            return found
+    return []
 
 
 def _elsewhere(asked: Question, offers: Sequence[Offer], find: Find) -> Iterator[WayOut]:
