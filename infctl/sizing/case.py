@@ -33,7 +33,8 @@ class Case:
     `gpus` is what the product's name may mean, the likeliest first. `tensor` GPUs share each layer, `pipeline` stages
     the layers. `rate` in requests a second. `utilization` is the part of a GPU's memory that the engine may take,
     the other limits are tokens and sequences: None where the engine's own default holds. `kept` is the part of the
-    linear layers that the checkpoint leaves in 16 bits, `weight_bytes` what all its tensors take (None: computed).
+    linear layers that the checkpoint leaves in 16 bits, `weight_bytes` what all its tensors take (None: computed);
+    `source` is where that was read.
 
     `uneven` is how far answers lie from their mean, as a part of it, where they are not fixed; `apart` is whether a
     prompt and its answer are timed apart; the load is spread over `replicas` copies of the model.
@@ -63,6 +64,7 @@ class Case:
     uneven: float = 0.0
     apart: bool = False
     replicas: int = 1
+    source: str = ""
 
     @property
     def gpu(self) -> Gpu:

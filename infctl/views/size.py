@@ -23,7 +23,10 @@ def size_json(case: Case, found: Prediction) -> dict[str, Any]:
         "format_version": "1.0",
         "verdict": found.verdict.value,
         "reason": found.reason,
-        "model": {"name": case.shape.name, "parameters": case.shape.total, "assumed": list(case.shape.assumed)},
+        "model": {
+            "name": case.shape.name, "parameters": case.shape.total, "assumed": list(case.shape.assumed),
+            "source": case.source,
+        },
         "gpu": {"name": case.gpu.name, "count": case.count, "may_be": [each.name for each in case.gpus]},
         "engine": {"name": case.engine, "version": case.engine_version},
         "precision": {"name": case.precision.name, "bits": case.precision.bits, "kv": case.kv_dtype},
@@ -68,6 +71,8 @@ def show_size(view: dict[str, Any], style: Style) -> list[str]:
     ]
     if len(gpu["may_be"]) > 1:
         lines += [*style.wrap(f"The name may mean {', '.join(gpu['may_be'])}: the first is taken."), ""]
+    if model["assumed"]:
+        lines += [*style.wrap(f"Assumed: {'; '.join(model['assumed'])}."), ""]
     if view["memory"]:
         lines += [*_memory_lines(view["memory"], gpu["count"]), ""]
     if view["metrics"]:
