@@ -12,7 +12,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
 from infctl.catalog.gpus import gpus
@@ -75,8 +75,8 @@ def update_prices(
         if not rows:
             detail = f"none of its {len(listed):,} prices is of a known instance in {', '.join(sorted(wanted))}"
             raise _refuse(address, detail, "name other regions with -region=REGION")
-        fetched = merge(fetched, rows, _shipped(known, fetched), cloud=cloud, say=address, date=today)
-        done.append(Updated(cloud, address, len(listed), len(rows), changes(rows, known)))
+        fetched = merge(fetched, rows, _shipped(known, fetched), cloud=cloud, say=_shown(address), date=today)
+        done.append(Updated(cloud, _shown(address), len(listed), len(rows), changes(rows, known)))
     _write(path, fetched)
     for keeps in (read_own, instances):
         keeps.cache_clear()  # what they read of it is no longer so
@@ -134,6 +134,12 @@ def _write(path: Path, fetched: Mapping[str, Any]) -> None:
         raise InfctlError(error(PRICES_NOT_FETCHED, f"{path} cannot be written", detail, hint=hint)) from failure
 
 
+def _shown(address: str) -> str:
+    """Return an address without what may be secret in it: a user's name and password, and a query."""
+    parts = urlsplit(address)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 def _refuse(address: str, detail: str, hint: str = "") -> InfctlError:
     said = hint or PRICES_NOT_FETCHED.remedy
-    return InfctlError(error(PRICES_NOT_FETCHED, f"{address} gives no prices", detail, hint=said))
+    return InfctlError(error(PRICES_NOT_FETCHED, f"{_shown(address)} gives no prices", detail, hint=said))

@@ -14,8 +14,9 @@ def serving(lists: Mapping[str, bytes]) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = lists.get(self.path, b"")
-            self.send_response(200 if self.path in lists else 404)
+            path = self.path.partition("?")[0]
+            body = lists.get(path, b"")
+            self.send_response(200 if path in lists else 404)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

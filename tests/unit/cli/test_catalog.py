@@ -120,6 +120,16 @@ def test_an_update_that_fails_changes_nothing(tmp_path: Path, path: str, why: st
     assert [each.name for each in tmp_path.iterdir()] == ["inference.catalog.yaml"]
 
 
+def test_what_may_be_secret_in_an_address_is_neither_written_nor_said(tmp_path: Path) -> None:
+    with serving({"/vms.csv": CSV}) as address:
+        done = Shell(tmp_path)("catalog", "update", "aws", f"-url={address}/vms.csv?token=s3cr3t")
+        gone = Shell(tmp_path)("catalog", "update", "aws", f"-url={address}/gone.csv?token=s3cr3t")
+    said = done.out + done.err + gone.out + gone.err + (tmp_path / "inference.catalog.yaml").read_text()
+    assert (done.code, gone.code) == (0, 1)
+    assert "s3cr3t" not in said
+    assert f"{address}/vms.csv" in said
+
+
 def test_an_update_without_a_server_says_so(tmp_path: Path) -> None:
     with serving({}) as address:
         pass
