@@ -76,11 +76,14 @@ class _Damage(Exception):  # noqa: N818  -- the words of a diagnostic on their w
     pass
 
 
-def read_header(path: Path) -> Header:
-    """Return the header of the GGUF file at `path`. Raises InfctlError (bad-model-file) with the exact cause."""
+def read_header(path: Path, *, alone: bool = False) -> Header:
+    """Return the header of the GGUF file at `path`; the file may be the header `alone`, where nobody is to load it.
+
+    Raises InfctlError (bad-model-file) with the exact cause.
+    """
     try:
         with path.open("rb", buffering=1 << 18) as file:
-            return _read(_Cursor(file, os.fstat(file.fileno()).st_size))
+            return _read(_Cursor(file, os.fstat(file.fileno()).st_size), alone=alone)
     except OSError as failure:
         raise InfctlError(
             error(BAD_MODEL_FILE, f"{path} cannot be read", failure.strerror or str(failure), hint=_mode_hint(path))
@@ -157,7 +160,7 @@ class _Cursor:
             self.skip(self.u64(what), what)
 
 
-def _read(cursor: _Cursor) -> Header:
+def _read(cursor: _Cursor, *, alone: bool = False) -> Header:
     magic = cursor.take(4, "the first four bytes") if cursor.size >= 4 else b""  # noqa: PLR2004  # the length of MAGIC
     if magic != MAGIC:
         raise _Damage("it is empty" if not cursor.size else f"it is not a GGUF file: it begins with {magic!r}")
@@ -175,7 +178,8 @@ def _read(cursor: _Cursor) -> Header:
     lengths: dict[str, int] = {}
     for _ in range(keys):
         _read_entry(cursor, metadata, arrays, lengths)
-    parameters, weights, formats = _read_tensors(cursor, tensors, metadata.get("general.alignment", ALIGNMENT))
+    alignment = metadata.get("general.alignment", ALIGNMENT)
+    parameters, weights, formats = _read_tensors(cursor, tensors, alignment, alone=alone)
     return Header(version, metadata, arrays, lengths, tensors, parameters, weights, formats)
 
 
@@ -210,8 +214,8 @@ def _read_entry(
         raise _Damage(f"{what} has type {kind}, which does not exist")
 
 
-def _read_tensors(cursor: _Cursor, count: int, alignment: Scalar) -> tuple[int, int, dict[str, int]]:
-    """Return (elements, bytes, bytes by number format). Checks that the data is all there."""
+def _read_tensors(cursor: _Cursor, count: int, alignment: Scalar, *, alone: bool) -> tuple[int, int, dict[str, int]]:
+    """Return (elements, bytes, bytes by number format). Checks that the data is there: all, or none if `alone`."""
     if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):
         raise _Damage(f"its alignment is {alignment!r}, not a power of two")
     cursor.need(24 * count, "the list of tensors")
@@ -236,7 +240,7 @@ def _read_tensors(cursor: _Cursor, count: int, alignment: Scalar) -> tuple[int, 
         ends.append((offset + size, name))
     start = -(-cursor.at // alignment) * alignment
     last, name = max(ends, default=(0, ""))
-    if ends and start + last > cursor.size:
+    if ends and start + last > cursor.size and not (alone and cursor.size <= start):
         raise _Damage(
             f"it has {cursor.size} bytes, but tensor {name[:80]!r} ends at byte {start + last}: it was cut short"
         )

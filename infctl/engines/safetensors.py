@@ -22,6 +22,7 @@ INDEX: Final = "model.safetensors.index.json"
 CONFIG: Final = "config.json"
 LENGTH: Final = 8  # bytes in front of the header
 LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
+LARGEST = 1 << 62  # bytes of any file
 LONGEST_TEXT = 100_000_000  # bytes of an index or a config.json
 _MOST_DIMENSIONS = 16
 _BITS: Final[Mapping[str, int]] = {
@@ -62,9 +63,11 @@ def length_of(head: bytes, size: int) -> int:
 
 
 def parse_header(text: bytes, size: int) -> dict[str, Tensor]:
-    """Return the tensors that a header announces, in a file of `size` bytes. Raises Damage."""
+    """Return the tensors that a header announces, in a file of `size` bytes: all of it, or the header alone, which is
+    what some keep of a checkpoint. Raises Damage.
+    """
     told = parse_object(text, "its header")
-    room = size - LENGTH - len(text)
+    room = size - LENGTH - len(text) or LARGEST
     return {str(name): _tensor(str(name), each, room) for name, each in told.items() if name != "__metadata__"}
 
 
@@ -85,11 +88,11 @@ def _tensor(name: str, told: Any, room: int) -> Tensor:
         kind, shape, (start, end) = told["dtype"], told["shape"], told["data_offsets"]
     except (TypeError, KeyError, ValueError) as failure:
         raise Damage(f"{what} does not say dtype, shape and data_offsets") from failure
-    if not all(type(each) is int and 0 <= each < 1 << 62 for each in (start, end)) or start > end:
+    if not all(type(each) is int and 0 <= each < LARGEST for each in (start, end)) or start > end:
         raise Damage(f"{what} has no sensible place: {str((start, end))[:80]}")
     if not isinstance(shape, list) or len(shape) > _MOST_DIMENSIONS:
         raise Damage(f"{what} has no sensible shape: {str(shape)[:80]}")
-    if not all(type(each) is int and 0 <= each < 1 << 62 for each in shape):
+    if not all(type(each) is int and 0 <= each < LARGEST for each in shape):
         raise Damage(f"{what} has no sensible shape: {str(shape)[:80]}")
     bits = _BITS.get(kind) if isinstance(kind, str) else None
     if bits is not None and -(-prod(shape) * bits // 8) != end - start:

@@ -42,7 +42,7 @@ def _from_path(name: str) -> Checkpoint:
 
     path = Path(name.removeprefix("file:")).expanduser()
     if path.suffix == GGUF:
-        return from_gguf(read_header(path), path.name, source=str(path))
+        return from_gguf(read_header(path, alone=True), path.name, source=str(path))
     found = read_folder(path, (QUANTIZED_BESIDE,))
     beside = found.more.get(QUANTIZED_BESIDE)
     return from_safetensors(found.tensors, found.config, path.resolve().name, beside=beside, source=str(path))

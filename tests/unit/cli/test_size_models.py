@@ -73,6 +73,15 @@ def test_a_gguf_file_is_read(tmp_path: Path) -> None:
     assert found["memory"]["kv_bytes_per_token"] == 2 * 2 * 2 * 32 * 2
 
 
+def test_a_gguf_header_alone_is_enough(tmp_path: Path) -> None:
+    whole = write_tiny_gguf(tmp_path / "tiny.gguf").read_bytes()
+    (tmp_path / "cut.gguf").write_bytes(whole[: whole.index(b"blk.1.ffn_down") + 64])
+    asked = answer(ask(tmp_path, "tiny.gguf"))["memory"]
+    assert answer(ask(tmp_path, "cut.gguf"))["memory"] == asked
+    (tmp_path / "half.gguf").write_bytes(whole[: len(whole) // 2])
+    assert "it was cut short" in ask(tmp_path, "half.gguf").err
+
+
 def test_of_a_repository_only_headers_are_read(tmp_path: Path, server: Hub) -> None:
     tensors = list(llama_tensors().items())
     files = {f"model-{number}.safetensors": dict(part) for number, part in enumerate((tensors[:9], tensors[9:]))}

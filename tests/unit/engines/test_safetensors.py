@@ -95,6 +95,13 @@ def test_an_index_that_leads_nowhere_is_refused(tmp_path: Path, index: object, w
     assert words in failure.value.diagnostics[0].detail
 
 
+def test_a_header_alone_is_enough(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "m")
+    whole = read_folder(folder).tensors
+    (folder / "model.safetensors").write_bytes(safetensors(llama_tensors(), data=False))
+    assert read_folder(folder).tensors == whole
+
+
 def test_a_folder_without_config_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(InfctlError) as failure:
         read_folder(tmp_path)
