@@ -10,6 +10,7 @@ from infctl.sizing.combination import Combination, Refusal, compute_of, warned
 
 _BF16_SINCE: Final = 80  # compute capability
 _INSTEAD: Final = ("fp8", "int8", "awq", "gptq", "bf16")  # what to take instead of a format, best first
+_NEWEST: Final = "999999"  # a version after all that there are
 _SPOKEN: Final = {"fp8": "fp8 (W8A8)", "int8": "int8 (W8A8)", "bf16": "16 bits"}
 
 
@@ -51,7 +52,9 @@ def other_engine(asked: Combination, table: Supports) -> str:
     """Return an engine that is built for the GPU and serves the task."""
     for name in ("vllm", "sglang", "llama.cpp"):
         engine = table.engines.get(name)
-        if engine and any(fits(row.where, asked.gpu) for row in table.runs(name, "0")) and asked.task in engine.tasks:
+        if engine is None or asked.task not in {*engine.tasks, "custom"}:
+            continue
+        if any(fits(row.where, asked.gpu) for row in table.runs(name, _NEWEST)):
             return f"engine: {name}{', with a GGUF file' if name == 'llama.cpp' else ''}"
     return "another kind of GPU"
 

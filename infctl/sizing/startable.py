@@ -24,6 +24,7 @@ _FEW: Final = 64  # sequences at a time
 _SMALL_PASS: Final = 2048  # tokens of one pass
 _GROUP: Final = 128  # weights that share a scale in int4 checkpoints, and the side of a block in FP8 ones
 _SHARDS: Final = (64, 32, 16, 8, 4, 2, 1)  # numbers of GPUs that people share layers among
+_HOST: Final = 8  # GPUs that a host may have, where nobody says how many
 
 
 def refusals(combination: Combination, own: str = "") -> tuple[Refusal, ...]:
@@ -32,6 +33,14 @@ def refusals(combination: Combination, own: str = "") -> tuple[Refusal, ...]:
     if any(each.severity is Severity.ERROR for each in found) or not combination.case.gpus:
         return found
     return (*found, *_check_memory(combination))
+
+
+def notes(case: Case, own: str = "") -> tuple[Refusal, ...]:
+    """Return what is to be known of a sizing question beside its answer: what runs otherwise than one would think, and
+    why it does not start with what to do instead.
+    """
+    asked = Combination(case, task="custom", weight_only=True)
+    return tuple(each for each in refusals(asked, own) if each.code not in {"unknown-architecture", "fits-tightly"})
 
 
 def impossible(case: Case, own: str = "") -> str:
@@ -210,7 +219,7 @@ def _room(asked: Combination) -> str:
     case = asked.case
     for ranks in reversed(_SHARDS):
         more = replace(case, tensor=ranks)
-        allowed = case.tensor < ranks <= (asked.devices or ranks) and not any(_check_split(replace(asked, case=more)))
+        allowed = case.tensor < ranks <= (asked.devices or _HOST) and not any(_check_split(replace(asked, case=more)))
         if allowed and budget(squeezed(more)).fits:
             return f"tensor: {ranks}"
     return "a format of fewer bits, or GPUs with more memory"

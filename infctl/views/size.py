@@ -7,6 +7,7 @@ from typing import Any
 from infctl.sizing.budget import GIB
 from infctl.sizing.case import Case
 from infctl.sizing.predict import Prediction
+from infctl.sizing.startable import notes
 from infctl.views.style import Style, columns
 
 _SAID = {
@@ -55,6 +56,10 @@ def size_json(case: Case, found: Prediction) -> dict[str, Any]:
             name: {"value": each.value, "low": each.low, "high": each.high} for name, each in found.metrics.items()
         },
         "basis": found.basis,
+        "notes": [
+            {"severity": each.severity.value, "reason": each.reason, "instead": each.alternative}
+            for each in notes(case)
+        ],
     }  # fmt: skip
 
 
@@ -79,7 +84,11 @@ def show_size(view: dict[str, Any], style: Style) -> list[str]:
         lines += [*_metric_lines(view["metrics"]), ""]
     good = view["verdict"] == "ok"
     word = style.paint("It fits." if good else f"{view['verdict'].capitalize()}:", "bold", "green" if good else "red")
-    return [*lines, f"{word} {view['reason']}".rstrip(), *([f"Basis: {view['basis']}"] if view["basis"] else [])]
+    lines += [f"{word} {view['reason']}".rstrip(), *([f"Basis: {view['basis']}"] if view["basis"] else [])]
+    told = [note for note in view["notes"] if note["severity"] != "error" and note["reason"] not in view["reason"]]
+    lines += [line for note in told for line in style.wrap(f"Note: {note['reason']}.")]
+    ways = dict.fromkeys(note["instead"] for note in view["notes"] if note["instead"])
+    return [*lines, *(line for way in ways for line in style.wrap(f"Instead: {way}."))]
 
 
 def _memory_lines(memory: dict[str, Any], count: int) -> list[str]:

@@ -35,6 +35,18 @@ def test_what_does_not_fit_is_said_and_fails(tmp_path: Path) -> None:
     assert "Infeasible: the weights leave no room" in done.out
 
 
+def test_what_runs_otherwise_than_one_would_think_is_noted_with_what_to_do(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    done = shell("size", "-model", "Llama-3.1-8B", "-gpu", "A100-SXM-80GB", "-precision", "fp8")
+    assert done.code == 0
+    assert "Note: fp8 runs weight-only on A100-SXM-80GB" in done.out
+    assert "Instead: use int8 (W8A8)" in done.out
+    larger = json.loads(shell("size", "-model", "Llama-3.1-70B", "-gpu", "L40S", "-json").out)
+    assert [note["instead"] for note in larger["notes"]] == ["tensor: 4"]
+    old = shell("size", "-model", "Qwen3-8B", "-gpu", "T4", "-engine", "tensorrt-llm")
+    assert old.out.count("Instead: engine: vllm.") == 1
+
+
 def test_every_word_that_means_nothing_is_told_at_once(tmp_path: Path) -> None:
     err = Shell(tmp_path)(
         "size", "-model", "Llama-3.1-8b-v9000x", "-gpu", "H10", "-precision", "fp9", "-gpus", "3", "-tp", "2"
