@@ -123,7 +123,7 @@ class Human:
             StillRunning,
         )
         from infctl.views.live import LiveRun
-        from infctl.views.progress import show_event
+        from infctl.views.progress import fitted, show_event
         from infctl.views.waits import Waits
 
         if isinstance(event, RunFinished):
@@ -140,6 +140,8 @@ class Human:
         ):
             self._terminal.say_lines(waits.show(event, self.style))
             return
+        if isinstance(event, StepEvent):
+            self.style = fitted(self.style, event)
         lines = [] if told else show_event(event, self.style)
         if self._live is None:
             self._terminal.say_lines(lines)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from infctl.apply.events import GateWaiting, StepEvent, StepProgress, StepStarted, StillRunning
 from infctl.secrets import redact
-from infctl.views.progress import label, said
+from infctl.views.progress import fitted, label, said
 from infctl.views.style import Style, seconds_text
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class LiveRun:
 
     def see(self, event: StepEvent) -> None:
         """Take in an event: a step begins, goes on, or is over."""
+        self._style = fitted(self._style, event)
         if not isinstance(event, _MOVING):
             self._steps.pop(event.step, None)
         elif not isinstance(event, StillRunning):
@@ -74,7 +75,7 @@ class LiveRun:
         steps = list(self._steps.values())
         lines = []
         for event, words, began in steps[:_MOST]:
-            text = self._style.cut(f"{frame} {label(event).lstrip()}{words}", 10)
+            text = self._style.cut(f"{frame} {label(event, self._style).lstrip()}{words}", 10)
             lines.append(f"{text}  {seconds_text(now - began)}")
         if len(steps) > _MOST:
             lines.append(f"  and {len(steps) - _MOST} more")

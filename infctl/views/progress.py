@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from infctl.apply.events import (
@@ -34,7 +35,7 @@ _DONE: Final = {
     "delete": "removed",
 }  # fmt: skip
 _REMOVALS: Final = frozenset({"drain", "stop", "delete"})
-_WHO, _PLACE = 12, 14  # columns; longer names push the rest
+_WIDEST: Final = 28  # columns; longer names push the rest
 
 
 def show_event(event: Event, style: Style) -> list[str]:
@@ -70,20 +71,40 @@ def _show_step(event: StepEvent, style: Style) -> list[str]:
 def show_words(event: StepEvent, words: str, style: Style) -> list[str]:
     """Return `words` as the line of an event: whose step it is before them, how long it has run behind."""
     time = f"  {style.paint(seconds_text(event.seconds), 'dim')}" if event.seconds >= 1 else ""
-    text = style.cut(f"{label(event)}{words}", 8)
+    text = style.cut(f"{label(event, style)}{words}", 8)
     if isinstance(event, (StepFailed, GateFailed)):
         text = style.paint(text, "red")
     return [f"{text}{time}"]
 
 
-def label(event: StepEvent) -> str:
+def label(event: StepEvent, style: Style) -> str:
     """Return whose step it is: `hello r1     local/0       `."""
+    who, where = _names(event)
+    if not where:
+        return f"  {who.ljust(sum(style.names))} "
+    return f"  {who.ljust(style.names[0])} {where.ljust(style.names[1] - 1)} "
+
+
+def fitted(style: Style, event: StepEvent) -> Style:
+    """Return `style` with room for whose step it is, so that the lines of a run stand below each other."""
+    who, where = _names(event)
+    names = (
+        max(style.names[0], min(len(who), _WIDEST) if where else 0),
+        max(style.names[1], min(len(where), _WIDEST) + 1 if where else 0),
+    )
+    return style if names == style.names else replace(style, names=names)
+
+
+def _names(event: StepEvent) -> tuple[str, str]:
+    """Return the model and where its object is; of what belongs to no model the address, and ""."""
     if not event.model:
-        return f"  {str(event.address).ljust(_WHO + _PLACE)} "
-    is_replica = event.address.key.rpartition("/")[2].isdigit()
-    who = f"{event.model} r{event.revision}" if is_replica and event.revision else event.model
-    place = event.address.key if "/" in event.address.key else event.address.kind
-    return f"  {who.ljust(_WHO)} {place.ljust(_PLACE - 1)} "
+        return str(event.address), ""
+    key = event.address.key
+    if "/" not in key:
+        return event.model, event.address.kind
+    if key.rpartition("/")[2].isdigit():
+        return f"{event.model} r{event.revision}" if event.revision else event.model, key
+    return f"{event.model} {event.address.kind.rpartition('_')[2]}", key
 
 
 def said(event: StepEvent) -> str:  # noqa: C901, PLR0911  # one sentence per kind of event
@@ -109,13 +130,14 @@ def said(event: StepEvent) -> str:  # noqa: C901, PLR0911  # one sentence per ki
     if isinstance(event, StillRunning):
         return "still waiting for an answer" if event.phase == "gate" else f"still {_begun(event)}"
     if isinstance(event, StepSkipped):
-        begins = event.do == "create" and "/" in event.address.key
+        begins = event.do == "create" and event.address.key.rpartition("/")[2].isdigit()
         return "not started" if begins else f"not {_DONE.get(event.do, event.do)}"
     return "not waited for" if isinstance(event, StepLeft) else ""
 
 
 def _begun(event: StepEvent) -> str:
-    return "creating" if event.do == "create" and "/" not in event.address.key else _BEGUN.get(event.do, event.do)
+    is_replica = event.address.key.rpartition("/")[2].isdigit()
+    return "creating" if event.do == "create" and not is_replica else _BEGUN.get(event.do, event.do)
 
 
 def _amount(event: StepProgress) -> str:

@@ -19,10 +19,13 @@ PROSE_WIDTH: Final = 110  # columns; wider sentences are not read
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """`width` in columns. Pad first, colour last: escape codes have no width."""
+    """`width` in columns; `names` are the columns of a run's lines for a step's model and for where it is. Pad first,
+    colour last: escape codes have no width.
+    """
 
     width: int = 100
     color: bool = False
+    names: tuple[int, int] = (12, 14)
 
     def paint(self, text: str, *names: str) -> str:
         """Return `text` in the named colours, or as it is."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from infctl.address import Address
-from infctl.apply.events import GateFailed, GateWaiting, StepSkipped, StillRunning
-from infctl.views.progress import said, show_event
+from infctl.apply.events import GateFailed, GateWaiting, StepSkipped, StepStarted, StillRunning
+from infctl.views.progress import fitted, said, show_event
 from infctl.views.style import Style
 from infctl.views.waits import Waits
 
@@ -56,4 +56,20 @@ def test_a_line_that_is_indented_stays_so_where_it_goes_on() -> None:
         "  the log:",
         "    one two three four five six seven",
         "        eight nine",
+    ]
+
+
+def test_the_lines_of_a_run_stand_below_each_other_however_long_its_names_are() -> None:
+    names = (("chat", "here/0"), ("summarise-documents", "rack/12"), ("chat", "rack/gpu-01.example"))
+    events = [
+        StepStarted(**{**about(), "model": m, "address": Address("toy_route", m, k)}, resuming=False) for m, k in names
+    ]
+    style = STYLE
+    for event in events:
+        style = fitted(style, event)
+    lines = [line for event in events for line in show_event(event, style)]
+    assert lines == [
+        "  chat r2                here/0              starting",
+        "  summarise-documents r2 rack/12             starting",
+        "  chat route             rack/gpu-01.example creating",
     ]
