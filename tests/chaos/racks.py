@@ -96,7 +96,7 @@ def take_rack(hosts: HostsOf) -> Racked:
 
 def _things(host: DockerHost) -> Iterator[tuple[str, str, str, bool]]:
     """Yield id, address, what it is instead where it is nobody's, and whether it runs, of all that is on a host."""
-    with closing(_daemon_of(host)) as daemon:
+    with closing(daemon_of(host)) as daemon:
         listed = daemon.containers(all=True)
         for one in listed:
             labels = one["Labels"]
@@ -116,7 +116,7 @@ def _things(host: DockerHost) -> Iterator[tuple[str, str, str, bool]]:
 
 def _wipe(host: DockerHost) -> None:
     """Remove every container, network and volume that was made: quicker than to have them stopped in order."""
-    with closing(_daemon_of(host)) as daemon, ThreadPoolExecutor() as hands:
+    with closing(daemon_of(host)) as daemon, ThreadPoolExecutor() as hands:
         made = [one["Id"] for one in daemon.containers(all=True)]
         list(hands.map(lambda ident: daemon.remove_container(ident, v=True, force=True), made))
         for network in daemon.networks(filters={"type": "custom"}):
@@ -125,7 +125,7 @@ def _wipe(host: DockerHost) -> None:
             daemon.remove_volume(volume["Name"], force=True)
 
 
-def _daemon_of(host: DockerHost) -> docker.APIClient:
+def daemon_of(host: DockerHost) -> docker.APIClient:
     return docker.APIClient(base_url=f"unix://{host.socket}", version="1.41", timeout=60)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.needs import need_command
+from tests.chaos.clocks import build_clock, clock_env, set_clock
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = 86_400  # seconds
@@ -54,9 +54,7 @@ class Stack:
 
     def jump(self, seconds: int) -> None:
         """Set the clock to that many seconds from the true time, at once for every process."""
-        staged = self.root / ".clock"
-        staged.write_text(str(seconds))
-        staged.replace(self.root / "clock")
+        set_clock(self.root / "clock", seconds)
 
     def start(self, *argv: str) -> subprocess.Popen[str]:
         with (self.root / f"out{len(self.started)}").open("w") as out:
@@ -65,7 +63,7 @@ class Stack:
                 cwd=self.root, stdout=out, stderr=subprocess.STDOUT, text=True,
                 env={
                     **{name: value for name, value in os.environ.items() if name not in {"CI", "NO_COLOR"}},
-                    "LD_PRELOAD": str(self.preload), "JUMPING_CLOCK": str(self.root / "clock"),
+                    **clock_env(self.preload, self.root / "clock"),
                     "INFCTL_LEASE": str(LEASE), "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "providers"))),
                 },
             )  # fmt: skip
@@ -101,11 +99,7 @@ def wait_for(what: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    need_command("gcc")
-    preload = tmp_path / "clock.so"
-    source = Path(__file__).with_name("jumping_clock.c")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", preload, source], check=True)
-    found = Stack(tmp_path, preload)
+    found = Stack(tmp_path, build_clock(tmp_path))
     found.write()
     found.jump(0)
     try:
