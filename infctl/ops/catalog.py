@@ -6,7 +6,7 @@ The only part of the catalogue that goes to a network, and only when asked. Know
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
@@ -56,12 +56,18 @@ class Updated:
 
 
 def update_prices(
-    path: Path, clouds: Sequence[str], *, url: str = "", regions: Sequence[str] = (), today: str
+    path: Path,
+    clouds: Sequence[str],
+    *,
+    url: str = "",
+    regions: Sequence[str] = (),
+    today: str,
+    tell: Callable[[str], None] = lambda _said: None,
 ) -> tuple[Updated, ...]:
     """Fetch the lists of `clouds` and write their prices into the catalogue file at `path`, made where there is none.
 
-    `url` names another list than the usual one. `today` is the date that the prices carry, as 2026-11-21. The file is
-    written once, after all lists were read. Raises InfctlError with all that went wrong; then nothing was written.
+    `url` names another list than the usual one. `today` is the date that the prices carry, as 2026-11-21. `tell` hears
+    what is fetched, before it is. The file is written once, after all lists were read. Raises InfctlError with all that went wrong; then nothing was written.
     """
     own = str(path.absolute()) if path.is_file() else ""
     known = instances(own)
@@ -70,6 +76,7 @@ def update_prices(
     for cloud in clouds:
         address = url or LISTS[cloud]
         wanted = frozenset(regions or REGIONS[cloud])
+        tell(f"Fetching {_shown(address)}")
         listed = _read(address, _fetch(address))
         rows = pick(listed, known, gpus(own), wanted)
         if not rows:

@@ -36,7 +36,7 @@ def command(  # noqa: PLR0917  # click passes by name
 
     path = Path(catalog or CATALOG_FILE)
     today = datetime.now(UTC).date().isoformat()
-    done = update_prices(path, clouds or CLOUDS, url=url, regions=region, today=today)
+    done = update_prices(path, clouds or CLOUDS, url=url, regions=region, today=today, tell=terminal.complain)
     if json:
         from json import dumps
 

@@ -83,6 +83,7 @@ def test_an_update_says_what_changed_and_writes_it_down(tmp_path: Path) -> None:
         done = shell("catalog", "update", "aws", f"-url={address}/vms.csv")
         more = shell("catalog", "update", "gcp", f"-url={address}/pricing.yml", "-json")
         again = shell("catalog", "update", "aws", f"-url={address}/vms.csv")
+    assert f"Fetching {address}/vms.csv" in done.err
     assert done.out.splitlines()[0] == "aws: 4 of 9 prices are of use, 4 changed."
     assert "p5.48xlarge  on_demand  us-east-1  55.04  -> 50 USD/h     -9 %" in done.out
     assert "g9.xlarge    on_demand  us-east-1  new    -> 0.7 USD/h" in done.out
