@@ -20,7 +20,7 @@ from infctl.sizing.passes import Limits, quantile
 from infctl.sizing.speed import Machine, Pace
 
 SEED = 20261121
-_WARM = 0.1  # of the requests, that come while the replica is emptier than it will be
+_EARLY = 0.1  # more requests, before those that are looked at
 
 
 @dataclass(slots=True)
@@ -158,18 +158,21 @@ def _taken_in(requests: Sequence[Request], intake: float) -> Sequence[Request]:
 
 
 def requests_of(workload: Workload, rate: float, count: int, seed: int = SEED) -> tuple[Request, ...]:
-    """Return `count` requests at `rate` a second: of the trace, at its own times stretched to that rate, where there is
-    one; else at random, with lengths and gaps spread as the workload says (log-normal and gamma).
+    """Return `count` requests at `rate` a second and a tenth more before them, which come while the replica is emptier
+    than it will be: of the trace, at its own times stretched to that rate, where there is one; else at random, with
+    lengths and gaps spread as the workload says (log-normal and gamma).
     """
+    early = int(count * _EARLY)
     if workload.trace:
         scale = workload.rate / rate if workload.rate else 1.0
-        return tuple(Request(each.at * scale, each.isl, each.osl) for each in workload.trace[:count])
+        return tuple(Request(each.at * scale, each.isl, each.osl) for each in workload.trace[: early + count])
     chance, at, made = Random(seed), 0.0, []  # noqa: S311  # a simulation
     shape = 1 / max(1e-6, workload.burstiness)
-    asked, told = _lengths(chance, workload.isl, count), _lengths(chance, workload.osl, count)
-    for isl, osl in zip(asked, told, strict=True):
-        at += chance.gammavariate(shape, 1 / (shape * rate))
-        made.append(Request(at, isl, osl))
+    for part in (early, count):
+        asked, told = _lengths(chance, workload.isl, part), _lengths(chance, workload.osl, part)
+        for isl, osl in zip(asked, told, strict=True):
+            at += chance.gammavariate(shape, 1 / (shape * rate))
+            made.append(Request(at, isl, osl))
     return tuple(made)
 
 
@@ -192,10 +195,11 @@ def _quantiles(count: int) -> tuple[float, ...]:
 
 
 def observed(course: Course, requests: Sequence[Request], objectives: Sequence[Objective] = ()) -> Mapping[str, float]:
-    """Return what the requests met, the first tenth left out: percentiles by name (ttft_p95, itl_p50, e2e_p99) in
+    """Return what the requests met, but for the early ones: percentiles by name (ttft_p95, itl_p50, e2e_p99) in
     seconds, and `goodput`, the share within every objective.
     """
-    begin = int(len(requests) * _WARM)
+    early = 1 - 1 / (1 + _EARLY)
+    begin = round(len(requests) * early)
     kept = range(begin, len(requests))
     first = [course.first[index] for index in kept]
     whole = [course.last[index] for index in kept]
@@ -203,7 +207,7 @@ def observed(course: Course, requests: Sequence[Request], objectives: Sequence[O
         (course.last[index] - course.first[index]) / (requests[index].osl - 1) if requests[index].osl > 1 else 0.0
         for index in kept
     ]
-    gaps = course.gaps[int(len(course.gaps) * _WARM) :]
+    gaps = course.gaps[int(len(course.gaps) * early) :]
     found = {}
     for part in (50, 90, 95, 99):
         found[f"ttft_p{part}"] = quantile(((each, 1.0) for each in first), part / 100)

@@ -19,10 +19,10 @@ from infctl.sizing.constraints import Question
 from infctl.sizing.decision import Ask, Choice, Decision, Lost, Offer, Slo, Step, Workload
 from infctl.sizing.infeasible import clash_of
 from infctl.sizing.search import ALTERNATIVES, Search, kind_of, place_of, rank, search
-from infctl.sizing.ways import engines_of
+from infctl.sizing.ways import ONNX, engines_of, is_small_encoder
 
 UNSURE = 0.2  # figures of two engines that lie nearer than that, or than their errors, are not told apart
-_CONFIRMED = 3  # plans at most that are run through
+_ENOUGH = 3  # plans that hold: the best of them is taken
 _VERSIONS: Mapping[str, str] = {}
 
 
@@ -47,35 +47,49 @@ def choose(
     """
     need = Need(checkpoint, ask, workload, slo)
     found = search(need, offers, versions, own)
-    if found.plans:
-        best, steps = _pick(need, found)
-        found = _confirmed(need, found, best, requests) if requests else found
-        if found.plans:
-            best = next(each for each in found.plans if each.way.engine == best.way.engine)
-            steps = (*_compatibility(found), *steps, *_reasons(need, best))
-            return Choice(replace(best.decision, steps=steps), _alternatives(found, best))
+    found, best, steps = _settled(need, found, requests)
+    if best is not None:
+        steps = (*_compatibility(found), *steps, *_reasons(need, best))
+        return Choice(replace(best.decision, steps=steps), _alternatives(found, best))
     find = partial(_find, versions, own, requests)
     clash = clash_of(Question(need, tuple(offers)), find, elsewhere=elsewhere, first=found)
     nearest = next((each for each in found.assessed if each.fault < Fault.MEMORY), None)
     return Choice(nearest.decision if nearest else None, _alternatives(found, nearest), clash)
 
 
-def _confirmed(need: Need, found: Search, best: Assessed, requests: int) -> Search:
-    """Return what was found with the best plan confirmed, and those too that come before it when it needs more."""
-    every, sure = list(found.assessed), list[Assessed]()
-    while len(sure) < _CONFIRMED:
-        plans = (each for each in every if each.way.engine == best.way.engine and each.fault is Fault.NONE)
-        first = min(plans, key=partial(rank, need), default=None)
-        if first is None or first in sure:
-            break
-        sure.append(confirm(need, first, requests))
-        every[every.index(first)] = sure[-1]
-    return Search(tuple(sorted(every, key=partial(rank, need))), found.refused, found.open)
-
-
 def _find(versions: Mapping[str, str], own: str, requests: int, asked: Question) -> Search:
-    found = search(asked.need, asked.offers, versions, own)
-    return _confirmed(asked.need, found, found.plans[0], requests) if found.plans and requests else found
+    """Return what is found for a question, the plan that would be taken first."""
+    found, best, _ = _settled(asked.need, search(asked.need, asked.offers, versions, own), requests)
+    if best is None:
+        return found
+    return found._replace(assessed=(best, *(each for each in found.assessed if each is not best)))
+
+
+def _settled(need: Need, found: Search, requests: int) -> tuple[Search, Assessed | None, tuple[Step, ...]]:
+    """Return what was found with its plans confirmed as far as it takes, the one to take, and how it was picked."""
+    while found.plans:
+        best, steps = _pick(need, found)
+        if not requests:
+            return found, best, steps
+        found, sure = _confirmed(need, found, best.way.engine, requests)
+        if sure is not None:
+            return found, sure, steps
+    return found, None, ()
+
+
+def _confirmed(need: Need, found: Search, engine: str, requests: int) -> tuple[Search, Assessed | None]:
+    """Return the engine's best plan that holds when it is run through, None where none does; one that needs more than
+    it said may come after others.
+    """
+    every, sure = list(found.assessed), list[Assessed]()
+    while plans := [each for each in every if each.way.engine == engine and each.fault is Fault.NONE]:
+        first = min(sure if len(sure) == _ENOUGH else plans, key=partial(rank, need))
+        if first in sure:
+            break
+        every[every.index(first)] = tried = confirm(need, first, requests)
+        sure += [tried] if tried.fault is Fault.NONE else []
+    best = min(sure, key=partial(rank, need), default=None)
+    return found._replace(assessed=tuple(sorted(every, key=partial(rank, need)))), best
 
 
 # ---------------------------------------------------------------- between engines
@@ -88,6 +102,9 @@ def _pick(need: Need, found: Search) -> tuple[Assessed, tuple[Step, ...]]:
     for each in found.plans:
         if place_of(need, each.way) == first:
             bests.setdefault(each.way.engine, each)
+    if is_small_encoder(need) and ONNX in bests:
+        why = "a small encoder: ONNX Runtime serves it beside the engines of text models, on a CPU too"
+        return bests[ONNX], (Step("engine", why),)
     left = list(bests.values())
     steps: list[Step] = []
     for what, figure, words in (("throughput", _throughput, _rate_words), ("latency", _latency, _latency_words)):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from infctl.sizing.arrivals import observed, requests_of, run_arrivals
-from infctl.sizing.assess import Assessed, Fault, Need, Setup, described, sized
+from infctl.sizing.assess import Assessed, Fault, Need, Setup, described, said, sized
 from infctl.sizing.capacity import flow
 from infctl.sizing.decision import Decision, Load
 from infctl.sizing.passes import Limits
@@ -33,12 +33,20 @@ def confirm(need: Need, found: Assessed, count: int = REQUESTS) -> Assessed:
         peak = found.decision.at_peak.rate
         met = run(setup, peak, count)
         if _meets(need, met):
-            break
+            return replace(found, decision=_with_runs(setup, found.decision, met, count))
         takes = min(takes, peak) * _LESS
         found = sized(setup, takes)
         if found.fault is not Fault.NONE or found.decision.at_peak is None:
             return found
-    return replace(found, decision=_with_runs(setup, found.decision, met, count))
+    return replace(found, fault=Fault.SLO, why=_shortfall(need, met), path="slo", excess=0.01)
+
+
+def _shortfall(need: Need, met: Mapping[str, float]) -> str:
+    """Return what a run missed."""
+    for each in need.slo.objectives:
+        if each.name in met and met[each.name] > each.seconds:
+            return f"{each.metric} p{each.percentile} {said(met[each.name])} > {said(each.seconds)} when run through"
+    return f"goodput {100 * met['goodput']:.1f} % < {100 * (need.slo.goodput or 0):g} % when run through"
 
 
 def set_as(need: Need, decision: Decision, found: Assessed) -> Setup:

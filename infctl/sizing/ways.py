@@ -69,12 +69,17 @@ def engines_of(need: Need, offer: Offer) -> tuple[str, ...]:
     elif checkpoint.precision.whole:
         wanted = (LLAMA,)
     elif checkpoint.shape.encoder:
-        parameters = checkpoint.parameters or checkpoint.shape.total
-        wanted = (ONNX, "vllm") if parameters <= SMALL else ("vllm", ONNX)
+        wanted = (ONNX, "vllm") if is_small_encoder(need) else ("vllm", ONNX)
         wanted = wanted if offer.gpus else (ONNX,)
     else:
         wanted = WRITERS if offer.gpus else (LLAMA,)
     return tuple(each for each in wanted if not offer.engines or each in offer.engines)
+
+
+def is_small_encoder(need: Need) -> bool:
+    """Return whether a model turns text into vectors or scores, and is small."""
+    checkpoint = need.checkpoint
+    return checkpoint.shape.encoder and (checkpoint.parameters or checkpoint.shape.total) <= SMALL
 
 
 def precisions_of(need: Need, engine: str, version: str, offer: Offer, own: str) -> tuple[Precision, ...]:

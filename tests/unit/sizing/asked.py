@@ -17,7 +17,7 @@ LLAMA = Checkpoint(models().rows["meta-llama/Meta-Llama-3.1-8B"], PRECISIONS["bf
 CONSTANTS = Constants(0.9, 0.9, 0.6, 0.8, 5e-5, 1e-5, 1e-5, 0.6, 0.4, 5e-5, request=0.008, sequence=2e-6)
 CHAT = Workload(Lengths(900, 3000, 1.5), Lengths(220, 600, 0.92), 6.0, 20.0)
 SLO = Slo(
-    (Objective("ttft", 95, 0.5), Objective("itl", 95, 0.04), Objective("e2e", 99, 15.0)),
+    (Objective("ttft", 95, 0.5), Objective("itl", 95, 0.04), Objective("e2e", 99, 30.0)),
     goodput=0.99,
     availability=0.999,
 )
