@@ -67,7 +67,8 @@ def update_prices(
     """Fetch the lists of `clouds` and write their prices into the catalogue file at `path`, made where there is none.
 
     `url` names another list than the usual one. `today` is the date that the prices carry, as 2026-11-21. `tell` hears
-    what is fetched, before it is. The file is written once, after all lists were read. Raises InfctlError with all that went wrong; then nothing was written.
+    what is fetched, before it is. The file is written once, after all lists were read. Raises InfctlError; then nothing
+    was written.
     """
     own = str(path.absolute()) if path.is_file() else ""
     known = instances(own)
