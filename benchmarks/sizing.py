@@ -3,35 +3,32 @@
     python benchmarks/sizing.py FOLDER
 
 FOLDER holds `serving_measurements.csv` (a row a measurement: its conditions in the columns that `infctl size -batch`
-reads, what was measured in the columns of `infctl.ops.size.METRICS`) and, where there is one, `memory_measurements.csv`
-(`metric`, `value`, `unit`: of them the sizes of weights are compared, and "in range" is within 3 %). For each figure:
-how many rows have it, how many of them were answered, the median and the 90th percentile of |predicted / measured - 1|,
-and how many lie inside the printed 80 % range. The roofline reads weights and cache at the whole bandwidth, multiplies
-at the whole FLOPS, and does nothing else.
+reads, what was measured in the columns of `infctl.ops.size.METRICS`) and, where there is one,
+`memory_measurements.csv` (see `memory.py` beside this file). For each figure: how many rows have it, how many of them
+were answered, the median and the 90th percentile of |predicted / measured - 1|, and how many lie inside the printed
+80 % range. The roofline reads weights and cache at the whole bandwidth, multiplies at the whole FLOPS, and does
+nothing else.
 """
 
 from __future__ import annotations
 
-import csv
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from statistics import median
 
-from infctl.catalog.models import models
+from memory import report
+
 from infctl.diagnostics import InfctlError
 from infctl.ops.size import METRICS, asked_of, case_of, read_table, size_table
 from infctl.sizing.budget import budget
 from infctl.sizing.calibration import Constants
-from infctl.sizing.precision import KV_BYTES, find_precision
+from infctl.sizing.precision import KV_BYTES
 from infctl.sizing.serving import figures
 from infctl.sizing.speed import Machine
-from infctl.sizing.weights import weight_bytes_per_gpu
 
 _IDEAL = Constants(1, 1, 1, 1, 0, 0, 0, 1, 1, 0)
-_WEIGHTS = {"weights_gpu", "file_size", "safetensors_total_size", "engine_disk_size"}
-_CLOSE = 0.03
 Row = Mapping[str, str]
 
 
@@ -66,28 +63,7 @@ def main(folder: Path) -> None:
     for group, (names, wanted) in _GROUPS.items():
         cells = zip(rows, answers, plain, strict=True)
         _line(group, [_pair(*cell, name) for cell in cells if wanted(cell[0]) for name in names])
-    memory = folder / "memory_measurements.csv"
-    if memory.exists():
-        print()
-        with memory.open(newline="", encoding="utf-8") as file:
-            sizes = [_size(row) for row in csv.DictReader(file) if row["metric"] in _WEIGHTS]
-        _line("weights", sizes)
-
-
-def _size(row: Row) -> tuple[float, float, bool, float]:
-    """Return (measured, error, within 3 %, nothing) of the bytes of a model's weights: in all, or on one GPU."""
-    shape, precision = models().find(row["model"]), find_precision(row["precision"])
-    measured, none = float(row["value"]) * _bytes(row["unit"]), float("nan")
-    if shape is None or precision is None:
-        return measured, none, False, none
-    gpus = int(row["tp"] or row["gpu_count"] or 1) if row["metric"] == "weights_gpu" else 1
-    error = abs(weight_bytes_per_gpu(shape, precision, gpus) / measured - 1)
-    return measured, error, error <= _CLOSE, none
-
-
-def _bytes(unit: str) -> float:
-    """Return the bytes of a unit as people write it: logs say GB where they mean GiB."""
-    return 2.0**30 if "GiB" in unit else 1e9 if "GB" in unit else 1.0
+    report(folder)
 
 
 def _roofline(row: Row) -> Mapping[str, float]:

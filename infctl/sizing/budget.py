@@ -17,10 +17,18 @@ from dataclasses import replace
 
 from infctl.frozen import dataclass
 from infctl.sizing.case import Case
-from infctl.sizing.habits import Habits, context, habits_of, is_large, outside, static_share
+from infctl.sizing.habits import Habits, begun, habits_of, is_large, outside, static_share
 from infctl.sizing.packing import packed_weights
 from infctl.sizing.precision import KV_BYTES
-from infctl.sizing.weights import KEPT_BYTES, kv_bytes, kv_bytes_alike, rope_bytes, weight_bytes, weight_bytes_per_gpu
+from infctl.sizing.weights import (
+    KEPT_BYTES,
+    absorbed_bytes,
+    kv_bytes,
+    kv_bytes_alike,
+    rope_bytes,
+    weight_bytes,
+    weight_bytes_per_gpu,
+)
 
 __all__ = ["GIB", "Memory", "budget", "habits_of", "scratch"]
 GIB = 1024**3
@@ -28,7 +36,10 @@ BLOCK = 16  # tokens of one block of a paged cache (vLLM, SGLang's page and Tens
 _RESIDUAL = 3.6  # bytes for each token and element: what lives through a pass (see `habits`)
 _CAPTURED = 512  # the largest batch that a graph is captured for
 _LEAST_GRAPHS = 0.1  # GiB
+_LIBRARIES = 0.5  # GiB that SGLang's kernels take while it loads (vLLM issue 21348: 367,404 tokens on 4 H100)
+_UBATCH = 512  # tokens that llama.cpp computes at once
 _WORKSPACE = 0.03  # GiB that a process without a cache of its own takes for matrix products
+_MAKES = frozenset({"vllm", "sglang"})  # engines that make tables and products of weights while they load
 _READ_WHOLE = frozenset({"vllm", "sglang"})  # engines that refuse a context which the cache cannot hold once
 _CHUNKED = 32_768  # tokens of context from which vLLM before 0.8 cuts prompts into chunks by itself
 
@@ -77,7 +88,8 @@ def budget(case: Case) -> Memory:
     asked = longest * (case.max_num_seqs or 1)
     if case.engine == "transformers" or (case.engine == "llama.cpp" and case.max_model_len):
         room, kv = kv, each * asked
-        activations = max(activations + _WORKSPACE * GIB, _loading(case) - kv)
+        if case.engine == "transformers":
+            activations = max(activations + _WORKSPACE * GIB, _loading(case) - kv)
         lacks = kv + activations - room
         why = f"{lacks / GIB:.1f} GiB too much on each GPU" if lacks > 0 else ""
         return Memory(weights, kv, each, asked, activations, graphs, other, allowed, seqs, tokens, not why, why, asked)
@@ -96,8 +108,8 @@ def weights_on_gpu(case: Case) -> float:
         each *= case.weight_bytes / weight_bytes(case.shape, case.precision, kept=case.kept)
     if case.engine == "tensorrt-llm" and case.tensor > 1:  # the table of tokens is not shared
         each += shape.vocab * shape.hidden * 2 * (1 - 1 / case.tensor)
-    if case.engine in {"vllm", "sglang"}:
-        each += rope_bytes(shape, case.max_model_len or shape.context)
+    if case.engine in _MAKES:
+        each += rope_bytes(shape, case.max_model_len or shape.context) + absorbed_bytes(shape, case.count)
     return each
 
 
@@ -130,9 +142,9 @@ def _left(case: Case, habits: Habits, weights: float, scratched: float, graphs: 
     if habits.of_what_is_left:
         return whole, (whole - weights - scratched - graphs) * (case.utilization or habits.utilization)
     if not habits.scratch_inside:  # SGLang: a part of what is free once its context and NCCL are there
-        free = whole - context(case.gpu) * GIB * (2 if case.tensor > 1 else 1)
+        free = whole - begun(case.gpu, case.tensor) * GIB
         allowed = free * (case.utilization or static_share(case.engine_version, case.gpu, case.tensor))
-        return allowed, allowed - weights
+        return allowed, allowed - weights - _LIBRARIES * GIB
     allowed = whole * (case.utilization or habits.utilization)
     return allowed, allowed - weights - scratched - (graphs if habits.graphs_inside else 0.0)
 
@@ -140,6 +152,8 @@ def _left(case: Case, habits: Habits, weights: float, scratched: float, graphs: 
 def scratch(case: Case, tokens: int, seqs: int) -> float:
     """Return the bytes of the widest moment of one pass of `tokens` tokens, of which `seqs` get an answer."""
     shape = case.shape
+    if case.engine == "llama.cpp":  # logits and one row of each token in 32 bits, with flash attention
+        return 4.0 * _UBATCH * (shape.vocab + shape.hidden)
     wide = shape.mlp
     if shape.experts:
         wide = max(shape.expert_mlp * (shape.active + shape.shared), shape.mlp if shape.dense_layers else 0)

@@ -89,9 +89,10 @@ def outside(engine: str, version: str, gpu: Gpu, ranks: int) -> float:
     linked = gpu.link_kind != "pcie"
     if engine == "vllm" and not before(engine, version, (0, 7)) and not _EARLY.search(version):
         added = 0.14 if ranks == 1 else 0.26 * ranks if linked else 0.22
-        if before(engine, version, (0, 10)) and not before(engine, version, (0, 8)):
-            added += context(gpu) + (0.93 if ranks > 1 and linked else 0.0)
-        return added
+        counted = before(engine, version, (0, 10)) and not before(engine, version, (0, 8))
+        return added + (begun(gpu, ranks) if counted else 0.0)
+    if engine == "llama.cpp":
+        return context(gpu)
     small, large = (23.58, 0.35), (79.22, 1.79)  # GiB of the card, GiB taken
     slope = (large[1] - small[1]) / (large[0] - small[0])
     taken = min(2.5, max(0.2, small[1] + slope * (gpu.memory - small[0])))
@@ -101,6 +102,11 @@ def outside(engine: str, version: str, gpu: Gpu, ranks: int) -> float:
 def context(gpu: Gpu) -> float:
     """Return the GiB that a CUDA context takes on a GPU before anything is loaded."""
     return min(0.7, 0.08 + 0.0067 * gpu.memory)
+
+
+def begun(gpu: Gpu, ranks: int) -> float:
+    """Return the GiB that are taken on each of `ranks` GPUs before anything is loaded: the context, and NCCL."""
+    return context(gpu) + (0.93 if ranks > 1 and gpu.link_kind != "pcie" else 0.0)
 
 
 def static_share(version: str, gpu: Gpu, ranks: int) -> float:

@@ -73,6 +73,14 @@ def rope_bytes(shape: Architecture, context: int) -> float:
     return 0.0 if shape.encoder or shape.positions else context * width * _ROPE
 
 
+def absorbed_bytes(shape: Architecture, gpus: int) -> float:
+    """Return the bytes on each of `gpus` of what turns latents into keys and values, which engines keep once more in 16
+    bits so that attention can read latents (DeepSeek-V2, arXiv:2405.04434, 2.1.2; vllm, MLACommonImpl).
+    """
+    up = shape.kv_rank * shape.heads * (shape.nope_dim + shape.v_dim)
+    return shape.layers * up * KEPT_BYTES / gpus if shape.latent else 0.0
+
+
 def kv_bytes(shape: Architecture, tokens: float, bytes_each: float, tensor: int = 1) -> float:
     """Return the bytes on each GPU that one sequence of so many tokens takes in the KV cache.
 

@@ -148,3 +148,27 @@ def test_peak_of_a_process_that_keeps_no_pool() -> None:
     ):
         asked = case(model, "A100-SXM-80GB", precision, engine="transformers", isl=float(isl), osl=2048.0)
         assert budget(asked).total / GIB == pytest.approx(peak, rel=0.02)
+
+
+def test_tokens_that_sglang_logged() -> None:
+    """Qwen3-235B in FP8 on four H100 with mem_fraction_static 0.93: 367,404 (vLLM issue 21348)."""
+    asked = case("Qwen/Qwen3-235B-A22B-FP8", "H100-SXM-80GB", "fp8", tensor=4, engine="sglang", utilization=0.93)
+    assert budget(asked).kv_logged == pytest.approx(367_404, rel=0.01)
+
+
+def test_latents_that_are_read_need_their_products_once_more() -> None:
+    """DeepSeek-R1 in AWQ on 16 GPUs: 21.21 GiB on each (vLLM pull request 14447)."""
+    asked = case("deepseek-ai/DeepSeek-R1", "RTX 3090", "awq", tensor=16, engine_version="0.8.3")
+    assert budget(asked).weights / GIB == pytest.approx(21.21, rel=0.005)
+
+
+def test_llama_cpp_takes_the_cache_that_is_asked_for() -> None:
+    """gpt-oss-120b with 131,072 cells for each of 2 sequences: 9,216 MiB in its 18 full layers (ollama issue 16480),
+    and 128 tokens in the others; logits and rows of a batch of 512 in 32 bits.
+    """
+    asked = case("openai/gpt-oss-120b", "MI300X", "mxfp4", engine="llama.cpp", max_model_len=131072, max_num_seqs=2)
+    found = budget(asked)
+    assert found.kv / 2**20 == pytest.approx(9216 + 9, rel=0.001)
+    assert found.activations == 4 * 512 * (201088 + 2880)
+    assert found.fits
+    assert not budget(replace(asked, gpus=gpus().find("RTX 4090"))).fits
