@@ -93,7 +93,7 @@ def _unknown_gpus(value: Mapping[str, Any], path: str) -> Iterator[Problem]:
     for name, row in value.get("instances", {}).items():
         gpu = row.get("gpu")
         if gpu is not None and plain_gpu(gpu) not in known:
-            hint = near(gpu, tuple(known.values())) or f"add it to gpus: of {path}"
+            hint = near(gpu, tuple(dict.fromkeys(known.values()))) or f"add it to gpus: of {path}"
             yield problem(
                 BAD_CATALOG,
                 f"There is no GPU {gpu} in the catalogue",

@@ -203,7 +203,7 @@ def _check_memory(asked: Combination) -> Iterator[Refusal]:
         return
     assert asked.gpu is not None  # noqa: S101  -- `refusals` asks only where there is one
     host = asked.devices or case.count
-    whole = weight_bytes_per_gpu(case.shape, case.precision, 1, kept=case.kept) / GIB
+    whole = (case.weight_bytes or weight_bytes_per_gpu(case.shape, case.precision, 1, kept=case.kept)) / GIB
     holds_most = host * asked.gpu.memory
     if whole > holds_most:
         reason = f"the weights take {whole:,.0f} GiB, {host} x {asked.gpu.name} hold {holds_most:,.0f}"
