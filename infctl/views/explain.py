@@ -32,6 +32,7 @@ def _model_json(each: Explained) -> View:
         "name": each.name,
         "uri": each.uri,
         "live": each.live,
+        "speculative": each.asking.ask.speculative,
         "unreachable": [{"place": one.place, "reason": one.reason} for one in each.unreadable],
         "checkpoint": {
             "parameters": checkpoint.parameters or shape.total,
@@ -102,7 +103,7 @@ def _show_model(model: View, style: Style) -> list[str]:
         parts.append(_clash(model["clash"], style))
     parts.append(_asked(model, style))
     if decision is not None:
-        parts += [_memory(model, decision, style), _batching(decision, style), _latency(model, decision, style),
+        parts += [_memory(model, decision, style), _batching(decision, model["speculative"], style), _latency(model, decision, style),
                   _fleet(model, decision, style), _reasons(decision, style)]  # fmt: skip
     parts.append(_lost(model, style))
     return [line for part in parts if part for line in (*part, "")][:-1]
@@ -207,7 +208,7 @@ def _host_memory(need: View | None) -> list[str]:
     return ["Memory of the host", *columns(cells)]
 
 
-def _batching(decision: View, style: Style) -> list[str]:
+def _batching(decision: View, guessing: str, style: Style) -> list[str]:
     batching = decision["batching"]
     if decision["memory"] is None:
         return []
@@ -218,6 +219,8 @@ def _batching(decision: View, style: Style) -> list[str]:
     words += [f"max_model_len {decision['max_model_len']:,}", *on]
     words += [f"gpu_memory_utilization {share:g}"] if share else []
     words += [f"KV cache in {decision['kv_cache_dtype']}"] if decision["kv_cache_dtype"] != "auto" else []
+    if guessing:
+        words.append(f"speculative {guessing}, as the file says; what it gains is not predicted")
     return _pairs([("Engine", " · ".join(words))], style)
 
 
