@@ -87,7 +87,7 @@ def budget(case: Case) -> Memory:
     each = kv_bytes(case.shape, longest, KV_BYTES[case.kv_dtype], case.tensor) / max(1, longest) / case.pipeline
     asked = longest * (case.max_num_seqs or 1)
     if case.engine == "transformers" or (case.engine == "llama.cpp" and case.max_model_len):
-        room, kv = kv, each * asked
+        room, kv = kv + activations, each * asked
         if case.engine == "transformers":
             activations = max(activations + _WORKSPACE * GIB, _loading(case) - kv)
         lacks = kv + activations - room
