@@ -96,3 +96,8 @@ def test_what_will_not_start_is_refused_before_anything_is_begun(
     assert "chat may not start" in infctl(tmp_path, "plan")
     write(tmp_path, host.url, {**fixed, "gpu": {"count": 1}, "max_model_len": 8192})
     assert "chat may not start" not in infctl(tmp_path, "plan")
+    write(tmp_path, host.url, {**fixed, "gpu": {"count": 1}, "max_model_len": 8192, "quantization": "fp8"})
+    refused = refusal(tmp_path, "plan")
+    assert "A100-SXM-40GB (compute capability 8.0) cannot compute in fp8 (W8A8)" in " ".join(refused.split())
+    assert "use int8 (W8A8)" in refused
+    assert "models.chat.quantization" in refused
