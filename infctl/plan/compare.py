@@ -261,15 +261,19 @@ def drift_of(have: Resource, world: World) -> Drift | None:
     if have.pending or have.deposed:
         return None
     if live is None:
-        return Drift(have.address, "gone") if world.reads(have) else None
+        return Drift(have.address, "gone", place=_place(have, world)) if world.reads(have) else None
     if not live.running:
-        return Drift(have.address, "stopped")
+        return Drift(have.address, "stopped", place=_place(have, world))
     if live.values == have.values:
         return None
     known = resolve(have.values, world.outputs, world.ids)
     kind = world.question.views[have.target].kinds[have.address.kind]
     fields = tuple(c for c in diff(kind, known, live.values) if UNKNOWN not in leaves(c.old))
-    return Drift(have.address, "changed", fields) if fields else None
+    return Drift(have.address, "changed", fields, _place(have, world)) if fields else None
+
+
+def _place(have: Resource, world: World) -> str:
+    return world.question.views[have.target].place_of(have.address, have.values)
 
 
 def referred(values: Values) -> tuple[Address, ...]:

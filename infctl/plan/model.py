@@ -183,11 +183,12 @@ class ModelChange:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What the world changed behind infctl's back, in fields that infctl owns."""
+    """What the world changed behind infctl's back, in fields that infctl owns; `place` where its target has several."""
 
     address: Address
     kind: str  # "changed" | "gone" | "stopped"
     fields: tuple[FieldChange, ...] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

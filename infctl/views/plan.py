@@ -24,6 +24,7 @@ SYMBOLS: Final = {
 }
 _COLORS: Final = {"+": "green", "~": "yellow", "-": "red", "-/+": "red", "+/-": "green", ".": "dim"}
 _WIDEST: Final = 56  # columns of an address to which the others are aligned
+_ALIKE: Final = 3  # objects from which on those alike are told once
 _FIELDS: Final = 6  # fields of one object that are listed; more are counted
 _LEGEND: Final = (
     ("create", "+ create"),
@@ -65,21 +66,34 @@ def _changes(view: View, style: Style) -> list[str]:
         own = by_model.pop(name, [])
         lines += ["", *show_model(name, model, own, style, cost.get(name)), ""]
         told = {tuple(field["path"]) for field in model["fields"]}
-        for change in own:
-            lines += _resource(change, width, told, style)
+        lines += _resources(own, width, told, style)
     for own in by_model.values():
-        lines.append("")
-        for change in own:
-            lines += _resource(change, width, set(), style)
+        lines += ["", *_resources(own, width, set(), style)]
     return lines
 
 
-def _resource(change: View, width: int, told: set[tuple[str, ...]], style: Style) -> list[str]:
+def _resources(changes: list[View], width: int, told: set[tuple[str, ...]], style: Style) -> list[str]:
+    """Return the lines of objects: each replica's, and once what happens to all others of a kind (one on each host)."""
+    alike: dict[Any, list[View]] = {}
+    for change in changes:
+        fields = tuple((*field["path"], arrow(field)) for field in change["infctl"]["fields"])
+        one = change["address"] if str(change.get("index", "")).rpartition("/")[2].isdigit() else change["type"]
+        alike.setdefault((one, change["name"], _what(change, told), fields), []).append(change)
+    return [line for same in alike.values() for line in _same(same, width, told, style)]
+
+
+def _same(changes: list[View], width: int, told: set[tuple[str, ...]], style: Style) -> list[str]:
+    if len(changes) < _ALIKE:
+        return [line for change in changes for line in _resource(change, _what(change, told), width, style)]
+    what = f"{_what(changes[0], told)}, and {len(changes) - 1} more like it"
+    return _resource(changes[0], what, width, style)
+
+
+def _resource(change: View, what: str, width: int, style: Style) -> list[str]:
     """Return one object's line; an update lists its fields, a replacement names those its model did not tell."""
     action = change["infctl"]["action"]
     symbol = SYMBOLS[action]
     address = change["address"]
-    what = _what(change, told)
     head = style.paint(symbol.rjust(3), _COLORS[symbol])
     if 4 + max(width, len(address)) + 2 + len(what) > style.width:
         lines = [f"{head} {address}", *style.wrap(what, "      ")] if what else [f"{head} {address}"]
@@ -145,6 +159,9 @@ def show_drifted(view: View, style: Style) -> list[str]:
     for drift in found:
         kind = drift["infctl"]["kind"]
         words = {"gone": "is gone", "stopped": "has stopped", "changed": "has changed"}.get(kind, kind)
+        place = drift["infctl"].get("place")
+        if place and place not in drift["address"]:
+            words += f" {'from' if kind == 'gone' else 'on'} {place}"
         lines.append(f"  {style.paint('~', 'yellow')} {drift['address'].ljust(width)}  {words}")
         lines += _fields(drift["infctl"]["fields"], style)
     return lines

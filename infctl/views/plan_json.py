@@ -202,7 +202,11 @@ def _drift_json(found: Any) -> dict[str, Any]:
         "name": found.address.name,
         **({"index": found.address.key} if found.address.key else {}),
         "change": {"actions": ["delete" if gone else "update"], "before": before, "after": None if gone else after},
-        "infctl": {"kind": found.kind, "fields": fields_json(found.fields)},
+        "infctl": {
+            "kind": found.kind,
+            **({"place": found.place} if found.place else {}),
+            "fields": fields_json(found.fields),
+        },
     }
 
 

@@ -24,7 +24,8 @@ def show_model(name: str, model: View, changes: list[View], style: Style, cost: 
     """
     lines = [style.paint(f"  # model.{name} {_headline(model)}", "bold")]
     if model["template"]:
-        lines += style.fill(_identity(model["template"], model["settings"]), " · ", "    ")
+        parts = (style.cut(part, 4) for part in _identity(model["template"], model["settings"]))
+        lines += style.fill(parts, " · ", "    ")
     lines += _fields(model, changes, style)
     if model["replicas_after"]:
         decision = model.get("decision", {})
@@ -61,7 +62,13 @@ def _identity(template: View, settings: View) -> list[str]:
     engine = f"{template['engine']} {template['engine_version']}".strip()
     arguments = [f"{key} {word(value)}" for key, value in _fields_first(settings, template["args"])]
     command = "" if template["args"] else shlex.join(template.get("command", ()))  # else it is made of them
-    return [part for part in (model, template.get("image", ""), engine, command, *arguments) if part]
+    return [part for part in (model, _image(template.get("image", "")), engine, command, *arguments) if part]
+
+
+def _image(image: str) -> str:
+    """Return an image's name with the beginning of its digest."""
+    name, at, digest = image.partition("@sha256:")
+    return f"{name}{at}{digest[:_HASH]}…" if at else image
 
 
 def _fields_first(settings: View, args: View) -> list[tuple[str, Any]]:

@@ -10,6 +10,7 @@ from infctl.views.style import Style, ago, columns
 
 FORMAT_VERSION = "1.0"
 _HEAD = ("MODEL", "REV", "READY", "WHERE", "ENGINE", "URL")
+_SPARE = 4  # the column that goes where there is no room for all
 
 
 def status_json(status: Status) -> dict[str, Any]:
@@ -58,8 +59,10 @@ def show_status(view: dict[str, Any], style: Style, now: datetime) -> list[str]:
     models = view["models"]
     if not models:
         return ["No models are applied here."]
-    rows = [_row(model) for model in models]
-    head, *lines = columns([_HEAD, *rows])
+    rows = [_HEAD, *(_row(model) for model in models)]
+    head, *lines = columns(rows)
+    if any(len(line) > style.width for line in (head, *lines)):
+        head, *lines = columns([(*row[:_SPARE], *row[_SPARE + 1 :]) for row in rows])
     told = [style.paint(head, "bold")]
     for model, line in zip(models, lines, strict=True):
         whole = model["ready"] >= model["desired"]
@@ -78,10 +81,14 @@ def _row(model: dict[str, Any]) -> tuple[str, ...]:
     return model["name"], revision, f"{model['ready']}/{model['desired']}", places or "-", model["engine"], model["url"]
 
 
+def _on(replica: dict[str, Any]) -> str:
+    return f" on {replica['place']}" if replica["place"] else ""
+
+
 def _notes(model: dict[str, Any], now: datetime) -> list[str]:
     name = model["name"]
     notes = [
-        f"{replica['address']} r{replica['revision']} is {replica['state']}"
+        f"{replica['address']} r{replica['revision']}{_on(replica)} is {replica['state']}"
         + (f": {replica['detail']}" if replica["detail"] else "")
         for replica in model["where"]
         if replica["state"] != "ready"
