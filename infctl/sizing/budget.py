@@ -20,6 +20,7 @@ from infctl.sizing.case import Case
 from infctl.sizing.habits import Habits, begun, habits_of, is_large, outside, static_share
 from infctl.sizing.packing import packed_weights
 from infctl.sizing.precision import KV_BYTES
+from infctl.sizing.versions import native
 from infctl.sizing.weights import (
     KEPT_BYTES,
     absorbed_bytes,
@@ -106,8 +107,9 @@ def weights_on_gpu(case: Case) -> float:
     each = weight_bytes_per_gpu(shape, precision, case.count, kept=case.kept, pipeline=case.pipeline)
     if case.weight_bytes is not None:
         each *= case.weight_bytes / weight_bytes(case.shape, case.precision, kept=case.kept)
-    if case.engine == "tensorrt-llm" and case.tensor > 1:  # the table of tokens is not shared
-        each += shape.vocab * shape.hidden * 2 * (1 - 1 / case.tensor)
+    if native(case.engine, case.engine_version) and case.tensor > 1:  # its builds keep both tables whole on each rank
+        tables = 1 if shape.tied else 2
+        each += tables * shape.vocab * shape.hidden * KEPT_BYTES * (1 - 1 / case.tensor)
     if case.engine in _MAKES:
         each += rope_bytes(shape, case.max_model_len or shape.context) + absorbed_bytes(shape, case.count)
     return each
