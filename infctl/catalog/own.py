@@ -65,11 +65,16 @@ def _unfinished(value: Mapping[str, Any]) -> Iterator[Problem]:
     for index, row in enumerate(value.get("gpus", ())):
         if row["name"] not in known:
             yield from _missing(("gpus", index), row, _needed(Gpu), f"{row['name']} is a new GPU")
-    for section, needed, what in (("models", _needed(Architecture), "model"), ("instances", _INSTANCE, "instance")):
-        shipped = read_shipped(section)[section]
-        for name, row in value.get(section, {}).items():
-            if name not in shipped:
-                yield from _missing((section, name), row, needed, f"{name} is a new {what}")
+    for name, row in value.get("models", {}).items():
+        if name not in read_shipped("models")["models"]:
+            yield from _missing(("models", name), row, _needed(Architecture), f"{name} is a new model")
+    rented = set(read_shipped("instances")["instances"])
+    fetched = (value.get("fetched") or {}).get("instances", {})
+    for at, rows in ((("fetched", "instances"), fetched), (("instances",), value.get("instances", {}))):
+        for name, row in rows.items():
+            if name not in rented:
+                yield from _missing((*at, name), row, _INSTANCE, f"{name} is a new instance")
+        rented |= set(rows)
 
 
 def _needed(made: type) -> tuple[str, ...]:

@@ -74,6 +74,20 @@ def test_what_it_says_of_a_format_stands_in_place_of_what_ships(tmp_path: Path) 
     assert "Qwen3ForCausalLM" in (supports(own).engines["vllm"].classes or {})
 
 
+def test_ones_own_price_of_what_was_only_fetched(tmp_path: Path) -> None:
+    own = written(
+        tmp_path,
+        "fetched:\n  price_as_of: 2026-11-21\n  sources: {aws: {say: a list, date: 2026-11-21}}\n  instances:\n"
+        "    g9.xlarge: {cloud: aws, gpu: L4, count: 1, vcpus: 4, memory: 16,"
+        " prices: [{buy: on_demand, region: us-east-1, usd: 0.7, source: aws}]}\n"
+        "instances: {g9.xlarge: {prices: [{buy: on_demand, region: us-east-1, usd: 0.5, source: s}]}}\n",
+    )
+    found = instances(own).rows["g9.xlarge"]
+    price = found.price()
+    assert price is not None
+    assert (found.gpu, price.usd, [row.usd for row in found.disputed()]) == ("L4", 0.5, [0.7])
+
+
 def test_it_is_no_part_of_the_configuration_of_its_folder(tmp_path: Path) -> None:
     written(tmp_path, "gpus: []\n")
     (tmp_path / "inference.yaml").write_text("name: s\n")
