@@ -11,7 +11,7 @@ from typing import Any, Final
 from infctl.views.diagnostics import show_diagnostic
 from infctl.views.plan_model import show_model
 from infctl.views.style import Style, bytes_text, columns, count, dollars
-from infctl.views.values import KNOWN_AFTER_APPLY, word
+from infctl.views.values import KNOWN_AFTER_APPLY, change_words, word
 
 View = dict[str, Any]
 SYMBOLS: Final = {
@@ -96,6 +96,8 @@ def _resource(change: View, what: str, width: int, style: Style) -> list[str]:
     address = change["address"]
     head = style.paint(symbol.rjust(3), _COLORS[symbol])
     if 4 + max(width, len(address)) + 2 + len(what) > style.width:
+        width = 0  # not below the others, but in one line
+    if 4 + max(width, len(address)) + 2 + len(what) > style.width:
         lines = [f"{head} {address}", *style.wrap(what, "      ")] if what else [f"{head} {address}"]
     else:
         lines = [f"{head} {address.ljust(width)}  {what}".rstrip()]
@@ -145,8 +147,9 @@ def _fields(fields: list[View], style: Style) -> Iterator[str]:
 
 def arrow(field: View) -> str:
     """Return a field's change as `old → new`."""
-    after = KNOWN_AFTER_APPLY if field["after_unknown"] else word(field["after"])
-    return f"{word(field['before'])} → {after}"
+    if field["after_unknown"]:
+        return f"{word(field['before'])} → {KNOWN_AFTER_APPLY}"
+    return change_words(field["before"], field["after"])
 
 
 def show_drifted(view: View, style: Style) -> list[str]:

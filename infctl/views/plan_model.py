@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from infctl.views.decision import decided_in_words, memory_in_words, slo_in_words, tokens_cost
 from infctl.views.style import Style, bytes_text, columns, count, dollars
-from infctl.views.values import KNOWN_AFTER_APPLY, word
+from infctl.views.values import KNOWN_AFTER_APPLY, change_words, word
 
 View = dict[str, Any]
 _LABEL: Final = 11  # columns of "placement  "
 _HASH: Final = 7  # hex digits of a checksum, as git shows them
 _NEVER_SHOWN: Final = frozenset({"model_sha256"})  # said in words instead
-_IN_BYTES: Final = frozenset({"memory"})
+_IN_BYTES: Final = frozenset({"memory", "gpu_memory"})
 _WHY_WIDTH: Final = 120  # columns from which on the reason stands beside the change
 
 
@@ -108,8 +108,9 @@ def _reason(field: View, reasons: dict[tuple[str, ...], str]) -> str:
 def _arrow(field: View) -> str:
     if field["path"][-1] in _IN_BYTES and isinstance(field["before"], int) and isinstance(field["after"], int):
         return f"{bytes_text(field['before'])} → {bytes_text(field['after'])}"
-    after = KNOWN_AFTER_APPLY if field["after_unknown"] else word(field["after"])
-    return f"{word(field['before'])} → {after}"
+    if field["after_unknown"]:
+        return f"{word(field['before'])} → {KNOWN_AFTER_APPLY}"
+    return change_words(field["before"], field["after"])
 
 
 def _memory(model: View) -> str:

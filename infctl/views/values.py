@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ SENSITIVE: Final = "(sensitive)"
 _SHORT: Final = 60  # characters of a value that are shown beside an arrow
 _DIGEST: Final = 40  # hex digits from which on a text is a checksum, of which twelve are enough
 _SHOWN: Final = 12
+_BEFORE, _AFTER = 12, 40  # characters that are shown before and after the place where two long values differ
 
 
 def reference_text(ref: Ref) -> str:
@@ -79,3 +81,21 @@ def word(value: Any) -> str:
     if len(text) > _SHORT and isinstance(value, (list, tuple, Mapping)):
         return f"{{{len(value)} entries}}" if isinstance(value, Mapping) else f"[{len(value)} items]"
     return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
+
+
+def change_words(before: Any, after: Any) -> str:
+    """Return `before → after` in short words; of long values that begin alike, the parts where they differ."""
+    left, right = word(before), word(after)
+    if left == right:
+        texts = [_text(before), _text(after)]
+        alike = next((at for at, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), min(map(len, texts)))
+        start = max(0, alike - _BEFORE)
+        end = start + _BEFORE + _AFTER
+        left, right = (f"{'…' * (start > 0)}{text[start:end]}{'…' * (len(text) > end)}" for text in texts)
+    return f"{left} → {right}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return shlex.join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -19,6 +19,7 @@ from infctl.provider.values import Ref, Unreadable, encode
 from infctl.views.plan import show_plan
 from infctl.views.plan_json import plan_json, plan_view
 from infctl.views.style import Style
+from infctl.views.values import change_words
 from tests.property.fleets import Fleet, GpuWish
 from tests.unit.plan.toys import Toy, wish
 
@@ -133,3 +134,11 @@ def test_a_change_says_why_in_terraforms_words() -> None:
     reasons = {change["address"]: change.get("action_reason") for change in plan_json(surge())["resource_changes"]}
     assert reasons['toy_engine.chat["here/0"]'] == "replace_because_cannot_update"
     assert reasons['toy_engine.chat["here/2"]'] is None
+
+
+def test_long_values_that_begin_alike_are_told_apart() -> None:
+    start = "mkdir -p /tmp/www && echo fine >/tmp/www/health && exec httpd -f -p"
+    assert change_words(["sh", "-c", f"{start} 80"], ["sh", "-c", f"{start} 8080 -v"]) == (
+        "…tpd -f -p 80' → …tpd -f -p 8080 -v'"
+    )
+    assert change_words("a", "b") == "a → b"
