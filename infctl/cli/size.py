@@ -33,11 +33,12 @@ from infctl.cli.terminal import Terminal
 @option("max-num-seqs", "N", "Most sequences at a time.", type=click.IntRange(1), default=None)
 @option("max-num-batched-tokens", "N", "Most tokens of one pass.", type=click.IntRange(1), default=None)
 @option("catalog", "FILE", "Your rows; default: inference.catalog.yaml, if there is one.", default="")
+@option("measured", "FILE", "What you measured, as -batch has it: fit to it.", default="")
 @option("batch", "FILE", "Answer every row of a CSV file instead.", default="")
 @option("out", "FILE", "With -batch: write the answers there.", default="")
 @flag("json", "Print one JSON document.")
 @click.pass_obj
-def command(terminal: Terminal, /, batch: str, out: str, json: bool, **given: Any) -> int:
+def command(terminal: Terminal, /, batch: str, out: str, measured: str, json: bool, **given: Any) -> int:
     """What would a model do on these GPUs? No stack, no target, no network needed.
 
     Memory on each GPU, whether it fits, latency and throughput under a load, each with its range.
@@ -48,7 +49,7 @@ def command(terminal: Terminal, /, batch: str, out: str, json: bool, **given: An
 
     own = find_own(Path(), given["catalog"])
     if batch:
-        return _answer_table(terminal, Path(batch), Path(out), own)
+        return _answer_table(terminal, Path(batch), Path(out), own, measured)
     if not given["model"] or not given["gpu"]:
         raise click.UsageError("say -model and -gpu, or -batch and -out")
     import os
@@ -58,8 +59,10 @@ def command(terminal: Terminal, /, batch: str, out: str, json: bool, **given: An
     from infctl.views.size import show_size, size_json
     from infctl.views.style import Style
 
-    case = case_of(_asked(given), own, os.environ)
-    found = predict(case)
+    asked = _asked(given)
+    factors = _fitted(measured, own)(asked)
+    case = case_of(asked, own, os.environ, described=factors is not None)
+    found = predict(case, factors)
     view = size_json(case, found)
     if json:
         from json import dumps
@@ -91,13 +94,24 @@ def _asked(given: dict[str, Any]) -> Any:
     )  # fmt: skip
 
 
-def _answer_table(terminal: Terminal, questions: Path, answers: Path, own: str) -> int:
+def _fitted(measured: str, own: str) -> Any:
+    """Return what says of a question what the file of measurements makes of it, nothing where there is no file."""
+    if not measured:
+        return lambda _: None
+    import os
+
+    from infctl.ops.measured import fitted_to
+
+    return fitted_to(Path(measured), own, os.environ)
+
+
+def _answer_table(terminal: Terminal, questions: Path, answers: Path, own: str, measured: str) -> int:
     from collections import Counter
     from csv import DictWriter
 
     from infctl.ops.size import columns, read_table, size_table
 
-    found = size_table(read_table(questions), own)
+    found = size_table(read_table(questions), own, _fitted(measured, own))
     with answers.open("w", newline="", encoding="utf-8") as file:
         writer = DictWriter(file, columns())
         writer.writeheader()

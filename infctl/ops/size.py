@@ -6,7 +6,7 @@ Needs no stack, no target and no network. Knows no flag and no terminal.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from infctl.catalog.gpus import gpus
@@ -18,6 +18,7 @@ from infctl.sizing.budget import GIB
 from infctl.sizing.case import Case, Load
 from infctl.sizing.checkpoint import Checkpoint, as_kept
 from infctl.sizing.lengths import SHAREGPT
+from infctl.sizing.measured import Factors, device
 from infctl.sizing.precision import KV_BYTES, PRECISIONS, Precision, find_precision
 from infctl.sizing.predict import Prediction, Verdict, predict
 from infctl.sizing.rows import lengths_of, load_of, split_of
@@ -71,8 +72,9 @@ class Asked:
     replicas: int = 1
 
 
-def case_of(asked: Asked, own: str = "", env: Mapping[str, str] | None = None) -> Case:
-    """Return the case that `asked` means; `own` is a user's catalogue file.
+def case_of(asked: Asked, own: str = "", env: Mapping[str, str] | None = None, *, described: bool = False) -> Case:
+    """Return the case that `asked` means; `own` is a user's catalogue file. A device may be one that the catalogue does
+    not know where measurements have it `described`.
 
     With `env` (HF_ENDPOINT, HF_TOKEN) a model may be a folder, a GGUF file or a hub's uri: its headers are read.
     Without, only names that the catalogue knows are. Raises InfctlError with all that is wrong.
@@ -84,7 +86,7 @@ def case_of(asked: Asked, own: str = "", env: Mapping[str, str] | None = None) -
             "write a folder, a .gguf file or hf://OWNER/NAME to have it read, or use a catalogue file of your own"
         )
         problems.append(_unknown("model", asked.model, models(own).rows, otherwise))
-    cards = gpus(own).find(asked.gpu)
+    cards = gpus(own).find(asked.gpu) or ((device(asked.gpu),) if described and asked.gpu else ())
     if not cards:
         problems.append(_unknown("GPU", asked.gpu, gpus(own).rows, "`infctl catalog list gpus` shows them all"))
     engine = ENGINES.get(asked.engine.lower())
@@ -110,7 +112,7 @@ def case_of(asked: Asked, own: str = "", env: Mapping[str, str] | None = None) -
         _mean(asked, asked.isl, 0), _mean(asked, asked.osl, 1), asked.varied,
         asked.load, asked.concurrency, asked.rate, asked.prompts, asked.utilization, asked.max_model_len,
         asked.max_num_seqs, asked.max_num_batched_tokens, found.kept, found.bytes, asked.uneven, asked.apart,
-        asked.replicas,
+        asked.replicas, source=found.source,
     )  # fmt: skip
 
 
@@ -145,9 +147,13 @@ def _unknown(what: str, name: str, known: Iterable[str], otherwise: str) -> Diag
 # ---------------------------------------------------------------- tables
 
 
-def size_table(rows: Iterable[Mapping[str, str]], own: str = "") -> list[dict[str, str]]:
-    """Return an answer for each row of a table of measurements; what was measured is not looked at."""
-    return [_answer(row, own) for row in rows]
+def size_table(
+    rows: Iterable[Mapping[str, str]], own: str = "", fitted: Callable[[Asked], Factors | None] = lambda _: None
+) -> list[dict[str, str]]:
+    """Return an answer for each row of a table of measurements; what was measured is not looked at. `fitted` gives what
+    a user's own measurements say of a question's engine, device and model.
+    """
+    return [_answer(row, own, fitted) for row in rows]
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -175,11 +181,13 @@ def columns() -> tuple[str, ...]:
     return ("id", "verdict", "reason", *figures, "basis", *memory)
 
 
-def _answer(row: Mapping[str, str], own: str) -> dict[str, str]:
+def _answer(row: Mapping[str, str], own: str, fitted: Callable[[Asked], Factors | None]) -> dict[str, str]:
     answer = dict.fromkeys(columns(), "")
     answer["id"] = row.get("id", "")
     try:
-        found = predict(case_of(asked_of(row), own))
+        asked = asked_of(row)
+        factors = fitted(asked)
+        found = predict(case_of(asked, own, described=factors is not None), factors)
     except InfctlError as failure:
         told = failure.diagnostics[0]
         return answer | {"verdict": Verdict.UNKNOWN.value, "reason": told.summary}

@@ -19,9 +19,10 @@ FILE = Path(__file__).parent / "calibration.yaml"
 @dataclass(frozen=True, slots=True)
 class Constants:
     """One engine's constants. `weights`, `cache`: part of the memory bandwidth reached while reading them; `compute`,
-    `attention`: part of the FLOPS; `moe_…` the same for mixtures of experts. `most_bandwidth` in GB/s is what kernels
-    keep in flight at most, whatever the memory could give (0: no such limit). `corner` says how sharply the roofline
-    bends where both limits bind: 1 where reading and multiplying follow each other.
+    `attention`: part of the FLOPS, and `looking_back` that of single tokens' attention (0: hidden behind reading the
+    cache); `moe_…` the same for mixtures of experts. `most_bandwidth` in GB/s is what kernels keep in flight at most,
+    whatever the memory could give (0: no such limit). `corner` says how sharply the roofline bends where both limits
+    bind: 1 where reading and multiplying follow each other.
 
     Seconds: `layer` and `moe_layer` for each layer and pass, `latent_layer` beside it where attention is latent (its
     many small products), `eager_layer` for each layer of a pass with prompts, which no captured graph launches,
@@ -52,6 +53,7 @@ class Constants:
     eager_layer: float = 0.0
     most_bandwidth: float = 0.0
     corner: float = 3.0
+    looking_back: float = 0.0
     request: float = 0.0
     request_token: float = 0.0
     sequence: float = 0.0

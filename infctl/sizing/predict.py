@@ -8,9 +8,10 @@ from enum import StrEnum
 from math import exp
 
 from infctl.frozen import dataclass
-from infctl.sizing.budget import Memory, budget
-from infctl.sizing.calibration import constants
+from infctl.sizing.budget import Memory, budget, longest_asked
+from infctl.sizing.calibration import Constants, constants
 from infctl.sizing.case import Case, Load
+from infctl.sizing.measured import UNKNOWN, Factors, applied
 from infctl.sizing.precision import KV_BYTES
 from infctl.sizing.serving import figures, overload
 from infctl.sizing.speed import Machine
@@ -18,13 +19,14 @@ from infctl.sizing.startable import impossible, squeezed
 from infctl.sizing.versions import before, native
 
 _80_PERCENT = 1.2816  # standard deviations on either side of the middle that hold 80 % of a normal distribution
-_VAGUE = 1.5  # how much wider a range is where the GPU's name does not say which variant
+_VAGUE = 1.5  # how much wider a range is where the GPU's name leaves its variant open, or a shape is assumed
 # How much wider a range is for first tokens, for whatever queued, for first tokens that queued, and for the last
 # percent; rounded so that 8 in 10 published measurements lie inside (benchmarks/sizing.py).
 _FIRST, _QUEUED, _QUEUED_FIRST, _TAIL = 1.5, 2.0, 2.5, 1.25
 _SUMS = frozenset({"out_tok_s", "total_tok_s", "req_s"})  # figures that copies of a model add up
 _GIVEN = 0.25  # a rate that can be served comes out as it came in
 
+_BUILDS = {"amd": "rocm", UNKNOWN: "cpu"}  # by vendor: a device that only measurements describe is a processor
 # Ages of vLLM that have constants of their own, and the version that each ended with.
 _AGES = (("vllm-v0", (0, 8)), ("vllm-v1", (0, 11)))
 
@@ -57,14 +59,14 @@ class Prediction:
     basis: str = ""
 
 
-def predict(case: Case) -> Prediction:
-    """Return what `case` would do."""
+def predict(case: Case, factors: Factors | None = None) -> Prediction:
+    """Return what `case` would do, with `factors` as measurements of the same engine on the same device say."""
     if case.replicas > 1:
-        return _together(predict(_one_of(case)), case.replicas)
-    if reason := impossible(case):
+        return _together(predict(_one_of(case), factors), case.replicas)
+    if case.gpu.vendor != UNKNOWN and (reason := impossible(case)):
         return Prediction(Verdict.INFEASIBLE, reason)
     memory = budget(case)
-    note = ""
+    note, asked = "", case
     if not memory.fits:
         tight = squeezed(case)
         memory, refused = budget(tight), memory
@@ -74,22 +76,41 @@ def predict(case: Case) -> Prediction:
         case = tight
     family = family_of(case.engine, case.engine_version, case.gpu.vendor)
     measured = constants(family)
+    shown = budget(longest_asked(asked))  # as the engine starts with what it was told
+    note = note or (f"fits only with a shorter max_model_len: {shown.reason}" if shown.reason else "")
     if measured is None:
-        return Prediction(Verdict.OK, note, memory, basis="memory only: nothing was measured that speed could rest on")
-    if case.load in {Load.OFFLINE_MAX, Load.STATIC_BATCH}:  # nobody waits for single tokens
-        measured = replace(measured, sending=0.0)
-    machine = Machine(
-        case.shape, case.precision, case.gpu, measured, case.tensor, case.pipeline, KV_BYTES[case.kv_dtype], case.kept
-    )
+        return Prediction(Verdict.OK, note, shown, basis="memory only: nothing was measured that speed could rest on")
+    machine = _machine(case, measured, factors or Factors())
     if reason := overload(machine, case, memory):
         return Prediction(Verdict.INFEASIBLE, reason, memory)
-    spread = measured.spread * (_VAGUE if len(case.gpus) > 1 else 1.0)
+    own = factors is not None and factors.rows > 0
+    vague = _VAGUE if len(case.gpus) > 1 or case.shape.assumed else 1.0
+    spread = factors.spread if factors and own else measured.spread * vague
     found = {
         name: estimate(value, spread * widening(name, case.load))
         for name, value in figures(machine, case, memory, family).items()
         if value > 0  # an answer without tokens has no time between them
     }
-    return Prediction(Verdict.OK, note, memory, found, f"model of {family}, ±{100 * spread:.0f} %")
+    basis = f"model of {family}, fitted to {factors.rows} of your own rows" if factors and own else f"model of {family}"
+    return Prediction(Verdict.OK, note, shown, found, f"{basis}, ±{100 * spread:.0f} %")
+
+
+def expected(case: Case, factors: Factors) -> Mapping[str, float]:
+    """Return the figures alone, none where there is nothing to say: what a fit of `factors` compares with."""
+    memory, family = budget(case), family_of(case.engine, case.engine_version, case.gpu.vendor)
+    measured = constants(family)
+    if measured is None or not memory.fits:
+        return {}
+    machine = _machine(case, measured, factors)
+    return {} if overload(machine, case, memory) else figures(machine, case, memory, family)
+
+
+def _machine(case: Case, measured: Constants, factors: Factors) -> Machine:
+    if case.load in {Load.OFFLINE_MAX, Load.STATIC_BATCH}:  # nobody waits for single tokens
+        measured = replace(measured, sending=0.0)
+    gpu, measured = applied(case.gpu, measured, factors)
+    kv = KV_BYTES[case.kv_dtype]
+    return Machine(case.shape, case.precision, gpu, measured, case.tensor, case.pipeline, kv, case.kept)
 
 
 def _one_of(case: Case) -> Case:
@@ -136,4 +157,5 @@ def family_of(engine: str, version: str, vendor: str = "nvidia") -> str:
         family = next((name for name, since in _AGES if before(engine, version, since)), engine)
     elif native(engine, version):
         family = f"{engine}-native"
-    return f"{family}-rocm" if vendor == "amd" and constants(f"{family}-rocm") else family
+    build = f"{family}-{_BUILDS[vendor]}" if vendor in _BUILDS else family
+    return build if constants(build) else family

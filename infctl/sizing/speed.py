@@ -87,8 +87,8 @@ class Pace:
     """How long passes of a machine take: all that does not depend on the pass is worked out once."""
 
     __slots__ = (
-        "_answer", "_cache", "_corner", "_eager", "_fixed", "_machine", "_missed", "_routed", "_score", "_sequence",
-        "_steady", "_talked", "_talking", "_token", "_unpacked", "_written",
+        "_answer", "_back", "_cache", "_corner", "_eager", "_fixed", "_machine", "_missed", "_routed", "_score",
+        "_sequence", "_steady", "_talked", "_talking", "_token", "_unpacked", "_written",
     )  # fmt: skip
 
     def __init__(self, machine: Machine) -> None:
@@ -108,6 +108,7 @@ class Pace:
         self._cache = memory * c.cache
         width = shape.heads * ((shape.nope_dim + shape.rope_dim + shape.v_dim) / 2 if shape.latent else shape.head_dim)
         self._score = 4 * shape.full_layers * width / 2 / ranks / (gpu.fp16 * TERA * c.attention)
+        self._back = 2 * self._score * c.attention / c.looking_back if c.looking_back else 0.0
         each = (c.moe_layer if mixture else c.layer) + (c.packed_layer if packed else 0.0)
         each += (c.latent_layer if shape.latent else 0.0) + (c.awq_moe_layer if mixture and machine.awq else 0.0)
         self._fixed, self._eager = shape.layers * each + c.each_pass, shape.layers * c.eager_layer
@@ -127,6 +128,7 @@ class Pace:
         if self._unpacked and not written:
             whole += (self._unpacked * reading) ** corner
         cache = decoding * kv_bytes(machine.shape, context, machine.kv_each, machine.tensor) / self._cache
+        cache += self._back * decoding * context
         eager = self._eager + self._score * prefilling * prompt if prefilling else 0.0
         linear: float = whole ** (1 / corner)
         fixed = self._fixed + self._sequence * decoding + written + self._talking + self._talked * tokens
