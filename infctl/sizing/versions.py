@@ -7,6 +7,7 @@ NIM carries its own numbers, all of them around TensorRT-LLM's C++ runtime.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 # vLLM's releases: (year, month) of each minor one, the first whole month of it (github.com/vllm-project/vllm/releases;
@@ -25,6 +26,7 @@ _DATE: Final = re.compile(
 )
 
 
+@lru_cache(1024)  # a search for the best GPU asks of one version thousands of times
 def number(engine: str, version: str) -> tuple[int, int] | None:
     """Return the (major, minor) number that a version means, None where it does not say."""
     text = version.strip().lower()

@@ -47,6 +47,7 @@ def ways_of(need: Need, offers: Sequence[Offer], versions: Mapping[str, str], ow
     """Return the ways to run the model of `need` on `offers`; `versions` are those that each engine would run at."""
     found: list[Way] = []
     refused: list[Refused] = []
+    alike: set[tuple[object, ...]] = set()  # what starts, as the gate sees it
     for offer in offers:
         if need.ask.product and need.ask.product not in {each.name for each in offer.gpus}:
             continue
@@ -54,7 +55,8 @@ def ways_of(need: Need, offers: Sequence[Offer], versions: Mapping[str, str], ow
             version = need.ask.engine_version or versions.get(engine, "")
             for precision in precisions_of(need, engine, version, offer, own):
                 for way in _splits(need, offer, (engine, version), precision, own):
-                    if (why := _refusal(need, way, own)) is None:
+                    if _seen(way) in alike or (why := _refusal(need, way, own)) is None:
+                        alike.add(_seen(way))
                         found.append(way)
                     else:
                         refused.append(why)
@@ -148,6 +150,12 @@ def _kv_dtypes(need: Need, gpu: Gpu, own: str) -> tuple[str, ...]:
         return (ask.kv_dtype,)
     allowed = ask.max_quality_loss is not None and gpu.fp8 and not too_lossy(need, f"kv-{_KV}", own)
     return (AUTO, _KV) if allowed and not need.checkpoint.shape.encoder else (AUTO,)
+
+
+def _seen(way: Way) -> tuple[object, ...]:
+    """Return what the gate looks at of a way: GPUs of one compute capability start the same."""
+    gpu = (way.gpu.vendor, way.gpu.compute, way.gpus <= way.offer.devices) if way.gpu else ()
+    return (way.engine, way.version, way.precision.name, way.kv_dtype, way.tensor, way.pipeline, *gpu)
 
 
 def _refusal(need: Need, way: Way, own: str) -> Refused | None:

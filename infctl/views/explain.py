@@ -103,8 +103,8 @@ def _show_model(model: View, style: Style) -> list[str]:
         parts.append(_clash(model["clash"], style))
     parts.append(_asked(model, style))
     if decision is not None:
-        parts += [_memory(model, decision, style), _batching(decision, model["speculative"], style), _latency(model, decision, style),
-                  _fleet(model, decision, style), _reasons(decision, style)]  # fmt: skip
+        parts += [_memory(model, decision, style), _batching(decision, model["speculative"], style)]
+        parts += [_latency(model, decision, style), _fleet(model, decision, style), _reasons(decision, style)]
     parts.append(_lost(model, style))
     return [line for part in parts if part for line in (*part, "")][:-1]
 
