@@ -66,7 +66,7 @@ class Models:
 
 
 def _spellings(name: str) -> list[str]:
-    bare = re.sub(r"\.(w8a8|w4a16)$|\s*\(.*\)$", "", name)
+    bare = re.sub(r"\s+", "-", re.sub(r"\.(w8a8|w4a16)$|\s*\(.*\)$", "", name))
     tried = [name, bare]
     while (shorter := _TAILS.sub("", tried[-1].lower())) != tried[-1].lower():
         tried.append(shorter)
