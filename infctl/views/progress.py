@@ -35,7 +35,7 @@ _DONE: Final = {
     "delete": "removed",
 }  # fmt: skip
 _REMOVALS: Final = frozenset({"drain", "stop", "delete"})
-_WIDEST: Final = 28  # columns; longer names push the rest
+_WIDEST: Final = 5  # a name gets no more than this part of the line: longer ones push the rest
 
 
 def show_event(event: Event, style: Style) -> list[str]:
@@ -88,9 +88,10 @@ def label(event: StepEvent, style: Style) -> str:
 def fitted(style: Style, event: StepEvent) -> Style:
     """Return `style` with room for whose step it is, so that the lines of a run stand below each other."""
     who, where = _names(event)
+    widest = style.width // _WIDEST
     names = (
-        max(style.names[0], min(len(who), _WIDEST) if where else 0),
-        max(style.names[1], min(len(where), _WIDEST) + 1 if where else 0),
+        max(style.names[0], min(len(who), widest) if where else 0),
+        max(style.names[1], min(len(where), widest) + 1 if where else 0),
     )
     return style if names == style.names else replace(style, names=names)
 

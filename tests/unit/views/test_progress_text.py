@@ -64,7 +64,7 @@ def test_the_lines_of_a_run_stand_below_each_other_however_long_its_names_are() 
     events = [
         StepStarted(**{**about(), "model": m, "address": Address("toy_route", m, k)}, resuming=False) for m, k in names
     ]
-    style = STYLE
+    style = Style(120)
     for event in events:
         style = fitted(style, event)
     lines = [line for event in events for line in show_event(event, style)]
