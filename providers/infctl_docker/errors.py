@@ -13,6 +13,8 @@ import ssl
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Unreadable
 
+WRONG_TIME = frozenset({9, 10})  # openssl-verify(1): X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED
+CLOCKS = "`date -u`, here and on the host: set the clock that is wrong; where none is, renew the certificate"
 # What `docker system dial-stdio` writes to stderr, and the daemon's socket answers: part of the text (lower case),
 # what it means, the way on. Texts of Docker 20.10 to 28 and of the shells that could not start it.
 NO_DOCKER = (
@@ -283,6 +285,10 @@ def not_tls(place: str, at: str, failure: ssl.SSLError) -> HostDown:
     """Say why TLS with a daemon failed: whose certificate was not believed, and what to look at."""
     detail = getattr(failure, "reason", None) or str(failure)
     text = f"{detail} {failure}".upper()
+    if getattr(failure, "verify_code", 0) in WRONG_TIME:
+        return HostDown(place, f"the certificate of {at}: {failure.verify_message}", CLOCKS)
+    if "CERTIFICATE_EXPIRED" in text:
+        return HostDown(place, f"{at} says that our certificate has expired, or is not valid yet", CLOCKS)
     if isinstance(failure, ssl.SSLCertVerificationError):
         return HostDown(
             place,

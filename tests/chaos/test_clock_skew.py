@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,9 +19,9 @@ from infctl_docker.promises import DEVICES, FENCE, FOR, LEASE, LINEAGE, read_sha
 from infctl_docker.reserve import LEASE_SECONDS, PREFIX
 from tests.chaos.clocks import build_clock, clock_env, set_clock
 from tests.chaos.racks import Racked, daemon_of, take_rack
-from tests.chaos.stacks import NOTHING, Wish, Wishes
+from tests.chaos.stacks import Wish, Wishes
 from tests.testbed.gpus import uuid_of
-from tests.testbed.hosts import DockerHost
+from tests.testbed.hosts import DockerHost, Make
 from tests.testbed.plugin import HostsOf
 from tests.tiny_gguf import write_tiny_gguf
 
@@ -38,7 +39,6 @@ class Machine:
 
     clock: Path
     library: Path
-    rack: Racked
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self, folder: Path, *argv: str) -> subprocess.Popen[str]:
@@ -52,18 +52,12 @@ class Machine:
         self.started.append(process)
         return process
 
-    def begin(self, folder: Path, wishes: Wishes) -> subprocess.Popen[str]:
-        """Start the apply of `wishes`, which wait their turn; none: a destroy."""
-        if wishes:
-            stack = json.loads(self.rack.text(wishes))
-            (folder / "inference.yaml").write_text(json.dumps({**stack, "name": folder.name}))
-        return self.start(folder, "apply" if wishes else "destroy", "-auto-approve", f"-lock-timeout={PATIENCE:.0f}s")
+    def begin(self, folder: Path, command: str = "apply") -> subprocess.Popen[str]:
+        """Start what changes a stack; it waits its turn."""
+        return self.start(folder, command, "-auto-approve", f"-lock-timeout={PATIENCE:.0f}s")
 
     def run(self, folder: Path, *argv: str, code: int = 0) -> str:
         return end(self.start(folder, *argv), code)
-
-    def apply(self, folder: Path, wishes: Wishes) -> str:
-        return end(self.begin(folder, wishes))
 
 
 def end(process: subprocess.Popen[str], code: int = 0) -> str:
@@ -78,14 +72,14 @@ def rack(hosts: HostsOf) -> Racked:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, rack: Racked) -> Iterator[Callable[[int], Machine]]:
+def machine(tmp_path: Path) -> Iterator[Callable[[int], Machine]]:
     """Return `machine(seconds)`: one whose clock is that far from the hosts'."""
     library, made = build_clock(tmp_path), list[Machine]()
 
     def make(seconds: int) -> Machine:
         clock = tmp_path / f"clock{len(made)}"
         set_clock(clock, seconds)
-        made.append(Machine(clock, library, rack))
+        made.append(Machine(clock, library))
         return made[-1]
 
     yield make
@@ -106,21 +100,28 @@ def folder(tmp_path: Path) -> Callable[[str], Path]:
     return make
 
 
+def write(folder: Path, rack: Racked, wishes: Wishes) -> None:
+    """Let the file of the stack that is called after its folder ask for `wishes`."""
+    (folder / "inference.yaml").write_text(json.dumps({**json.loads(rack.text(wishes)), "name": folder.name}))
+
+
 def test_one_stack_is_changed_by_machines_two_hours_apart(
     machine: Callable[[int], Machine], folder: Callable[[str], Path], rack: Racked
 ) -> None:
     ahead, behind, stack = machine(HOUR), machine(-HOUR), folder("turns")
-    ahead.apply(stack, CHAT)
+    write(stack, rack, CHAT)
+    end(ahead.begin(stack))
     assert "No changes." in behind.run(stack, "plan", "-detailed-exitcode")
     wishes = {"chat": Wish(1024)}
-    at_once = [each.begin(stack, wishes) for each in (behind, ahead)]
+    write(stack, rack, wishes)
+    at_once = [each.begin(stack) for each in (behind, ahead)]
     said = [end(process) for process in at_once]
     assert sorted("No changes." in each for each in said) == [False, True], said
     seen = rack.standing(stack)  # the addresses of both hosts answer: one of them through the other's proxy
     assert sorted(seen.objects.values()) == sorted(rack.expected(wishes))
     assert (seen.lost, seen.strays, seen.twice) == ((), (), ())
     assert "No changes." in ahead.run(stack, "plan", "-detailed-exitcode")
-    behind.apply(stack, NOTHING)
+    end(behind.begin(stack, "destroy"))
     assert not rack.standing(stack).objects
 
 
@@ -128,12 +129,13 @@ def test_two_stacks_at_once_get_no_device_twice(
     machine: Callable[[int], Machine], folder: Callable[[str], Path], rack: Racked
 ) -> None:
     pairs = [(machine(HOUR), folder("ahead")), (machine(-HOUR), folder("behind"))]
-    wishes = {"chat": Wish(replicas=2)}
-    for one, stack, process in [(one, stack, one.begin(stack, wishes)) for one, stack in pairs]:
+    for _, stack in pairs:
+        write(stack, rack, {"chat": Wish(replicas=2)})
+    for one, stack, process in [(one, stack, one.begin(stack)) for one, stack in pairs]:
         said, _ = process.communicate(timeout=PATIENCE)
         if process.returncode:  # the other one was quicker, and it says so
             assert "promised to others" in said, said
-            one.apply(stack, wishes)
+            end(one.begin(stack))
     held = [each for host in rack.hosts for each in devices_of(host)]
     assert len(held) == len(set(held)) == 2 * 2
     assert not rack.standing(pairs[0][1]).strays
@@ -141,23 +143,42 @@ def test_two_stacks_at_once_get_no_device_twice(
         assert "No changes." in one.run(stack, "plan", "-detailed-exitcode")
 
 
-@pytest.mark.parametrize("seconds", [HOUR, -HOUR])
-def test_the_hosts_clock_says_how_long_a_reservation_holds(
-    seconds: int, machine: Callable[[int], Machine], folder: Callable[[str], Path], rack: Racked
+def test_a_reservation_holds_by_the_hosts_clock_whoever_is_ahead(
+    machine: Callable[[int], Machine], folder: Callable[[str], Path], rack: Racked
 ) -> None:
-    one, stack = machine(seconds), folder("guest")
-    live = [reserve_all(host, LEASE_SECONDS) for host in rack.hosts]
-    (stack / "inference.yaml").write_text(rack.text(CHAT))
-    assert "error[no-room]" in one.run(stack, "plan", code=1)
-    for host, ident in zip(rack.hosts, live, strict=True):
+    stack = folder("guest")
+    for host in rack.hosts:
+        reserve_all(host, LEASE_SECONDS)
+    write(stack, rack, CHAT)
+    assert "error[no-room]" in machine(HOUR).run(stack, "plan", code=1)
+
+
+def test_a_reservation_is_void_by_the_hosts_clock_whoever_is_behind(
+    machine: Callable[[int], Machine], folder: Callable[[str], Path], rack: Racked
+) -> None:
+    stack = folder("guest")
+    for host in rack.hosts:
+        dead = reserve_all(host, 0)
         with closing(daemon_of(host)) as daemon:
-            daemon.remove_container(ident)
-            dead = reserve_all(host, 0)
             made = daemon.inspect_container(dead)["Created"][:19]
             while daemon.info()["SystemTime"][:19] <= made:  # a whole second of its own clock
-                pass
-    one.apply(stack, CHAT)
+                time.sleep(0.1)
+    write(stack, rack, CHAT)
+    end(machine(-HOUR).begin(stack))
     assert sum(len(devices_of(host)) for host in rack.hosts) == 1
+
+
+@pytest.mark.parametrize(("days", "words"), [(-9, "certificate is not yet valid"), (9, "certificate has expired")])
+def test_a_clock_by_which_a_certificate_does_not_hold_is_named(
+    days: int, words: str, machine: Callable[[int], Machine], folder: Callable[[str], Path], hosts: HostsOf
+) -> None:
+    (host,), stack = hosts(Make("current", tcp="tls")), folder("guest")
+    rack = {"type": "docker", "hosts": [{"url": host.tcp_url, "tls": str(host.bed.authority.folder)}]}
+    text = {"apiVersion": "infctl/v1", "name": stack.name, "targets": {"rack": rack}}
+    (stack / "inference.yaml").write_text(json.dumps(text))
+    said = machine(days * 24 * HOUR).run(stack, "plan", code=1)
+    assert words in said
+    assert "set the clock that is wrong" in said
 
 
 def reserve_all(host: DockerHost, lease: int) -> str:

@@ -133,6 +133,7 @@ def test_why_nothing_was_connected(failure: OSError, reason: str) -> None:
         ("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)", "does not speak TLS"),
         ("[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca (_ssl.c:2580)", "does not believe our certificate"),
         ("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required", "does not believe our certif"),
+        ("[SSL: SSLV3_ALERT_CERTIFICATE_EXPIRED] sslv3 alert certificate expired", "not valid yet"),
         ("[SSL: UNEXPECTED_MESSAGE] unexpected message", "failed"),
     ],
 )
