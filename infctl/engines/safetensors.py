@@ -141,7 +141,7 @@ def read_folder(folder: Path, more: Iterable[str] = ()) -> Folder:
     if (folder / INDEX).is_file():
         names = _parsed(folder / INDEX, lambda file: shards_of(parse_object(_text(file), "it")))
     else:
-        names = main_files(entry.name for entry in folder.iterdir())
+        names = _parsed(folder, lambda place: main_files(entry.name for entry in place.iterdir()))
     tensors: dict[str, Tensor] = {}
     for name in names:
         tensors |= read_header(folder / name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from os.path import isdir
 from pathlib import Path
 
 from infctl.catalog.models import models
@@ -16,7 +17,9 @@ GGUF = ".gguf"
 
 def is_read(name: str) -> bool:
     """Return whether `name` says where the model's own files are: a path or a hub's uri."""
-    return name.startswith((HUB, "file:", "/", "./", "../", "~")) or name.endswith(GGUF) or Path(name).is_dir()
+    if name.startswith((HUB, "file:", "/", "./", "../", "~")) or name.endswith(GGUF):
+        return True
+    return isdir(name)  # noqa: PTH112  -- Path.is_dir raises for what is too long for a path
 
 
 def checkpoint_of(name: str, env: Mapping[str, str], own: str = "") -> Checkpoint | None:

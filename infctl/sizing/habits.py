@@ -7,6 +7,7 @@ Sources: vLLM (vllm/config/cache.py, engine/arg_utils.py, v1/worker/gpu_worker.p
   H100 (llm-d-benchmark, config_explorer/empirical-vllm-memory-results.md: 4.76 GiB with a vocabulary of 128,256, 5.56
   with 151,936, 7.38 with 201,088; 1,024 sequences), and before 0.8 off one (pull request 10511: 1.26 GiB with 256).
   Later versions sample in place: 7 bytes, off two start-ups of July and August 2026.
+- Graphs: before 0.8 "1~3 GiB" by vLLM's own message, 0.5 to 0.7 since (ibid.).
 - Outside of PyTorch: before 0.7 what the CUDA context and libraries hold, 0.35 GiB of a 23.6 GiB card (issue 10517) and
   1.79 of 79.2, twice that with NCCL (pull request 10511), between them a line. Since then only what profiling adds:
   0.14 GiB, with NVLink 0.26 for each rank (0.55 of two, llm-d-benchmark; 2.1 of eight), without 0.22. V1 before 0.10
@@ -50,7 +51,7 @@ class Habits:
 VLLM: Final = Habits(0.92, (1024, 256), (8192, 2048), 0.6, graphs_inside=True, per_logit=7.0)
 # Of vLLM, what held before a version: (since, habits before it), the oldest first.
 _VLLM_AGES: Final = (
-    ((0, 8), Habits(0.90, (256, 256), (8192, 2048), 1.0, alike=True, whole=True)),
+    ((0, 8), Habits(0.90, (256, 256), (8192, 2048), 2.0, alike=True, whole=True)),
     ((0, 9), Habits(0.90, (1024, 1024), (8192, 2048), 0.5, alike=True)),
     ((0, 19), Habits(0.90, (1024, 256), (8192, 2048), 0.5, alike=True)),
     ((0, 21), Habits(0.90, (1024, 256), (8192, 2048), 0.5, per_logit=7.0)),

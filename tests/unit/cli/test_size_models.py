@@ -153,6 +153,7 @@ def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "config.json" in ask(tmp_path, "./empty").err
     assert "gone.gguf" in ask(tmp_path, "gone.gguf").err
+    assert "There is no model" in ask(tmp_path, "x" * 5000).err
 
 
 def test_an_architecture_that_nobody_knows_says_what_is_assumed(tmp_path: Path) -> None:
