@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Change, Emit, Labels, Progress, Values
+from infctl_docker.errors import HostDown, PortClosed
 from infctl_docker.listening import Listener
 from infctl_docker.proxy_book import Book, Kept
 from infctl_docker.proxy_config import WILDCARDS, join, numeric, server_name
-from infctl_docker.proxy_load import POLL_S, Box, Loader
+from infctl_docker.proxy_load import LOAD_S, POLL_S, Box, Loader
 from infctl_docker.proxy_ports import Free, Range
 from infctl_docker.proxy_runtime import count_sessions, is_settled
 
@@ -99,10 +100,16 @@ class HostProxy:
         """Wait until no worker has a request at the replica of this host; what is left after `timeout_s` is cut."""
         name = server_name(endpoint)
         deadline = time.monotonic() + timeout_s
-        said_at, most, quiet = 0.0, 0, 0
+        said_at, most, quiet, heard_at = 0.0, 0, 0, time.monotonic()
         while quiet < 2:  # noqa: PLR2004  # twice, for a request may be between two servers
-            busy = count_sessions(self._box.ask, name)
-            quiet = quiet + 1 if not busy and is_settled(self._box.ask) else 0
+            try:
+                busy = count_sessions(self._box.ask, name)
+                quiet = quiet + 1 if not busy and is_settled(self._box.ask) else 0
+                heard_at = time.monotonic()
+            except (HostDown, PortClosed):  # another model's routes are being loaded: the master starts itself anew
+                if time.monotonic() - heard_at > LOAD_S:
+                    raise
+                busy = quiet = 0
             now, most = time.monotonic(), max(most, busy)
             if now >= deadline:
                 text = f"{busy} still running after {timeout_s:g} s: cut"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DIAL = "docker system dial-stdio"  # what the docker CLI runs for ssh:// since 18.09
 NONE = -1  # paramiko's exit status of a command that has none: it runs, or its connection is gone, or a signal ended it
 KILLED = 255  # OpenSSH's for a command that a signal ended
+REFUSALS = 5  # of a port, one after the other, until it is not another thread's refusal that was told
 REAPED = 5.0  # seconds in which an sshd that bears one session gets rid of the last: it counts until its command ends
 
 
@@ -99,15 +100,21 @@ class Ssh(Way):
     def dial(self, port: int) -> Stream:
         from paramiko import ChannelException, SSHException  # noqa: PLC0415  # loaded by then
 
-        connection = self._sessions.any()
         there, here = ("127.0.0.1", port), ("127.0.0.1", 0)
-        try:
-            channel = connection.transport.open_channel("direct-tcpip", there, here, timeout=self._seconds)
-        except ChannelException as refused:
-            raise nobody_listens(self.place, port, refused.text) from refused
-        except (SSHException, OSError, EOFError) as failure:
-            raise self._lost(connection, failure) from failure
-        return Stream(channel, connection, f"port {port}")
+        for again in reversed(range(REFUSALS)):
+            connection = self._sessions.any()
+            try:
+                channel = connection.transport.open_channel("direct-tcpip", there, here, timeout=self._seconds)
+            except ChannelException as refused:
+                raise nobody_listens(self.place, port, refused.text) from refused
+            except (SSHException, OSError, EOFError) as failure:
+                if not self._refuses(connection, failure):
+                    raise self._lost(connection, failure) from failure
+                if not again:
+                    raise nobody_listens(self.place, port, str(failure)) from failure
+            else:
+                return Stream(channel, connection, f"port {port}")
+        raise AssertionError  # the last one raises or returns
 
     def close(self) -> None:
         self._sessions.close()

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from infctl.provider.errors import ProviderError
-from infctl_docker.errors import DaemonError, HostDown
+from infctl_docker.errors import DaemonError, HostDown, PortClosed
 from infctl_docker.hosts import Host, HostConfig
 from infctl_docker.streams import Tap
 from tests.testbed.bed import Bed
@@ -265,6 +265,19 @@ def test_a_daemon_behind_tls_is_a_host_without_shell(hosts: HostsOf, bed: Bed, r
     assert not host.has_shell
     with pytest.raises(ProviderError):
         host.run(("true",))
+
+
+def test_ports_that_are_closed_at_the_same_moment_are_all_told_so(real: DockerHost, reach: Reach) -> None:
+    host = reach(real.url)
+    host.ask("/version")
+
+    def dial(_: int) -> type[Exception]:
+        with pytest.raises(ProviderError) as closed:
+            host.dial(1)
+        return closed.type
+
+    with ThreadPoolExecutor(32) as each:
+        assert set(each.map(dial, range(400))) == {PortClosed}
 
 
 def test_a_port_of_a_host_without_shell_is_reached_through_its_proxy(hosts: HostsOf, bed: Bed, reach: Reach) -> None:

@@ -20,7 +20,7 @@ from infctl.provider.values import Progress
 from infctl_docker.door_key import door_pem
 from infctl_docker.proxy_book import BOOK, CONFIG, parse_book
 from infctl_docker.proxy_config import digest
-from tests.contract.docker.haproxy import Replica, Site, ask, change, free_port, site, wait, who
+from tests.contract.docker.haproxy import Replica, Site, ask, change, free_port, silent, site, wait, who
 from tests.needs import need_command
 
 pytestmark = pytest.mark.xdist_group("haproxy")  # two HAProxy of one user may share a port (SO_REUSEPORT)
@@ -205,6 +205,29 @@ def test_a_drain_waits_for_a_stream_of_an_old_worker(here: Site, replicas: list[
     stream.join()
     assert answers[0][1].rstrip().endswith("[DONE]")
     here.proxy.drain(a.endpoint, 30, heard.append)
+
+
+def test_a_drain_goes_on_while_routes_of_others_are_loaded(here: Site, replicas: list[Replica]) -> None:
+    a, b, c = replicas
+    port = here.route(a.endpoint)
+    stream = threading.Thread(target=ask, args=(port,), kwargs={"stream": 40, "pause": 0.1})
+    stream.start()
+    wait(lambda: a.asked == 1)
+    here.route(b.endpoint)
+    over = threading.Event()
+
+    def load_others() -> None:
+        for turn in range(100):
+            if over.is_set():
+                return
+            here.route((b if turn % 2 else c).endpoint, model="other")
+
+    others = threading.Thread(target=load_others)
+    others.start()
+    here.proxy.drain(a.endpoint, 30, silent)
+    over.set()
+    others.join()
+    stream.join()
 
 
 def test_a_drain_ends_when_its_time_is_over(here: Site, replicas: list[Replica]) -> None:
