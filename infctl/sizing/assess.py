@@ -230,6 +230,8 @@ def _tuned(setup: Setup) -> tuple[Setup, float]:
     gaps = [each for each in slo.objectives if each.metric == "itl"]
     if not gaps or setup.case.max_num_batched_tokens or not server.answers or takes >= STABLE * most(server) * _NEARLY:
         return setup, takes
+    if takes <= 0 and (worst := missed(server, alone(server), slo.objectives)) and worst[0].metric != "itl":
+        return setup, takes
     tightest = min(each.seconds for each in gaps)
     begun, largest = Setup(setup.need, setup.way), setup.memory.most_tokens
     for size in _LADDER:
@@ -271,11 +273,16 @@ def _room(way: Way) -> int | None:
     return way.offer.hosts * (way.offer.devices // way.gpus if way.gpus else 1)
 
 
+def alone(server: Server) -> Flow:
+    """Return what a request meets that is as good as alone."""
+    return flow(server, STABLE * most(server) / 1000)
+
+
 def _too_slow(setup: Setup) -> Assessed:
     """Return a way that misses an objective even when nobody else asks."""
     server, slo = setup.server, setup.need.slo
     assert server is not None  # noqa: S101  # asked by the caller
-    at = flow(server, STABLE * most(server) / 1000)
+    at = alone(server)
     decision = _decision(setup, Fleet(0, 0, 0, 0), 0.0)
     worst = missed(server, at, slo.objectives)
     if worst is None:

@@ -6,7 +6,7 @@ plan at hand even when it served all that its hardware could is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from infctl.sizing.assess import Assessed, Fault, Need, Setup, Way, assess, bound, memory_taken, price_key
@@ -35,7 +35,7 @@ class Search(NamedTuple):
 def search(need: Need, offers: Sequence[Offer], versions: Mapping[str, str], own: str = "") -> Search:
     """Return the ways that matter, assessed: of each engine the best, and enough others to say what came next."""
     ways = ways_of(need, offers, versions, own)
-    ordered = sorted(((_least(need, way), way) for way in ways.open), key=lambda pair: pair[0])
+    ordered = sorted(_bounds(need, ways.open), key=lambda pair: pair[0])
     best: dict[str, tuple[float, ...]] = {}  # engine -> what its best plan ranks
     kinds: set[tuple[str, ...]] = set()
     assessed: list[Assessed] = []
@@ -60,19 +60,37 @@ def kind_of(way: Way) -> tuple[str, ...]:
     return (way.offer.target, way.offer.product, way.precision.name)
 
 
-def _least(need: Need, way: Way) -> tuple[float, ...]:
-    """Return the best that a way could rank: if it served all that its hardware can."""
+def _bounds(need: Need, ways: Sequence[Way]) -> Iterator[tuple[tuple[float, ...], Way]]:
+    """Yield each way with the best that it could rank. Of ways that differ in tensor parallel alone, those beyond one
+    that is not short of cache need no look: twice the GPUs serve at most twice as much, and cost twice.
+    """
+    enough: dict[tuple[object, ...], tuple[float, ...]] = {}
+    for way in ways:
+        alike = (id(way.offer), way.engine, way.precision.name, way.kv_dtype, way.pipeline)
+        if (least := enough.get(alike)) is None:
+            least, short = _least(need, way)
+            if not short:
+                enough[alike] = least
+        yield least, way
+
+
+def _least(need: Need, way: Way) -> tuple[tuple[float, ...], bool]:
+    """Return the best that a way could rank, if it served all that its hardware can, and whether more of it could serve
+    more than in proportion, for want of memory.
+    """
     place, load = place_of(need, way), need.workload
     if way.gpu is None:
-        return (place, 1.0, 0.0, 0.0)
-    takes = bound(Setup(need, way))
+        return (place, 1.0, 0.0, 0.0), False
+    setup = Setup(need, way)
+    takes = bound(setup)
     if takes == 0:
-        return (place, 2.0, _NO_BOUND, _NO_BOUND)
+        return (place, 2.0, _NO_BOUND, _NO_BOUND), True
     many = max(1, need.ask.replicas[0])
     if takes and load is not None:
         many = fleet_of(load, takes, need.slo.availability, need.ask.replicas[0]).total
     price = (way.offer.price or 0.0) * many * way.gpus
-    return (place, 0.0 if takes else 1.0, price, many * way.gpus * way.gpu.memory)
+    short = setup.server is None or setup.server.seats < setup.memory.most_seqs
+    return (place, 0.0 if takes else 1.0, price, many * way.gpus * way.gpu.memory), short
 
 
 def rank(need: Need, assessed: Assessed) -> tuple[float, ...]:

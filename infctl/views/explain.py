@@ -230,7 +230,8 @@ def _latency(model: View, decision: View, style: Style) -> list[str]:
     if peak is None or usual is None:
         return _pairs([("Latency", f"not predicted; {decision['basis']}")], style)
     owed = model["slo"]["objectives"]
-    head = ("Latency", f"at {usual['rate']:.3g}/s", f"at {peak['rate']:.3g}/s, the peak", "80 % range", "owed")
+    at_peak = f"at {peak['rate']:.3g}/s, the peak" if peak["rate"] else "with nobody else"
+    head = ("Latency", f"at {usual['rate']:.3g}/s" if usual["rate"] else "", at_peak, "80 % range", "owed")
     rows: list[tuple[str, ...]] = [head]
     for metric, said in _SAID.items():
         for part in _PARTS:
