@@ -23,8 +23,9 @@ from infctl_docker.ssh_config import Route
 if TYPE_CHECKING:
     import paramiko
 
-# A link that lost the other end is given up by the kernel after DEAD seconds without an answer to what we sent.
-IDLE, PROBE, DEAD = 10, 5, 25
+# Times the seconds that connecting may take: an idle link is asked after IDLE, and again every PROBE; one that lost the
+# other end is given up by the kernel after DEAD without an answer to what we sent.
+IDLE, PROBE, DEAD = 1, 0.5, 2.5
 TURNED_AWAY = (0.2, 0.4, 0.8, 1.6)  # seconds between tries at an sshd that drops connections
 
 
@@ -132,7 +133,7 @@ class Attempt:
         if route.command:
             made = open_command(route.command)
         else:
-            made = open_tcp(self._place, route.host, route.port, self._left())
+            made = open_tcp(self._place, route.host, route.port, self._left(), self._seconds)
         self._open.append(made)
         return made
 
@@ -219,8 +220,11 @@ class Attempt:
         return HostDown(self._place, f"{route.at}: {reason}", f"`ssh -v -p {route.port} {route.host}` shows more")
 
 
-def open_tcp(place: str, host: str, port: int, seconds: float) -> socket.socket:
-    """Return a connected socket that notices within DEAD seconds that the other end is gone. Raises HostDown."""
+def open_tcp(place: str, host: str, port: int, seconds: float, patience: float) -> socket.socket:
+    """Return a socket, connected within `seconds`, that notices when the other end is gone. Raises HostDown.
+
+    `patience` is the host's `timeout`: how long, in seconds, it may take its time.
+    """
     try:
         sock = socket.create_connection((host, port), timeout=seconds)
     except OSError as failure:
@@ -229,7 +233,7 @@ def open_tcp(place: str, host: str, port: int, seconds: float) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", IDLE), ("TCP_KEEPINTVL", PROBE), ("TCP_USER_TIMEOUT", DEAD * 1000)):
         if option := getattr(socket, name, None):  # not every system has all three
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+            sock.setsockopt(socket.IPPROTO_TCP, option, max(1, round(value * patience)))
     return sock
 
 

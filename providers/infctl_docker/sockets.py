@@ -143,7 +143,7 @@ class Tcp(Socket):
 
     def _open(self) -> Stream:
         context = self._context
-        sock = open_tcp(self.place, self._host, self._port, self._seconds)
+        sock = open_tcp(self.place, self._host, self._port, self._seconds, self._seconds)
         if context:
             try:
                 sock = context.wrap_socket(sock, server_hostname=self._host)
