@@ -5,7 +5,7 @@ Reads the world and changes nothing, not even the lock file: what is explained i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,7 @@ class Explained:
     breaks_at: float | None = None
     unreadable: tuple[Unreadable, ...] = ()
     need: Need | None = None  # memory of a host, where the model runs on no GPU
+    unknown: tuple[str, ...] = ()  # devices that the catalogue does not know: nothing can be predicted of them
 
 
 def explain(
@@ -98,20 +99,28 @@ def _explain(
         return None
     order = asking.ask.order
     there = tuple(offers(order))
-    live = bool(there) and bool(views)
+    live = any(name in views and not views[name].is_dark for name in order)
     if not live:
         offers = _catalogue(stack)
         there = tuple(offers(order))
     choice = choice_of(stack, asking, offers)
     asked = Asked(asking.checkpoint, asking.ask, asking.workload, asking.slo)
     unreadable = tuple(place for name in order if name in views for place in views[name].unreadable)
-    found = Explained(model.name, model.uri or "", asking, choice, there, live, unreadable=unreadable)
+    unknown = tuple(dict.fromkeys(_unknown(stack, [views[name] for name in order if name in views])))
+    found = Explained(model.name, model.uri or "", asking, choice, there, live, unreadable=unreadable, unknown=unknown)
     decision = choice.decision
     if decision is None:
         return found
     if decision.gpu is None:
         return replace(found, need=_host_need(session, stack, model, decision.target))
     return replace(found, loads=curve(asked, decision), breaks_at=breaking_rate(asked, decision))
+
+
+def _unknown(stack: Stack, views: Iterable[TargetView]) -> Iterator[str]:
+    known = gpus(own_catalog(stack))
+    for view in views:
+        for place in view.inventory.places:
+            yield from (device.product for device in place.devices if not known.find(device.product))
 
 
 def _host_need(session: Session, stack: Stack, model: Model, target: str) -> Need | None:

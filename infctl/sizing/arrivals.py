@@ -159,13 +159,12 @@ def _taken_in(requests: Sequence[Request], intake: float) -> Sequence[Request]:
 
 def requests_of(workload: Workload, rate: float, count: int, seed: int = SEED) -> tuple[Request, ...]:
     """Return `count` requests at `rate` a second and a tenth more before them, which come while the replica is emptier
-    than it will be: of the trace, at its own times stretched to that rate, where there is one; else at random, with
-    lengths and gaps spread as the workload says (log-normal and gamma).
+    than it will be: of the trace, where there is one, those that came closest together, at their own times stretched
+    to that rate; else at random, with lengths and gaps spread as the workload says (log-normal and gamma).
     """
     early = int(count * _EARLY)
     if workload.trace:
-        scale = workload.rate / rate if workload.rate else 1.0
-        return tuple(Request(each.at * scale, each.isl, each.osl) for each in workload.trace[: early + count])
+        return _closest(workload.trace, early + count, rate)
     chance, at, made = Random(seed), 0.0, []  # noqa: S311  # a simulation
     shape = 1 / max(1e-6, workload.burstiness)
     for part in (early, count):
@@ -174,6 +173,16 @@ def requests_of(workload: Workload, rate: float, count: int, seed: int = SEED) -
             at += chance.gammavariate(shape, 1 / (shape * rate))
             made.append(Request(at, isl, osl))
     return tuple(made)
+
+
+def _closest(trace: Sequence[Request], count: int, rate: float) -> tuple[Request, ...]:
+    """Return the `count` requests of a trace that came in the shortest time, as if they came at `rate` a second."""
+    count = min(count, len(trace))
+    begin = min(range(len(trace) - count + 1), key=lambda index: trace[index + count - 1].at - trace[index].at)
+    found = trace[begin : begin + count]
+    lasted = found[-1].at - found[0].at
+    scale = (count - 1) / lasted / rate if lasted else 1.0
+    return tuple(Request((each.at - found[0].at) * scale, each.isl, each.osl) for each in found)
 
 
 def _lengths(chance: Random, lengths: Lengths, count: int) -> list[float]:

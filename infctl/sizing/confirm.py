@@ -77,10 +77,9 @@ def _meets(need: Need, met: Mapping[str, float]) -> bool:
 def _with_runs(setup: Setup, decision: Decision, met: Mapping[str, float], count: int) -> Decision:
     at_rate = decision.at_rate
     assert at_rate is not None and decision.at_peak is not None  # noqa: S101, PT018  # asked by the caller
-    usual = met if at_rate.rate == decision.at_peak.rate else run(setup, at_rate.rate, count)
-    return replace(
-        decision, memory=setup.memory, at_rate=_load(setup, at_rate, usual), at_peak=_load(setup, decision.at_peak, met)
-    )
+    usual = met if at_rate.rate == decision.at_peak.rate else run(setup, at_rate.rate, count) if at_rate.rate else {}
+    usually = _load(setup, at_rate, usual) if usual else at_rate
+    return replace(decision, memory=setup.memory, at_rate=usually, at_peak=_load(setup, decision.at_peak, met))
 
 
 def _load(setup: Setup, closed: Load, met: Mapping[str, float]) -> Load:

@@ -29,7 +29,7 @@ _CLOCK = 26  # characters of a time that tell microseconds
 
 def workload_of(said: vocabulary.Workload, rows: Iterable[Mapping[str, str]] | None = None) -> Workload | None:
     """Return the load that a file means; `rows` are those of its trace. None where it says too little: no lengths, or
-    no rate.
+    no rate, or one of nothing.
 
     Raises ValueError where a trace's rows cannot be read.
     """
@@ -44,6 +44,8 @@ def workload_of(said: vocabulary.Workload, rows: Iterable[Mapping[str, str]] | N
     rate = said.rate if said.rate is not None else said.peak
     assert rate is not None  # noqa: S101  # one of the two is there, see above
     peak = max(rate, said.peak) if said.peak is not None else rate
+    if peak <= 0:
+        return None
     return Workload(asked, answered, rate, peak, source="the file")
 
 

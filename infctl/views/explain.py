@@ -32,6 +32,7 @@ def _model_json(each: Explained) -> View:
         "name": each.name,
         "uri": each.uri,
         "live": each.live,
+        "unknown_devices": list(each.unknown),
         "speculative": each.asking.ask.speculative,
         "unreachable": [{"place": one.place, "reason": one.reason} for one in each.unreadable],
         "checkpoint": {
@@ -131,6 +132,9 @@ def _doubts(model: View, style: Style) -> Iterator[str]:
         yield from style.wrap(text)
     for place in model["unreachable"]:
         yield from style.wrap(f"{place['place']} cannot be read: {place['reason']}", hanging="  ")
+    for product in model["unknown_devices"]:
+        text = f"{product}: the catalogue does not know this device; add it to inference.catalog.yaml to have it used"
+        yield from style.wrap(text, hanging="  ")
     for assumed in model["checkpoint"]["assumed"]:
         yield from style.wrap(f"Assumed: {assumed}", hanging="  ")
 

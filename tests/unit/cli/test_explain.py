@@ -102,8 +102,17 @@ def test_what_the_file_fixes_is_judged_and_a_miss_fails(yard: Shell) -> None:
 def test_devices_that_strangers_use_are_not_counted_on(yard: Shell) -> None:
     others = ", ".join(f"a-gpu{index}: {GPU // 2}, b-gpu{index}: {GPU // 2}" for index in range(4))
     yard.write(CHAT, HEAD % f"\n    others: {{{others}}}")
-    found = model_of(yard)
-    assert found["decision"] is None or not found["live"]
+    done = yard("explain", "chat")
+    assert done.code == 1
+    assert "chat: no plan" in done.out
+    assert "In the way: nothing to run on" in done.out
+
+
+def test_a_device_that_nobody_knows_is_named(yard: Shell) -> None:
+    yard.write(CHAT, HEAD % "\n    products: {a: Toy 10}")
+    done = yard("explain", "chat")
+    assert done.code == 0, done.err
+    assert "Toy 10: the catalogue does not know this device" in " ".join(done.out.split())
 
 
 def test_without_asking_targets_the_catalogue_is_what_there_is(yard: Shell) -> None:

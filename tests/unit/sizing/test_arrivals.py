@@ -77,12 +77,15 @@ def test_requests_have_the_rate_the_lengths_and_the_bursts_asked_for() -> None:
     assert sum((each / 900 - 1) ** 2 for each in lengths) / len(lengths) == pytest.approx(1.5, rel=0.15)
 
 
-def test_a_trace_keeps_its_lengths_and_is_stretched_to_the_rate() -> None:
-    trace = tuple(Request(float(index), 100 + index, 10) for index in range(20))
-    asked = replace(workload((110, 0), (10, 0), rate=1.0), trace=trace)
+def test_of_a_trace_the_closest_requests_come_at_the_rate_asked_for() -> None:
+    slow = [Request(10.0 * index, 100, 10) for index in range(20)]
+    fast = [Request(200.0 + index, 300 + index, 10) for index in range(20)]
+    asked = replace(workload((110, 0), (10, 0), rate=1.0), trace=(*slow, *fast))
     made = requests_of(asked, 2.0, 10)
-    assert [each.isl for each in made] == [100 + index for index in range(11)]
-    assert made[9].at == pytest.approx(4.5)
+    assert [each.isl for each in made] == [300 + index for index in range(11)]
+    assert made[0].at == 0.0
+    assert made[10].at == pytest.approx(5.0)
+    assert len(requests_of(asked, 2.0, 1000)) == 40
 
 
 def test_goodput_counts_requests_that_meet_every_bound() -> None:

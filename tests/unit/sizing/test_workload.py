@@ -49,6 +49,7 @@ def test_too_little_is_no_workload() -> None:
     assert said(isl={"mean": 900}) is None
     assert said(rate="6/s") is None
     assert said(isl={}, rate="6/s") is None
+    assert said(isl={"mean": 900}, rate="0/s") is None
 
 
 def test_an_embedding_has_no_answer() -> None:
