@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from infctl.diagnostics import InfctlError, error
-from infctl.state import disk, journal, snapshot
+from infctl.state import disk, journal, kept, snapshot
 from infctl.state.model import FORMAT_VERSION, State
 from infctl.state.problems import STATE_LOST, STATE_TOO_NEW, damaged
 from infctl.state.store import Loaded, Salvaged
@@ -29,6 +30,7 @@ class StateFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.state = folder / "state.json"
+        self.kept = folder / "state.kept.json"
         self.backup = folder / "state.json.backup"
         self.history = folder / "history"
         self.journal = folder / "journal.jsonl"
@@ -51,8 +53,21 @@ class StateFiles:
         signature = self._signature()
         if signature is None or signature != self._base[0]:
             text = disk.read(self.state)
-            self._base = (signature, None if text is None else snapshot.decode(text, str(self.state)))
+            self._base = (signature, None if text is None else self._read(text))
         return self._base[1]
+
+    def _read(self, text: bytes) -> snapshot.Snapshot:
+        found = None
+        if len(text) >= kept.LEAST:
+            with suppress(InfctlError):  # one that cannot be read is none
+                found = kept.decode(disk.read(self.kept) or b"", text)
+        return found or snapshot.decode(text, str(self.state))
+
+    def keep(self, text: bytes, state: State, fence: int) -> None:
+        """Keep `state`, of which `text` is the snapshot; where that cannot be done the next run is a little slower."""
+        if len(text) >= kept.LEAST:
+            with suppress(InfctlError):
+                disk.put(self.kept, kept.encode(state, fence, text))
 
     def _signature(self) -> Signature | None:
         try:

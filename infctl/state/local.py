@@ -4,6 +4,7 @@
     journal.jsonl                                         what was done since the snapshot
     lock.json  fence  guard                               who may write; the last fence given; the flock
     digest.key                                            the lineage's key for secret digests
+    state.kept.json                                       a large snapshot in a form that is read sooner (`kept`)
 
 A folder on a network filesystem is fine where flock reaches the other machines (NFS on Linux does): leases hold
 across machines, and a dead holder's lock is taken at once only where host, boot and pid namespace are the same.

@@ -44,6 +44,7 @@ _SHAPE = Shape(
     models=dict,
     resources=list,
 )
+_NOTHING = re.compile(rb"[\0 \n]*")
 _SEAL = re.compile(rb'\A\{\n  "format_version": \d+,\n  "checksum": "sha256:([0-9a-f]{64})",\n')
 
 
@@ -115,7 +116,7 @@ def decode(text: bytes, file: str, *, edited: bool = False, upgrades: Mapping[in
 
 
 def _parse(text: bytes, file: str) -> Plain:
-    if not text.strip(b"\0 \n"):
+    if _NOTHING.fullmatch(text):
         raise damaged(file, "it is empty")
     try:
         document = json.loads(text)
@@ -134,7 +135,7 @@ def _parse(text: bytes, file: str) -> Plain:
 
 def _verify(text: bytes, file: str) -> None:
     found = _SEAL.match(text)
-    if found and hashlib.sha256(text[found.end() :]).hexdigest() == found[1].decode():
+    if found and hashlib.sha256(memoryview(text)[found.end() :]).hexdigest() == found[1].decode():
         return
     raise damaged(
         file,

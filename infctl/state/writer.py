@@ -89,7 +89,8 @@ class LocalLease:
         return Tail(written.lineage, written.serial, written.length, len(written.records) + 1)
 
     def commit(self, state: State, *, force: bool = False) -> None:
-        text = snapshot.encode(replace(state, infctl_version=__version__), self.fence)
+        state = replace(state, infctl_version=__version__)
+        text = snapshot.encode(state, self.fence)
         staged = disk.stage(self._files.state, text, "snapshot")
         try:
             with self._guard.held(), disk.writing(self._files.state):
@@ -101,6 +102,7 @@ class LocalLease:
                 self._drop_journal()
         finally:
             staged.unlink(missing_ok=True)
+        self._files.keep(text, state, self.fence)
 
     def _refuse_unfit(self, state: State, *, force: bool) -> None:
         """Raise InfctlError (state-conflict) unless `state` follows what is stored."""

@@ -12,7 +12,7 @@ from infctl.address import Address
 from infctl.provider import values
 from infctl.provider.values import Ref
 from infctl.secrets import UNKNOWN, SecretRef
-from infctl.state import codec, journal, snapshot
+from infctl.state import codec, journal, kept, snapshot
 from infctl.state.journal import Record, What, replay
 from infctl.state.model import Failure, Hold, ModelState, Resource, Revision, State
 
@@ -98,6 +98,15 @@ def test_a_snapshot_gives_back_the_state_and_the_same_state_the_same_bytes(state
     text = snapshot.encode(state, fence)
     assert snapshot.decode(text, "state.json") == snapshot.Snapshot(state, fence)
     assert snapshot.encode(snapshot.decode(text, "state.json").state, fence) == text
+
+
+@given(STATES, COUNTS)
+def test_what_is_kept_of_a_snapshot_says_the_same(state: State, fence: int) -> None:
+    text = snapshot.encode(state, fence)
+    said = kept.decode(kept.encode(state, fence, text), text)
+    assert said == snapshot.decode(text, "state.json")
+    assert said is not None
+    assert snapshot.encode(said.state, said.fence) == text
 
 
 @given(TREES)
