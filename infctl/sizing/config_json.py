@@ -168,8 +168,9 @@ def _mlp(said: Said, hidden: int) -> int:
     if not said.number("num_local_experts", "num_experts") and said.number("shared_intermediate_size"):
         return said.number("shared_intermediate_size")  # Granite 4 without experts
     wide = said.number(
-        "intermediate_size_mlp", "intermediate_size", "ffn_hidden_size", "n_inner", "ffn_dim", "inner_dim", "d_ff",
-        "hidden_dim", "expert_intermediate_size", default=hidden * said.number("expansion_ratio", default=4),
+        "intermediate_size_mlp", "dense_intermediate_size", "intermediate_size", "ffn_hidden_size", "n_inner",
+        "ffn_dim", "inner_dim", "d_ff", "hidden_dim", "expert_intermediate_size",
+        default=hidden * said.number("expansion_ratio", default=4),
     )  # fmt: skip
     blocks = said.values.get("block_configs")
     if isinstance(blocks, list) and not said.number("intermediate_size"):

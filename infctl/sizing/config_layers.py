@@ -123,6 +123,8 @@ def mixer_of(said: Said, hidden: int, attention: int) -> Mixer:
         return _mamba2(said, hidden)
     if said.number("mamba_d_state", "state_size"):
         return _mamba(said, hidden)
+    if kda := said.part("linear_attn_config"):
+        return _kda(Said(kda), hidden)
     if said.numbers("attn_type_list") or said.kind == "minimax":
         heads, each = said.number("num_attention_heads"), said.number("head_dim", default=128)
         return Mixer(5 * hidden * heads * each, heads * each * each * _FLOAT32)
@@ -138,6 +140,17 @@ def _delta_rule(said: Said, hidden: int) -> Mixer:
     wide = _FLOAT32 if said.word("mamba_ssm_dtype") == "float32" else _HALF
     state = channels * (kernel - 1) * _HALF + values * key * value * wide
     return Mixer(projections + channels * kernel + 2 * values + value, state)
+
+
+def _kda(said: Said, hidden: int) -> Mixer:
+    """Kimi's delta attention: queries, keys, values and output, and gates of full or low rank."""
+    heads, each = said.number("num_heads", default=1), said.number("head_dim", default=128)
+    width, kernel = heads * each, said.number("short_conv_kernel_size", default=4)
+    gates = hidden * width if said.truth("use_full_rank_gate") else 2 * each * (hidden + width)
+    return Mixer(
+        4 * hidden * width + gates + 3 * width * kernel + hidden * heads,
+        3 * width * (kernel - 1) * _HALF + heads * each * each * _FLOAT32,
+    )
 
 
 def _mamba2(said: Said, hidden: int) -> Mixer:

@@ -44,7 +44,8 @@ def mixture_of(said: Said, layers: int, mlp: int) -> Mixture:
     count = said.number("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
     if not whole and not count and said.kind == "llama4_text":
         count = 1
-    if latent := said.number("moe_latent_size"):  # Nemotron 3: experts work on fewer elements than the layer has
+    if latent := said.number("moe_latent_size", "routed_expert_hidden_size"):
+        # Nemotron 3, Kimi K3: experts work on fewer elements than the layer has
         hidden = said.number("hidden_size", default=latent)
         whole, width = whole or count * width, max(1, width * latent // hidden)
     shared = whole * max(1, count) if whole else count * width

@@ -9,8 +9,10 @@ import urllib.request
 
 import pytest
 
+from infctl.desired.hub_facts import read_repository
 from tests.testbed.hub import Hub
 from tests.testbed.plugin import HostsOf
+from tests.tiny_safetensors import LLAMA, llama_tensors, safetensors
 
 pytestmark = pytest.mark.xdist_group("testbed")
 WEIGHTS = bytes(range(256)) * 1000
@@ -35,6 +37,15 @@ def test_a_gated_repository_wants_its_token(hub: Hub) -> None:
     with pytest.raises(urllib.error.HTTPError, match="401"):
         ask(f"{hub.url}/acme/secret/resolve/main/config.json")
     assert ask(f"{hub.url}/acme/secret/resolve/main/config.json", Authorization="Bearer hf_right").read() == b"{}"
+
+
+def test_what_a_model_is_is_read_from_headers_alone(hub: Hub) -> None:
+    weights = safetensors(llama_tensors()) + bytes(500_000)
+    hub.put("acme/tiny", {"config.json": json.dumps(LLAMA).encode(), "model.safetensors": weights}, token="hf_right")
+    found = read_repository("hf://acme/tiny", {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_right"})
+    assert (found.config, set(found.tensors)) == (LLAMA, set(llama_tensors()))
+    assert all(each.range for each in hub.asked if "resolve" in each.path or "stored" in each.path)
+    assert {each.token for each in hub.asked if "/stored/" in each.path} == {""}
 
 
 def test_a_download_breaks_off(hub: Hub) -> None:

@@ -57,6 +57,16 @@ GEMMA3 = {
 }  # fmt: skip
 
 
+KIMI_LINEAR = {
+    "model_type": "kimi_linear", "hidden_size": 2304, "num_hidden_layers": 27, "num_attention_heads": 32,
+    "num_key_value_heads": 32, "intermediate_size": 9216, "moe_intermediate_size": 1024, "num_experts": 256,
+    "num_experts_per_token": 8, "num_shared_experts": 1, "first_k_dense_replace": 1, "vocab_size": 163840,
+    "kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "linear_attn_config": {
+        "full_attn_layers": [4, 8, 12, 16, 20, 24, 27], "num_heads": 32, "head_dim": 128, "short_conv_kernel_size": 4,
+    },
+}  # fmt: skip
+
+
 # Parameters in thousands of millions, and those that one token goes through, as model cards state them.
 @pytest.mark.parametrize(
     ("config", "billions", "active"),
@@ -66,6 +76,7 @@ GEMMA3 = {
         (DEEPSEEK, 671.0, 37.5),
         (NEMOTRON, 31.6, 3.6),
         (QWEN3_NEXT, 79.7, 3.9),
+        (KIMI_LINEAR, 49.1, 3.43),
         (BERT, 0.3351, 0.334),
         (GEMMA3, 27.4, 27.0),
     ],
