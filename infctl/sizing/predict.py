@@ -22,7 +22,7 @@ _80_PERCENT = 1.2816  # standard deviations on either side of the middle that ho
 _VAGUE = 1.5  # how much wider a range is where the GPU's name leaves its variant open, or a shape is assumed
 # How much wider a range is for first tokens, for whatever queued, for first tokens that queued, and for the last
 # percent; rounded so that 8 in 10 published measurements lie inside (benchmarks/sizing.py).
-_FIRST, _QUEUED, _QUEUED_FIRST, _TAIL = 1.5, 2.0, 2.5, 1.25
+_FIRST, _QUEUED, _QUEUED_FIRST, _TAIL = 2.0, 1.75, 2.5, 1.25
 _SUMS = frozenset({"out_tok_s", "total_tok_s", "req_s"})  # figures that copies of a model add up
 _GIVEN = 0.25  # a rate that can be served comes out as it came in
 
