@@ -1,32 +1,20 @@
 """Owns what a checkpoint says of how its weights are kept: `quantization_config`, or ModelOpt's file beside it. Pure.
 
-Which layers stay in 16 bits is read from `ignore`, `modules_to_not_convert` and their like, each held against the names
-and sizes of the model's own linear layers, as engines do when they load it (vllm/model_executor/layers/quantization).
+Words as vLLM's readers of them have them (vllm/model_executor/layers/quantization); which layers stay in 16 bits is
+`left_out`'s to say.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
 from infctl.catalog.architecture import Architecture
+from infctl.sizing.left_out import Module, modules_of, rules_of, share_of, short
 from infctl.sizing.precision import PRECISIONS, Precision
 
-_MOST_PATTERNS = 20_000
-_LONGEST_PATTERN = 300
 _SCALE = 16  # bits of a group's scale
-_ENDLESS: Final = re.compile(r"\([^()]*[*+}][^()]*\)[*+{]")  # repeats within repeats: time without end on some names
-_IGNORED: Final = (
-    "ignore", "modules_to_not_convert", "ignored_layers", "exclude_modules", "exclude", "llm_int8_skip_modules",
-    "skip_modules", "modules_to_not_quantize",
-)  # fmt: skip
-_FUSED: Final = {
-    "q_proj": "qkv_proj", "k_proj": "qkv_proj", "v_proj": "qkv_proj", "gate_proj": "gate_up_proj",
-    "up_proj": "gate_up_proj", "q_a_proj": "fused_qkv_a_proj", "kv_a_proj_with_mqa": "fused_qkv_a_proj",
-}  # fmt: skip
 # ModelOpt's words for whole checkpoints.
 _ALGORITHMS: Final = {
     "FP8": "fp8", "FP8_PER_CHANNEL_PER_TOKEN": "fp8", "FP8_PB_WO": "fp8-block", "FP8_PB": "fp8-block", "MXFP8": "fp8",
@@ -34,13 +22,6 @@ _ALGORITHMS: Final = {
     "W4A8_MXFP4_FP8": "mxfp4", "INT4_AWQ": "awq", "W4A16_AWQ": "awq", "W4A8_AWQ": "awq", "W4A16_GPTQ": "gptq",
     "INT8_SQ": "int8", "W8A8_SQ_PER_CHANNEL": "int8", "W8A16": "int8-gptq", "W8A16_GPTQ": "int8-gptq",
 }  # fmt: skip
-
-
-class Module(NamedTuple):
-    """A linear layer by the name that checkpoints give it, and its parameters."""
-
-    name: str
-    parameters: int
 
 
 class Quantized(NamedTuple):
@@ -71,20 +52,15 @@ def quantized_of(config: Mapping[str, Any], shape: Architecture, beside: Mapping
             each for each in modules if not each.name.endswith(".experts")
         ]  # gpt-oss: experts alone, whatever is listed
     else:
-        rules = _rules(_patterns(told))
+        rules = rules_of(told)
         left = [each for each in modules if rules.leave_out(each.name)]
-    return Quantized(precision, _share(left, modules), kv, assumed)
-
-
-def _share(some: Iterable[Module], modules: Iterable[Module]) -> float:
-    total = sum(each.parameters for each in modules)
-    return min(1.0, sum(each.parameters for each in some) / total) if total else 0.0
+    return Quantized(precision, share_of(left, modules), kv, assumed)
 
 
 def _mixed(layers: Mapping[str, Any], modules: list[Module], kv: str) -> Quantized:
     """ModelOpt's MIXED_PRECISION: each layer says its own format; their mean stands for all of them."""
     found = {
-        _short(name): _ALGORITHMS.get(str(each.get("quant_algo")))
+        short(name): _ALGORITHMS.get(str(each.get("quant_algo")))
         for name, each in layers.items()
         if isinstance(each, Mapping)
     }
@@ -98,16 +74,16 @@ def _mixed(layers: Mapping[str, Any], modules: list[Module], kv: str) -> Quantiz
         1, sum(each.parameters for each in some)
     )
     finest = min(formats.values(), key=lambda each: each.bits)
-    return Quantized(replace(finest, bits=bits), 1 - _share(some, modules), kv)
+    return Quantized(replace(finest, bits=bits), 1 - share_of(some, modules), kv)
 
 
 def _named(name: str, found: Mapping[str, str | None]) -> str | None:
     """Return what is said of a layer; one that stands for many (experts, a hybrid's mixers) takes one of theirs."""
-    short = _short(name)
-    if short in found:
-        return found[short]
-    start = short.rpartition(".")[0]
-    inside = short + "." if short.endswith("experts") else start + "."
+    own = short(name)
+    if own in found:
+        return found[own]
+    start = own.rpartition(".")[0]
+    inside = own + "." if own.endswith("experts") else start + "."
     other = start.replace("self_attn", "linear_attn") + "."
     return next((kind for each, kind in found.items() if each.startswith((inside, other))), None)
 
@@ -207,106 +183,3 @@ def _quark(told: Mapping[str, Any]) -> tuple[Precision, tuple[str, ...]]:
     return (
         (PRECISIONS[name], ()) if name else (PRECISIONS["fp8"], (f"weights of 8 bits: Quark's {kind!r} is not known",))
     )
-
-
-# ---------------------------------------------------------------- what stays in 16 bits
-
-
-def modules_of(shape: Architecture) -> list[Module]:
-    """Return the linear layers of a model, by the names that most checkpoints give them."""
-    found: list[Module] = []
-    hidden, width = shape.hidden, shape.heads * shape.head_dim
-    scale = shape.mixing / (shape.layers * shape.attention) if shape.mixing >= 0 and shape.attention else 1.0
-    for index in range(shape.layers):
-        start = f"model.layers.{index}"
-        if shape.latent:
-            attention = _latent(shape)
-        else:
-            keys = hidden * shape.kv_heads * shape.head_dim
-            attention = {"q_proj": hidden * width, "k_proj": keys, "v_proj": keys, "o_proj": hidden * width}
-        found += [Module(f"{start}.self_attn.{name}", round(size * scale)) for name, size in attention.items()]
-        dense = index < shape.dense_layers or not shape.experts
-        if dense or shape.feeding < 0:
-            found += _mlp(shape, start) if dense else []
-        if not dense:
-            found.append(Module(f"{start}.mlp.experts", shape.experts * shape.expert))
-            if shape.feeding >= 0:
-                each = (shape.feeding - shape.dense_layers * shape.dense_mlp) // max(1, shape.moe_layers)
-                found.append(Module(f"{start}.mlp.shared_experts", max(0, each)))
-    return found
-
-
-def _mlp(shape: Architecture, start: str) -> list[Module]:
-    names = ("gate_proj", "up_proj", "down_proj") if shape.gated else ("up_proj", "down_proj")
-    return [Module(f"{start}.mlp.{name}", shape.hidden * shape.mlp) for name in names]
-
-
-def _latent(shape: Architecture) -> dict[str, int]:
-    key = shape.nope_dim + shape.rope_dim
-    query = (
-        {"q_a_proj": shape.hidden * shape.q_rank, "q_b_proj": shape.q_rank * shape.heads * key}
-        if shape.q_rank
-        else {"q_proj": shape.hidden * shape.heads * key}
-    )
-    return query | {
-        "kv_a_proj_with_mqa": shape.hidden * (shape.kv_rank + shape.rope_dim),
-        "kv_b_proj": shape.kv_rank * shape.heads * (shape.nope_dim + shape.v_dim),
-        "o_proj": shape.heads * shape.v_dim * shape.hidden,
-    }
-
-
-def _patterns(told: Mapping[str, Any]) -> list[str]:
-    found: list[str] = []
-    for name in _IGNORED:
-        value = told.get(name)
-        if isinstance(value, list):
-            found += [each for each in value if isinstance(each, str) and 0 < len(each) <= _LONGEST_PATTERN]
-    return found[:_MOST_PATTERNS]
-
-
-class _Rules(NamedTuple):
-    """Patterns sorted by how they are held against a name: names and parts of names, wildcards, regular expressions."""
-
-    plain: frozenset[str]
-    wild: tuple[str, ...]
-    regular: tuple[re.Pattern[str], ...]
-
-    def leave_out(self, name: str) -> bool:
-        """Return whether a module stays in 16 bits."""
-        start, _, last = name.rpartition(".")
-        for spelled in (name, f"{start}.{_FUSED[last]}") if last in _FUSED else (name,):
-            if self._named(_short(spelled)) or any(fnmatchcase(spelled, each) for each in self.wild):
-                return True
-            if any(each.match(spelled) for each in self.regular):
-                return True
-        return False
-
-    def _named(self, short: str) -> bool:
-        """Whole parts of a name count: `mlp.gate` does not mean `mlp.gate_proj`."""
-        parts = short.split(".")
-        return any(
-            ".".join(parts[start:end]) in self.plain
-            for start in range(len(parts))
-            for end in range(start + 1, len(parts) + 1)
-        )
-
-
-def _rules(patterns: Iterable[str]) -> _Rules:
-    plain, wild, regular = set(), [], []
-    for each in dict.fromkeys(patterns):
-        if each.startswith("re:"):
-            text = each.removeprefix("re:")
-            try:
-                regular += [] if _ENDLESS.search(text) else [re.compile(text)]
-            except (re.error, OverflowError, RecursionError):
-                continue  # no engine could read it either: nothing is left out by it
-        elif "*" in each or "?" in each:
-            wild.append(each)
-        else:
-            plain.add(_short(each))
-    return _Rules(frozenset(plain), tuple(wild), tuple(regular))
-
-
-def _short(name: str) -> str:
-    """Return a module's name from its layer on: what stands before differs between libraries."""
-    return re.sub(r"^.*?\b(?:layers|h|blocks)\.(?=\d)", "layers.", name)
