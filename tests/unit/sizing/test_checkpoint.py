@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from infctl.catalog.gpus import gpus
 from infctl.diagnostics import InfctlError
 from infctl.engines.safetensors import Tensor
+from infctl.sizing.budget import GIB, budget
+from infctl.sizing.case import Case
 from infctl.sizing.checkpoint import as_kept, from_config, from_safetensors
 from infctl.sizing.precision import PRECISIONS
 
@@ -231,3 +234,28 @@ def test_a_config_that_describes_no_model_is_refused(config: dict[str, Any], wor
         from_config(config, "acme/odd")
     assert words in failure.value.diagnostics[0].detail
     assert "acme/odd" in failure.value.diagnostics[0].summary
+
+
+def test_headers_give_what_an_engine_logs() -> None:
+    """Meta's FP8 of the 405B keeps attention and the first and last layer in 16 bits: 56.7677 GiB on each of 8 GPUs
+    (dstack's benchmarks, vLLM 0.6.3).
+    """
+    wide, mlp, keys = 16384, 53248, 1024
+    shapes = {"gate_proj": (mlp, wide), "up_proj": (mlp, wide), "down_proj": (wide, mlp)}
+    tensors = {name: Tensor("BF16", (128256, wide), 2 * 128256 * wide) for name in ("model.embed_tokens", "lm_head")}
+    for layer in range(126):
+        for name, rows in (("q_proj", wide), ("k_proj", keys), ("v_proj", keys), ("o_proj", wide)):
+            tensors[f"model.layers.{layer}.self_attn.{name}.weight"] = Tensor("BF16", (rows, wide), 2 * rows * wide)
+        kind, each = ("F8_E4M3", 1) if 0 < layer < 125 else ("BF16", 2)
+        for name, (rows, columns) in shapes.items():
+            size = each * rows * columns
+            tensors[f"model.layers.{layer}.mlp.{name}.weight"] = Tensor(kind, (rows, columns), size)
+    config = {
+        **LLAMA, "hidden_size": wide, "intermediate_size": mlp, "num_hidden_layers": 126, "num_attention_heads": 128,
+        "quantization_config": {"quant_method": "fbgemm_fp8", "modules_to_not_convert": []},
+    }  # fmt: skip
+    found = from_safetensors(tensors, config)
+    assert found.kept == pytest.approx(0.192, abs=0.001)
+    card = gpus().find("H100-SXM-80GB")
+    case = Case(found.shape, card, found.precision, "vllm", "0.6.3", 8, kept=found.kept, weight_bytes=found.bytes)
+    assert budget(case).weights / GIB == pytest.approx(56.7677, rel=0.002)
