@@ -219,7 +219,8 @@ def _alternatives(found: Search, best: Assessed | None) -> tuple[Lost, ...]:
         if key in seen or each is best:
             continue
         seen.add(key)
-        lost.append(Lost(each.decision, f"{each.way.label}: {_why(each, best)}"))
+        other = "" if best is not None and each.way.engine == best.way.engine else f"{each.way.engine} "
+        lost.append(Lost(each.decision, f"{other}{each.way.label}: {_why(each, best)}"))
         if len(lost) == ALTERNATIVES:
             break
     return tuple(lost)

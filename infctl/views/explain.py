@@ -111,9 +111,16 @@ def _show_model(model: View, style: Style) -> list[str]:
 
 
 def _heading(model: View, style: Style) -> list[str]:
+    bad = model["clash"] is not None
+    line = style.cut(headline(model), len(model["name"]) + 2)
+    return [f"{style.paint(model['name'], 'bold')}  {style.paint(line, 'bold', 'red' if bad else 'green')}"]
+
+
+def headline(model: View) -> str:
+    """Return the decision in one line."""
     decision = model["decision"]
     if decision is None:
-        return [style.paint(f"{model['name']}: no plan", "bold", "red")]
+        return "no plan"
     said = f"{decision['engine']} {decision['engine_version']}".rstrip()
     split = f" (tensor {decision['parallelism']['tensor']})" if decision["parallelism"]["tensor"] > 1 else ""
     many = f"{decision['gpus']} × " if decision["gpus"] > 1 else ""  # noqa: RUF001  # as people write it
@@ -121,9 +128,7 @@ def _heading(model: View, style: Style) -> list[str]:
     replicas = f", {total} replica{'s' if total > 1 else ''}" if total else ""
     nearest = "" if model["clash"] is None else "no plan; nearest: "
     place = f"{decision['target']}: " if model["live"] else ""
-    line = f"{nearest}{place}{said}, {decision['quantization']} on {many}{decision['gpu']}{split}{replicas}"
-    head = style.paint(model["name"], "bold") + "  "
-    return [head + style.paint(style.cut(line, len(model["name"]) + 2), "bold", "red" if model["clash"] else "green")]
+    return f"{nearest}{place}{said}, {decision['quantization']} on {many}{decision['gpu']}{split}{replicas}"
 
 
 def _doubts(model: View, style: Style) -> Iterator[str]:
@@ -305,8 +310,7 @@ def _lost(model: View, style: Style) -> list[str]:
         return []
     lines = ["Next best" if model["clash"] is None else "What was tried"]
     for each in model["alternatives"]:
-        decision = each["decision"]
-        lines += style.wrap(f"{decision['engine']} {each['why']}", indent="  ", hanging="    ")
+        lines += style.wrap(each["why"], indent="  ", hanging="    ")
     return lines
 
 

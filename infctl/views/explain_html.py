@@ -10,11 +10,11 @@ from math import floor, log10
 from typing import Any, Final
 
 from infctl.templating import render
-from infctl.views.explain import show_explained
+from infctl.views.explain import headline, show_explained
 from infctl.views.style import Style
 
 View = dict[str, Any]
-WIDTH, HEIGHT = 560, 300
+WIDTH, HEIGHT = 440, 280
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 16, 44
 _PARTS: Final = ("p50", "p95", "p99")
 _METRICS: Final = (
@@ -22,6 +22,7 @@ _METRICS: Final = (
     ("itl", "Time between tokens"),
     ("e2e", "Time to the whole answer"),
 )
+_LOADS: Final = (("at_rate", "mean rate"), ("at_peak", "peak"))
 _ABOVE: Final = 1.35  # times the highest mark: where a chart ends
 _TICKS: Final = 5
 _PIECES: Final = (
@@ -42,7 +43,7 @@ def explain_html(view: View) -> str:
         {
             "name": model["name"],
             "text": "\n".join(show_explained({"models": [model]}, Style(_TEXT_WIDTH))),
-            "headline": _headline(model),
+            "headline": headline(model),
             "charts": list(_charts(model)),
             "bars": _bars(model),
             "pieces": [name for _, name in _PIECES],
@@ -51,17 +52,6 @@ def explain_html(view: View) -> str:
     ]
     return render("explain/page.html.j2", stack=view["stack"], models=models, width=WIDTH, height=HEIGHT,
                   bar=_BAR, left=LEFT, right=WIDTH - RIGHT, top=TOP, bottom=HEIGHT - BOTTOM)  # fmt: skip
-
-
-def _headline(model: View) -> str:
-    decision = model["decision"]
-    if decision is None:
-        return "no plan"
-    gpus = f"{decision['gpus']} × " if decision["gpus"] > 1 else ""  # noqa: RUF001  # as people write it
-    return (
-        f"{decision['engine']} {decision['engine_version']}, {decision['quantization']} on {gpus}{decision['gpu']}, "
-        f"{decision['replicas']['total']} replicas"
-    )
 
 
 # ---------------------------------------------------------------- latency against load
@@ -82,11 +72,14 @@ def _chart(model: View, metric: str, title: str) -> View:
     widest = model["breaks_at"] or loads[-1]["rate"]
     owed = {name: bound for name, bound in model["slo"]["objectives"].items() if name.startswith(f"{metric}_")}
     marked = sorted({*_PARTS, *(name.partition("_")[2] for name in owed)}, key=lambda part: int(part[1:]))
-    points = [decision["at_rate"], decision["at_peak"]]
+    looked_at = tuple(name.partition("_")[2] for name in owed) or ("p95",)
+    loaded = [(said, decision[key]) for key, said in _LOADS if decision[key]["rate"]]
+    points = [point for _, point in loaded] or [decision["at_peak"]]
+    names = [f"at the {said}, {_number(point['rate'])}/s of a replica" for said, point in loaded]
     highest = max(
         *owed.values(),
-        *(point["latency"][f"{metric}_p99"]["value"] for point in points),
-        *(loads[0]["latency"][f"{metric}_{part}"]["value"] for part in marked),
+        *(point["latency"][f"{metric}_{part}"]["value"] for point in points for part in looked_at),
+        loads[0]["latency"][f"{metric}_p95"]["value"],
         0.001,
     )
     top = highest * _ABOVE
@@ -105,12 +98,12 @@ def _chart(model: View, metric: str, title: str) -> View:
         "marks": [
             {
                 "x": scale.x(point["rate"]), "y": scale.y(point["latency"][f"{metric}_{part}"]["value"]), "part": part,
-                "said": f"{said}, {_number(point['rate'])}/s of a replica: {part.upper()} "
+                "said": f"{said}: {part.upper()} "
                 f"{_time(point['latency'][f'{metric}_{part}']['value'])}",
-                "chosen": said == "at the peak",
+                "chosen": point is points[-1],
             }
-            for said, point in zip(("at the mean rate", "at the peak"), points, strict=True)
-            for part in (tuple(name.partition("_")[2] for name in owed) or ("p95",))
+            for said, point in zip(names or ["with nobody else"], points, strict=True)
+            for part in looked_at
         ],
         "capacity": scale.x(min(widest, decision["capacity"])) if decision["capacity"] else None,
         "peak": scale.x(decision["at_peak"]["rate"]),

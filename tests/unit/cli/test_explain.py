@@ -104,7 +104,7 @@ def test_devices_that_strangers_use_are_not_counted_on(yard: Shell) -> None:
     yard.write(CHAT, HEAD % f"\n    others: {{{others}}}")
     done = yard("explain", "chat")
     assert done.code == 1
-    assert "chat: no plan" in done.out
+    assert "chat  no plan" in done.out
     assert "In the way: nothing to run on" in done.out
 
 
