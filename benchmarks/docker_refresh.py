@@ -17,11 +17,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from infctl_docker.errors import HostDown
 from infctl_docker.hosts import Fleet, Host, HostConfig
 from tests.testbed.bed import Bed
 from tests.testbed.hosts import DockerHost, Make
@@ -121,24 +124,26 @@ def measure_one(bed: Bed, real: DockerHost, runs: int, rtt: float) -> None:
     )
 
 
-def measure_fleet(reals: list[DockerHost], runs: int, rtt: float, count: int) -> None:
-    """Many hosts at once, on warm connections; several connections lead to each real host."""
-    hosts = tuple(Host(HostConfig(url=reals[n % len(reals)].url, name=f"n{n}")) for n in range(count))
+def measure_fleet(reals: Sequence[DockerHost], runs: int, rtt: float) -> None:
+    """All hosts at once, on warm connections, each with a daemon of its own."""
+    hosts = tuple(Host(HostConfig(url=real.url, name=real.name)) for real in reals)
     fleet = Fleet(hosts)
-    for real in reals:
-        real.heal()
     ids = {
-        name: [one["Id"][:12] for one in found]
-        for name, found in fleet.each(lambda h: h.ask(LIST)).items()
-        if isinstance(found, list)
+        name: [one["Id"][:12] for one in _found(listed)] for name, listed in fleet.each(lambda h: h.ask(LIST)).items()
     }
     for real in reals:
         real.delay(rtt / 2)
     fleet.each(lambda h: refresh(h, ids[h.name]))
     alone = [max(seconds(partial(refresh, h, ids[h.name])) for h in hosts) for _ in range(runs)]
     together = [seconds(lambda: fleet.each(lambda h: refresh(h, ids[h.name]))) for _ in range(runs)]
-    row(f"refresh of {count} hosts side by side, warm", together, alone, "the slowest of them alone")
+    row(f"refresh of {len(hosts)} hosts side by side, warm", together, alone, "the slowest of them alone")
     fleet.close()
+
+
+def _found(listed: Any) -> list[Any]:
+    if isinstance(listed, HostDown):
+        raise listed
+    return list(listed)
 
 
 def main() -> None:
@@ -153,16 +158,16 @@ def main() -> None:
     os.environ["HOME"] = str(bed.home)
     try:
         make = Make(asked.docker, max_startups="100")
-        first, *others = Pool(bed).take([make] * 2, ["busybox:1"])
+        pool = Pool(bed)
+        (first,) = pool.take([make], ["busybox:1"])
         version = first.docker("version", "-f", "{{.Server.Version}}").strip()
         print(f"{asked.containers} containers, {asked.rtt:g} ms round trip, Docker {version}")
         fill(first, asked.containers)
         measure_one(bed, first, asked.runs, asked.rtt)
-        first.heal()
-        first.clean()
-        for real in (first, *others):
-            fill(real, 10)
-        measure_fleet([first, *others], asked.runs, asked.rtt, asked.hosts)
+        reals = pool.take([make] * asked.hosts, ["busybox:1"])
+        with ThreadPoolExecutor(4) as each:
+            list(each.map(lambda real: fill(real, 10), reals))
+        measure_fleet(reals, asked.runs, asked.rtt)
     finally:
         bed.close()
 
