@@ -74,11 +74,13 @@ class _Run:
         prompt, answer = self.requests[index]
         return prompt + (answer if self.limits.whole else answer / 2)
 
-    def ready(self, index: int) -> bool:
-        """Return whether the front end has handed on a request; of those that come together each waits for the last."""
+    def ready(self, index: int, idle: bool) -> bool:
+        """Return whether the front end has handed on a request; of those that come together each waits for the last.
+        Where the engine is `idle` it waits for it.
+        """
         rank = (index + 1) * self.weight if index < self.loop else 0.0
         at = self.course.came[index] + rank * self.limits.intake
-        if at > self.clock and not self.running:
+        if at > self.clock and idle:
             self.clock = at
         return at <= self.clock
 
@@ -99,7 +101,7 @@ class _Run:
             full = (busy + 1) * weight > self.limits.seqs or (self.reserved + held) * weight > self.limits.cache
             left = (self.left or prompt) * weight
             too_long = not chunked and left > room and begun
-            if (full and busy and not self.left) or too_long or not self.ready(self.following):
+            if (full and busy and not self.left) or too_long or not self.ready(self.following, not busy):
                 break
             if not tokens:  # a prompt, or what one stands for, that fills a great many passes fills several at once
                 self.alike = max(1, int(left / room / _ALIKE)) if chunked else 1
