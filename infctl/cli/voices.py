@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from infctl.apply.events import Event
     from infctl.diagnostics import Diagnostic
     from infctl.ops.plan import Planned
-    from infctl.ops.reading import Hear, ReadingDone, ReadingStarted
+    from infctl.ops.reading import Hear, Heard, Placing
     from infctl.state.store import LockInfo
     from infctl.views.live import LiveRun
     from infctl.views.waits import Waits
@@ -31,7 +31,7 @@ LIVE_STEPS = 200  # of longer runs each step is a plain line: rich takes a milli
 class Voice(Protocol):
     """What plan and apply tell while they work."""
 
-    def hear(self, event: ReadingStarted | ReadingDone) -> None: ...
+    def hear(self, event: Heard) -> None: ...
     def report(self, path: Path, done: int, total: int) -> None: ...
     def waiting(self, info: LockInfo, waited: float) -> None: ...
     def planned(self, planned: Planned) -> None: ...
@@ -51,15 +51,19 @@ class Human:
         self._width = 0
         self._sign: threading.Timer | None = None
         self._reported = 0.0
+        self._placed = 0.0
         self._waited = -NEXT_SIGN
         self._answered: set[str] = set()
         self._live: LiveRun | None = None
         self._waits: Waits | None = None
 
-    def hear(self, event: ReadingStarted | ReadingDone) -> None:
-        from infctl.ops.reading import ReadingStarted
+    def hear(self, event: Heard) -> None:
+        from infctl.ops.reading import Placing, ReadingStarted
         from infctl.views.reading import show_reading
 
+        if isinstance(event, Placing):
+            self._placing(event)
+            return
         if isinstance(event, ReadingStarted):
             self._reading[event.target] = time.monotonic()
             self._width = max(self._width, len(event.target))
@@ -71,6 +75,13 @@ class Human:
             self._terminal.say(show_reading(event, self._width, self.style))
         if not self._reading and self._sign is not None:
             self._sign.cancel()
+
+    def _placing(self, event: Placing) -> None:
+        now = time.monotonic()
+        self._placed = self._placed or now - NEXT_SIGN + FIRST_SIGN
+        if now - self._placed >= NEXT_SIGN:
+            self._placed = now
+            self._terminal.say(f"placing… {event.done} of {event.total} replicas")
 
     def _watch(self, seconds: float) -> None:
         self._sign = threading.Timer(seconds, self._still_reading)
@@ -184,11 +195,14 @@ class JsonLines:
     def say(self, line: str) -> None:
         self._write(f"{line}\n")
 
-    def hear(self, event: ReadingStarted | ReadingDone) -> None:
-        from infctl.ops.reading import ReadingDone
+    def hear(self, event: Heard) -> None:
+        from infctl.ops.reading import Placing, ReadingDone
         from infctl.views.event_json import line
 
-        if isinstance(event, ReadingDone):
+        if isinstance(event, Placing):
+            more: dict[str, Any] = {"done": event.done, "total": event.total}
+            self.say(line("placement_progress", f"placing: {event.done} of {event.total} replicas", infctl=more))
+        elif isinstance(event, ReadingDone):
             more = {"target": event.target, "objects": event.objects, "seconds": round(event.seconds, 3)}
             self.say(line("refresh_complete", f"{event.target}: read, {event.objects} objects", infctl=more))
         else:

@@ -14,7 +14,7 @@ from infctl import __version__
 from infctl.diagnostics import Diagnostic, InfctlError, Severity
 from infctl.frozen import dataclass
 from infctl.ops.pins import Report, lookups_of, settle_pins
-from infctl.ops.reading import Hear, Readings
+from infctl.ops.reading import Hear, Placing, Readings
 from infctl.ops.session import Session, source_values
 from infctl.plan.model import Mode, Plan, Step
 from infctl.plan.planner import make_plan
@@ -90,8 +90,10 @@ def plan_stack(
     assigned = assign(tuple((w.target, w.deployment) for w in wishes.wanted), state, request)
     used = {leaf.name for w in assigned.deployments for leaf in leaves(w.template.env) if isinstance(leaf, SecretRef)}
     secrets = read_secrets(session, used)
-    question = _question(session, state, views, assigned, wishes, secrets=secrets, request=request, moved=moved)
     try:
+        question, note = _question(
+            session, state, views, assigned, wishes, secrets=secrets, request=request, moved=moved, hear=hear
+        )
         plan = make_plan(question, assigned.models)
     except InfctlError as failure:  # only what is wrong is looked up in the file
         raise InfctlError(*(_at_line(session, each) for each in failure.diagnostics)) from failure
@@ -106,7 +108,7 @@ def plan_stack(
     before = {name: value for name, value in state.outputs.items() if name in plan.outputs or plan.models}
     warnings = (*plan.warnings, *(said for name in needed_secrets(plan) for said in secrets.unreadable.get(name, ())))
     plan = replace(_with_memory(plan, wishes.wanted), outputs_before=before, warnings=warnings)
-    plan = replace(plan, notes=(*plan.notes, *_failed_before(plan, state, assigned)))
+    plan = replace(plan, notes=(*plan.notes, *filter(None, (note,)), *_failed_before(plan, state, assigned)))
     return Planned(plan, state, wishes.pinned, views)
 
 
@@ -197,7 +199,9 @@ def _question(
     secrets: Secrets,
     request: Request,
     moved: tuple[tuple[str, str], ...],
-) -> Question:
+    hear: Hear,
+) -> tuple[Question, str]:
+    """Return the question to be planned, and what is to be noted of where it places replicas."""
     stack = session.stack
     declared = stack.secrets if stack is not None else ()  # all: an undo may need what no wish uses any more
     question = Question(
@@ -221,8 +225,9 @@ def _question(
 
     asked = {name: model.placement for name, model in stack.models.items()} if stack is not None else {}
     manners = {name: Manner(each.spread or "", each.colocate_with) for name, each in asked.items()}
-    question = replace(question, deployments=give_spots(question, lower, manners))
-    return replace(question, desired=lower_all(question, lower))
+    spotted = give_spots(question, lower, manners, lambda _, done, total: hear(Placing(done, total)))
+    question = replace(question, deployments=spotted.deployments)
+    return replace(question, desired=lower_all(question, lower)), spotted.note
 
 
 def read_secrets(session: Session, names: set[str]) -> Secrets:

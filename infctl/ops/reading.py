@@ -50,7 +50,16 @@ class ReadingDone:
     seconds: float
 
 
-Hear = Callable[[ReadingStarted | ReadingDone], None]
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Replicas are being placed: of so many so many, in one of several rounds."""
+
+    done: int
+    total: int
+
+
+Heard = ReadingStarted | ReadingDone | Placing
+Hear = Callable[[Heard], None]
 
 
 class Readings:

@@ -14,7 +14,7 @@ from infctl.placement.lots import NOTHING, Bound, Candidate, Lot, Taken, lots_of
 from infctl.placement.objective import APART, PAIR, STEP
 from infctl.placement.parties import Party, Seat, Sites
 from infctl.placement.room import Held, Pool
-from infctl.placement.shape import Fit, Row, Site, fit_at, fits, least_hole, least_taken, most
+from infctl.placement.shape import Fit, Parts, Row, Site, filled, fit_at, fits, least_hole, least_taken, most
 from infctl.provider.values import Share, Spot
 
 
@@ -28,6 +28,11 @@ class Board:
         self.company = {party.model for party in parties if _has_company(party)}
         self.lots = list(lots_of(sites, free))
         every = [place for places in sites.places.values() for place in places]
+        asked = [each for party in parties for seat in party.seats for _, each in seat.choices]
+        self.parts = Parts(
+            tuple(sorted({each.share for each in asked if each.devices and each.share})),
+            tuple(sorted({each.fraction for each in asked if each.devices and not each.share and not each.is_whole})),
+        )
         self.grains = (
             _fine(device.memory_total for place in every for device in place.devices),
             _fine(place.memory_total for place in every),
@@ -272,7 +277,7 @@ class Board:
         found = self._bounds.get(key)
         if found is None:
             left = lot.left(model)
-            grains = least_taken(left, asked) // self.grains[0], asked.memory // self.grains[1]
+            grains = least_taken(left, asked, self.parts) // self.grains[0], asked.memory // self.grains[1]
             found = self._bounds[key] = Bound(most(left, asked), least_hole(left, asked), *grains)
         return found
 
@@ -285,7 +290,8 @@ class Board:
 
     def size_of(self, lot: Lot) -> tuple[int, int]:
         """Return the grains of devices and of memory that can still be taken at a place."""
-        devices = sum(size for size in lot.final[1:] if size > 0)
+        slots = zip(lot.shape.slots, lot.final[1:], strict=True)
+        devices = sum(filled(slot.total, left, self.parts) for slot, left in slots)
         return devices // self.grains[0], max(0, lot.final[0]) // self.grains[1]
 
     def option(self, candidate: Candidate) -> Option:

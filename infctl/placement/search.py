@@ -12,12 +12,14 @@ from infctl.placement.board import Board
 from infctl.placement.bound import Group, bound, is_too_much
 from infctl.placement.fit import Option
 from infctl.placement.lots import Candidate, Taken
+from infctl.placement.objective import DOLLAR
 from infctl.placement.parties import Key, Party, Seat
 from infctl.placement.tolls import set_tolls
 
 LOOKS = 60_000  # places that a search may look at before it takes the best that it has; about a second
 LARGE = 4_000  # seats times places from which on a search takes what it finds first, and betters it
 LOOKS_A_DEAD_END = 30  # a search that has found nothing yet may meet a dead end for so many looks
+TRIFLE = DOLLAR // 1_000  # an hour: a gap that is not worth tolls
 TOLD = 100  # replicas after which somebody is told how far it is
 ROUNDS = 4  # in which every replica may better its spot
 _NONE: frozenset[int] = frozenset()
@@ -61,7 +63,7 @@ def fill(
         return Full(is_sure=True)
     search = _Search(board, groups, looks)
     search.keep(_construct(board, search.seats, tell))
-    if search.found is not None and search.cost > least and looks >= LOOKS:
+    if search.found is not None and search.cost - least > TRIFLE and looks >= LOOKS:
         least = set_tolls(board, groups, search.cost, least)
         search.keep(_construct(board, search.seats, tell))
     search.run(least)
@@ -96,7 +98,7 @@ def _construct(board: Board, seats: Sequence[tuple[Party, Seat]], tell: Tell) ->
             break
         found.append(best)
         taken.append(board.take(party.model, best))
-        if number % TOLD == 0:
+        if number and number % TOLD == 0:
             tell("placing", number, len(seats))
     cost = sum(each.cost for each in found)
     is_whole = len(found) == len(seats)
@@ -246,7 +248,7 @@ def _better(
                 changed += best.cost - now.cost
                 now = best
             found[number], taken[number] = now, board.take(party.model, now)
-            if number % TOLD == 0:
+            if number and number % TOLD == 0:
                 tell("bettering", number, len(seats))
         if changed == before:
             break

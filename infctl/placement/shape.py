@@ -17,6 +17,7 @@ from infctl.placement.objective import MIXED, hole
 from infctl.provider.values import Device, Place
 
 Row = tuple[int, ...]  # bytes of a place: of its memory, then of each of its devices
+MOST_PARTS = 16  # of a device: of smaller ones what is left over does not matter
 MOST_SETS = 100  # sets of devices that are all looked at for the least scattered ones; of more, neighbours are
 
 
@@ -124,10 +125,39 @@ def most(left: Left, asked: Asked) -> int:
     return max(0, min(count, room))
 
 
-def least_taken(left: Left, asked: Asked) -> int:
-    """Return the bytes of devices that a replica takes there at the least."""
-    sizes = [_takes(left.shape.slots[p], asked) for island in usable(left.shape, left.have, asked) for p in island]
+class Parts(NamedTuple):
+    """All parts of a device that anybody asks for: bytes, and fractions."""
+
+    shares: tuple[int, ...]
+    fractions: tuple[float, ...]
+
+
+def least_taken(left: Left, asked: Asked, parts: Parts) -> int:
+    """Return the bytes of devices that a replica takes there at the least, as `filled` counts them."""
+    usable_ones = (position for island in usable(left.shape, left.have, asked) for position in island)
+    if asked.is_whole:
+        sizes = [filled(left.shape.slots[p].total, left.shape.slots[p].whole, parts) for p in usable_ones]
+    else:
+        sizes = [_takes(left.shape.slots[p], asked) for p in usable_ones]
     return sum(sorted(sizes)[: asked.devices]) if len(sizes) >= asked.devices else 0
+
+
+@cache
+def filled(total: int, left: int, parts: Parts) -> int:
+    """Return the most of what is `left` of a device of `total` bytes that can be taken, by whoever asks for parts.
+
+    Three times 30 do not go into 80: whoever takes it whole takes no more than that from the others either.
+    """
+    sizes = sorted({*parts.shares, *(ceil(fraction * total) for fraction in parts.fractions)})
+    if left <= 0:
+        return 0
+    if not sizes or left > sizes[0] * MOST_PARTS:
+        return left
+    sums, new = {0}, {0}
+    while new:
+        new = {have + size for have in new for size in sizes if have + size <= left} - sums
+        sums |= new
+    return max(sums)
 
 
 def least_hole(left: Left, asked: Asked) -> int:

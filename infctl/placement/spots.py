@@ -16,7 +16,7 @@ from infctl.placement.board import Board
 from infctl.placement.fit import Option
 from infctl.placement.parties import Key, Missing, Party, Sites
 from infctl.placement.room import Held, Rollout, Way, add, fits, least, peak, waves
-from infctl.placement.search import LOOKS, Filled, Full, Tell, fill, is_large
+from infctl.placement.search import LOOKS, TRIFLE, Filled, Full, Tell, fill, is_large
 
 LOOKS_IN_WAVES = 1_000  # that each wave of a rollout is worth: there are many, and comfort is no question of life
 
@@ -33,6 +33,11 @@ class Found:
     cost: int = 0
     least: int = 0
     is_sure: bool = True
+
+    @property
+    def gap(self) -> float:
+        """How much of its cost could be saved at the most; 0.0 where that is a trifle."""
+        return (self.cost - self.least) / self.cost if self.cost - self.least > TRIFLE else 0.0
 
 
 def place_replicas(parties: Sequence[Party], sites: Sites, tell: Tell = lambda *_: None, looks: int = LOOKS) -> Found:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from infctl.placement.board import Board
 from infctl.placement.bound import Group, seat_alone
 
-STEPS = 60  # of the subgradients
-PATIENCE = 4  # of these without a better bound, after which they become half as long
+STEPS = 100  # of the subgradients
+PATIENCE = 6  # of these without a better bound, after which they become half as long
 Toll = tuple[int, int]  # for a grain of devices, and of memory
 
 
@@ -42,16 +42,23 @@ def set_tolls(board: Board, groups: Sequence[Group], cost: int, least: int) -> i
             best, best_tolls = value, tolls
         if stale == PATIENCE:
             stride, stale = stride / 2, 0
-        square = sum(a * a + b * b for a, b in over)
+        way = [_led(*each) for each in zip(over, tolls, strict=True)]
+        square = sum(a * a + b * b for a, b in way)
         if best >= cost or not square:
             break
         length = stride * (cost - value) / square
-        tolls = [_moved(toll, by, length) for toll, by in zip(tolls, over, strict=True)]
+        tolls = [_moved(toll, by, length) for toll, by in zip(tolls, way, strict=True)]
     _charge(board, kinds, best_tolls)
     return min(best, cost)
 
 
-def _moved(toll: Toll, by: tuple[int, int], length: float) -> Toll:
+def _led(over: Toll, toll: Toll) -> Toll:
+    """Return which way a toll goes: what is free stays so while there is enough of it."""
+    a, b = (most if most > 0 or now else 0 for most, now in zip(over, toll, strict=True))
+    return a, b
+
+
+def _moved(toll: Toll, by: Toll, length: float) -> Toll:
     return max(0, round(toll[0] + length * by[0])), max(0, round(toll[1] + length * by[1]))
 
 

@@ -34,6 +34,7 @@ from infctl.state.model import Resource
 
 Lower = Callable[[TargetWant], tuple[Desired, ...]]
 _NOWHERE = Spot()
+_GAP = "Replicas are placed where all that counts costs at most {:.1%} more than it must; to be sure took too long."
 
 
 class Manner(NamedTuple):
@@ -43,9 +44,16 @@ class Manner(NamedTuple):
     beside: tuple[str, ...] = ()
 
 
+class Spotted(NamedTuple):
+    """Deployments with their spots, and a sentence where better ones may be found: how much better at the most."""
+
+    deployments: tuple[Deployment, ...]
+    note: str = ""
+
+
 def give_spots(
     question: Question, lower: Lower, manners: Mapping[str, Manner], tell: Tell = lambda *_: None
-) -> tuple[Deployment, ...]:
+) -> Spotted:
     """Return the question's deployments, each slot with its spot where the core chooses the places.
 
     `lower` gives the resources of all that is wanted on a target; `tell` hears how far it is.
@@ -53,7 +61,7 @@ def give_spots(
     """
     placing = {name: view for name, view in question.views.items() if view.places_replicas}
     if placing.keys().isdisjoint(question.placed_on):
-        return question.deployments
+        return Spotted(question.deployments)
     refuse(question)
     question = replace(question, deployments=_as_they_are(question, placing))
     weighed = weigh(replace(question, desired=lower_all(question, lower)))
@@ -71,13 +79,14 @@ def give_spots(
     if found.missing:
         clash = find_clash(parties, found.missing, sites)
         raise InfctlError(*(no_room(missing, clash) for missing in found.missing))
-    return tuple(
+    deployments = tuple(
         replace(wish, spots=tuple(
             given.spot if (given := found.spots.get((wish.model, target, slot))) else spot
             for slot, spot in zip(wish.slots, wish.spots, strict=True)
         )) if target in placing else wish
         for target, wish in zip(question.placed_on, question.deployments, strict=True)
     )  # fmt: skip
+    return Spotted(deployments, _GAP.format(found.gap) if found.gap else "")
 
 
 def lower_all(question: Question, lower: Lower) -> tuple[Desired, ...]:

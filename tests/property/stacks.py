@@ -155,7 +155,7 @@ class Stack:
             refresh(self.state, views), views, assigned.deployments, assigned.placed_on, (), request,
             secrets=secrets, holds=assigned.holds, infctl_version="0.1",
         )  # fmt: skip
-        question = replace(question, deployments=give_spots(question, self.lower, self.manners))
+        question = replace(question, deployments=give_spots(question, self.lower, self.manners).deployments)
         return replace(question, desired=lower_all(question, self.lower)), dict(assigned.models)
 
     def lower(self, want: TargetWant) -> tuple[Desired, ...]:
