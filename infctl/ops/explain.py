@@ -18,10 +18,10 @@ from infctl.ops.session import Session
 from infctl.ops.sized import Asking, Offers, asking_of, choice_of, offers_from, own_catalog
 from infctl.plan.revisions import NO_SUCH_MODEL
 from infctl.provider.values import Unreadable
-from infctl.sizing.assess import Need as Asked
 from infctl.sizing.curve import breaking_rate, curve
 from infctl.sizing.decision import Choice, Load, Offer
 from infctl.sizing.memory import Need
+from infctl.sizing.setup import Need as Asked
 from infctl.sizing.ways import LLAMA
 
 if TYPE_CHECKING:

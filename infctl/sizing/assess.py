@@ -1,7 +1,6 @@
 """Owns judging one way to run a model: whether it fits, what it does under the load, how many it takes. Pure.
 
-A `Way` is one engine, format, kind of GPU and split. What it could take at best is computed first and quickly
-(`bound`), so that a search assesses few in full.
+What a way could take at best is known before, and quickly (`setup.bound`): a search assesses few in full.
 """
 
 from __future__ import annotations
@@ -9,38 +8,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import cached_property
-from math import exp, floor, log, sqrt
-from typing import NamedTuple
 
-from infctl.catalog.gpus import Gpu
-from infctl.sizing.budget import GIB, Memory, budget, habits_of
-from infctl.sizing.calibration import Constants, constants
+from infctl.sizing.calibration import constants
 from infctl.sizing.capacity import (
     STABLE,
     Flow,
-    Server,
     capacity,
-    ceiling,
     flow,
     goodput,
     latencies,
     missed,
-    most,
     seats_asked,
     tokens,
 )
-from infctl.sizing.case import Case
-from infctl.sizing.checkpoint import Checkpoint
-from infctl.sizing.decision import Ask, Batching, Decision, Fleet, Lengths, Load, Offer, Slo, Workload
+from infctl.sizing.decision import Batching, Decision, Fleet, Load
 from infctl.sizing.fleet import cost_of, fleet_of
-from infctl.sizing.precision import KV_BYTES, Precision
 from infctl.sizing.predict import Estimate, estimate, family_of
-from infctl.sizing.speed import Machine
+from infctl.sizing.server import Server, most
+from infctl.sizing.setup import Need, Setup, Way
 
 _LADDER = (8192, 4096, 2048, 1024, 512, 256)  # tokens of one pass that are tried where gaps between tokens are too long
 _NEARLY = 0.97  # of the most: nothing is to be gained
-_Z99 = 2.326
 _ROUND = 1024  # tokens that a longest length is a multiple of
 _FIRST, _TAIL = 1.5, 1.25  # how much less sure first tokens and the last percent are (see `predict`)
 
@@ -56,56 +44,6 @@ class Fault(IntEnum):
     START = 5
 
 
-class Way(NamedTuple):
-    """One way to run a model. `gpu` is None on a host without GPUs; `loss` is the quality given up, a share."""
-
-    offer: Offer
-    engine: str
-    version: str
-    precision: Precision
-    kv_dtype: str
-    gpu: Gpu | None
-    tensor: int
-    pipeline: int
-    loss: float | None = 0.0
-
-    @property
-    def gpus(self) -> int:
-        return self.tensor * self.pipeline if self.gpu else 0
-
-    @property
-    def label(self) -> str:
-        """How people would name it: fp8 on 2 x L40S."""
-        many = f"{self.gpus} x " if self.gpus > 1 else ""
-        kv = f", {self.kv_dtype} KV cache" if self.kv_dtype != "auto" else ""
-        return f"{self.precision.name} on {many}{self.offer.product}{kv}"
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """What is asked of every way: the model, the file's own words, the load and what is owed."""
-
-    checkpoint: Checkpoint
-    ask: Ask
-    workload: Workload | None
-    slo: Slo
-
-    @property
-    def longest(self) -> int:
-        """Tokens that one sequence must have room for: as the file says, else those of 99 in 100 requests."""
-        if self.ask.max_model_len:
-            return self.ask.max_model_len
-        if self.workload is None:
-            return min(self.checkpoint.shape.context or _ROUND, _ROUND)
-        needed = int(_p99(self.workload.isl) + _p99(self.workload.osl))
-        return min(needed, self.checkpoint.shape.context or needed)
-
-
-def _p99(lengths: Lengths) -> float:
-    spread = sqrt(log(1 + lengths.squared_cv))
-    return lengths.mean * exp(_Z99 * spread - spread * spread / 2)
-
-
 @dataclass(frozen=True, slots=True)
 class Assessed:
     """A way with its figures, and with `fault` what is wrong with it: `why` in words, `path` of the line it breaks."""
@@ -116,91 +54,6 @@ class Assessed:
     why: str = ""
     path: str = ""
     excess: float = 0.0  # by how much a bound is missed: 0.3 = by 30 %
-
-
-@dataclass(frozen=True)  # without slots: what follows from it is kept
-class Setup:
-    """A way with its limits set: what lies in memory then, and the server that it makes."""
-
-    need: Need
-    way: Way
-    max_num_seqs: int | None = None
-    max_num_batched_tokens: int | None = None
-
-    @cached_property
-    def gpu(self) -> Gpu:
-        """The GPU as this replica has it: the part of it that is asked for, or that is free."""
-        found = self.way.gpu
-        assert found is not None  # noqa: S101  # hosts without GPUs have no setup
-        if (part := self.need.ask.fraction) < 1:
-            found = replace(
-                found, memory=found.memory * part, bandwidth=found.bandwidth * part, fp16=found.fp16 * part,
-                fp8=found.fp8 * part, int8=found.int8 * part, fp4=found.fp4 * part, fp32=found.fp32 * part,
-            )  # fmt: skip
-        elif habits_of(self.way.engine, self.way.version).of_what_is_left and self.way.offer.free_gib:
-            found = replace(found, memory=min(found.memory, self.way.offer.free_gib))
-        return found
-
-    @cached_property
-    def utilization(self) -> float | None:
-        """The part of a GPU's memory that the engine may take: its own default, or less where others use it."""
-        said = self.need.ask.engine_args.get("gpu_memory_utilization")
-        if isinstance(said, (int, float)):
-            return float(said)
-        habits, free = habits_of(self.way.engine, self.way.version), self.way.offer.free_gib
-        if free is None or habits.of_what_is_left:
-            return habits.utilization
-        return min(habits.utilization, floor(100 * free / self.gpu.memory) / 100)
-
-    @cached_property
-    def case(self) -> Case:
-        way, load, args = self.way, self.need.workload, self.need.ask.engine_args
-        seqs, passed = (args.get(name) for name in ("max_num_seqs", "max_num_batched_tokens"))
-        checkpoint = self.need.checkpoint
-        own = way.precision == checkpoint.precision
-        return Case(
-            checkpoint.shape, (self.gpu, *way.offer.gpus[1:]), way.precision, way.engine, way.version,
-            way.tensor, way.pipeline, way.kv_dtype,
-            isl=load.isl.mean if load else 1.0, osl=load.osl.mean if load else 1.0,
-            utilization=self.utilization, max_model_len=self.need.longest,
-            max_num_seqs=seqs if isinstance(seqs, int) else self.max_num_seqs,
-            max_num_batched_tokens=passed if isinstance(passed, int) else self.max_num_batched_tokens,
-            kept=checkpoint.kept if own else 0.0,
-            weight_bytes=checkpoint.bytes if own else None,
-        )  # fmt: skip
-
-    @cached_property
-    def memory(self) -> Memory:
-        return budget(self.case)
-
-    @cached_property
-    def family(self) -> str:
-        return family_of(self.way.engine, self.way.version, self.gpu.vendor)
-
-    @cached_property
-    def constants(self) -> Constants | None:
-        return constants(self.family)
-
-    @cached_property
-    def server(self) -> Server | None:
-        """What the replica does, None where nothing was measured that speed could rest on, or no load is said."""
-        load, case = self.need.workload, self.case
-        if load is None or self.constants is None:
-            return None
-        machine = Machine(
-            case.shape, case.precision, self.gpu, self.constants, case.tensor, case.pipeline,
-            KV_BYTES[case.kv_dtype], case.kept,
-        )  # fmt: skip
-        separate = self.family.startswith(("vllm-v0", "tgi"))
-        whole = self.family.startswith(("tgi", "tensorrt-llm"))
-        return Server(machine, self.memory, load, chunked=not separate, whole=whole)
-
-
-def bound(setup: Setup) -> float | None:
-    """Return a rate that one replica cannot exceed, whatever the SLO; None where speed is not known, 0 without room."""
-    if not setup.memory.fits:
-        return 0.0
-    return ceiling(setup.server) if setup.server else None
 
 
 def assess(need: Need, way: Way) -> Assessed:
@@ -421,8 +274,3 @@ def memory_taken(assessed: Assessed) -> float:
     """Return the GiB of GPU memory that a fleet takes up."""
     gpu = assessed.way.gpu
     return assessed.decision.fleet.total * assessed.way.gpus * (gpu.memory if gpu else 0.0)
-
-
-def bytes_of_weights(decision: Decision) -> float:
-    """Return the GiB of weights on each GPU."""
-    return decision.memory.weights / GIB if decision.memory else 0.0

@@ -22,141 +22,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from math import ceil, exp, log, log2, pi, sqrt
-from statistics import NormalDist
+from math import ceil, exp, pi, sqrt
 
-from infctl.sizing.budget import Memory
 from infctl.sizing.decision import PERCENTILES, Objective, Workload
-from infctl.sizing.speed import Machine, Pace
+from infctl.sizing.server import Paces, Server, in_a_row, most, rate_of
+from infctl.sizing.tails import NORMAL, below_log_normal, below_normal, first_below, gamma, log_normal
 
 STABLE = 0.98  # of the most that can be taken up: above it a queue grows as long as anybody measures
-_NORMAL = NormalDist()
-_Z = {part: _NORMAL.inv_cdf(part / 100) for part in PERCENTILES}
+_Z = {part: NORMAL.inv_cdf(part / 100) for part in PERCENTILES}
 _HALVINGS = 10
 _LEAST = 1000.0  # times less than the most is as good as nobody
 _ROOMY = 5.0  # standard deviations of how many run, that there are seats for
 _EXACT = 0.002  # of a rate
 _STEPS = 40  # of the iteration for how many run
-
-
-@dataclass(frozen=True)  # without slots: what follows from it is kept
-class Server:
-    """One replica: a model on its GPUs, started with these limits. `chunked` is whether questions share passes with
-    tokens; `whole` whether a request's whole answer must have room in the cache before it starts.
-    """
-
-    machine: Machine
-    memory: Memory
-    workload: Workload
-    chunked: bool = True
-    whole: bool = False
-
-    @cached_property
-    def isl(self) -> float:
-        """New tokens of a question."""
-        return max(1.0, self.workload.isl.mean * (1 - self.workload.cached))
-
-    @cached_property
-    def answers(self) -> float:
-        """Tokens of an answer that follow the first."""
-        return 0.0 if self.machine.shape.encoder else max(0.0, self.workload.osl.mean - 1)
-
-    @cached_property
-    def context(self) -> float:
-        """Mean tokens in the cache of a sequence that is being answered: long answers are met more often."""
-        answer = self.workload.osl
-        return self.workload.isl.mean + answer.mean * (1 + answer.squared_cv) / 2
-
-    @cached_property
-    def seats(self) -> float:
-        """Sequences that can run at a time."""
-        held = self.workload.isl.mean + self.workload.osl.mean if self.whole else self.context
-        room = self.memory.kv_tokens / held if self.memory.kv_tokens else float("inf")
-        return max(1.0, min(float(self.memory.most_seqs), room))
-
-    @cached_property
-    def top(self) -> float:
-        """How many run at a time where no more can be taken up."""
-        return _top(self)
-
-    @cached_property
-    def _measured(self) -> dict[int, tuple[float, float]]:
-        return {}
-
-    def paces(self, running: float) -> Paces:
-        """Return the seconds of passes where a sequence sees `running` others: between powers of two on a line, for a
-        search asks hundreds of times.
-        """
-        many = 1.0 + running
-        power = int(log2(many)) if self.answers else 0
-        low, high = 1 << power, 2 << power
-        (alone, mixed), (alone_high, mixed_high) = self._pass(low), self._pass(high)
-        part = (many - low) / low if self.answers else 0.0
-        alone, mixed = alone + part * (alone_high - alone), mixed + part * (mixed_high - mixed)
-        room = self.room(many)
-        chunks = max(1.0, self.isl / room)
-        return Paces(many, alone, mixed, chunks, room, chunks * (mixed - (alone if self.chunked else 0.0)))
-
-    def room(self, many: float) -> float:
-        """Tokens of questions that one pass has room for."""
-        return max(1.0, self.memory.most_tokens - (many if self.chunked and self.answers else 0.0))
-
-    def _pass(self, many: int) -> tuple[float, float]:
-        """Return the seconds of a pass with so many sequences, alone and with a question or as much as there is room
-        for.
-        """
-        if (found := self._measured.get(many)) is None:
-            chunk = min(self.isl, self.room(many))
-            found = self._measured[many] = (self.reading(many, 0.0), self.reading(many, chunk))
-        return found
-
-    def reading(self, many: float, chunk: float) -> float:
-        """Return the seconds of a pass with `many` sequences that reads so many tokens of questions."""
-        length = self.workload.isl.mean
-        if not self.answers:
-            return self.pace.seconds(0.0, 0.0, chunk, length) if chunk else 0.0
-        beside = many if self.chunked or not chunk else 0.0
-        took = self.pace.seconds(beside, self.context if beside else 0.0, chunk, length)
-        return max(took, beside * self.machine.constants.stream)
-
-    @cached_property
-    def pace(self) -> Pace:
-        return Pace(self.machine)
-
-    @cached_property
-    def taking(self) -> float:
-        """Seconds that go by before any request is with the scheduler and after its token is chosen."""
-        c = self.machine.constants
-        return c.request + c.intake
-
-    @cached_property
-    def uneven(self) -> float:
-        """The squared coefficient of variation of the time that questions take: more than that of their tokens where a
-        short one is read beside weights that are read anyway.
-        """
-        squared = self.workload.isl.squared_cv
-        if not squared:
-            return 0.0
-        paces = self.paces(0.0)
-        longer = self.isl * (1 + sqrt(squared))
-        chunk = min(longer, paces.room)
-        added = longer / chunk * (self.reading(1, chunk) - (paces.alone if self.chunked else 0.0))
-        return max(squared, (added / paces.added - 1) ** 2) if paces.added > 0 else squared
-
-
-@dataclass(frozen=True, slots=True)
-class Paces:
-    """Seconds of a pass `alone`, and of one `mixed` with (a chunk of) a question; `added` is what the whole question
-    adds, in `chunks` passes of which each has `room` for so many tokens.
-    """
-
-    many: float
-    alone: float
-    mixed: float
-    chunks: float
-    room: float
-    added: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,48 +52,6 @@ class Flow:
     crowd: float
     stable: bool
     reading: float  # part of the engine's time that goes to questions, when they wait in a row
-
-
-def rate_of(server: Server, running: float) -> float:
-    """Return the requests a second with which `running` sequences are answered at a time (the inverse of Little)."""
-    paces = server.paces(running)
-    return running / (server.answers * paces.alone + running * paces.added)
-
-
-def ceiling(server: Server) -> float:
-    """Return a rate that cannot be exceeded, quickly: that of all seats taken, without looking at any queue."""
-    if not server.answers:
-        return most(server)
-    many = server.seats
-    alone, mixed = (server.reading(many, chunk) for chunk in (0.0, min(server.isl, server.room(many))))
-    added = max(1.0, server.isl / server.room(many)) * (mixed - (alone if server.chunked else 0.0))
-    return many / (server.answers * alone + many * added)
-
-
-def most(server: Server) -> float:
-    """Return the largest rate that can be taken up: by seats, or by the room that passes have for questions."""
-    intake = server.machine.constants.intake
-    taken = rate_of(server, server.top) if server.answers else 1 / _in_a_row(server, server.paces(0.0))
-    return min(taken, 1 / intake) if intake else taken
-
-
-def _top(server: Server) -> float:
-    """Return how many run at a time where no more can be taken up."""
-    low, high = 0.0, server.seats - 1 if server.seats > 1 else 0.5
-    if rate_of(server, high) * _in_a_row(server, server.paces(high)) < 1:
-        return high
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        fits = rate_of(server, middle) * _in_a_row(server, server.paces(middle)) < 1
-        low, high = (middle, high) if fits else (low, middle)
-    return low
-
-
-def _in_a_row(server: Server, paces: Paces) -> float:
-    """Return the seconds for each question where passes are full of them."""
-    if not server.answers:
-        return paces.mixed * paces.chunks if server.isl >= paces.room else paces.added
-    return (server.isl / paces.room if server.chunked else 0.0) * paces.alone + paces.added
 
 
 def flow(server: Server, rate: float) -> Flow:
@@ -250,7 +86,7 @@ def _flow(server: Server, rate: float, running: float, paces: Paces) -> Flow:
     intake = server.machine.constants.intake
     reading = min(0.99, rate * paces.added)
     token = paces.alone / (1 - reading) if server.answers else 0.0
-    row = _in_a_row(server, paces)
+    row = in_a_row(server, paces)
     busy = rate * row
     stable = max(busy, rate * intake) < 1 and (not server.answers or running < server.seats * STABLE)
     crowd = _crowd(server, rate, running, token) if server.answers else 0.0
@@ -322,7 +158,7 @@ def _seat(server: Server, running: float, token: float, crowd: float) -> tuple[f
     free = max(free, 0.02 * server.seats)
     slack = free / deviation
     density = exp(-(slack**2) / 2) / sqrt(2 * pi)
-    chance = 1 / (1 + slack * _NORMAL.cdf(slack) / density)
+    chance = 1 / (1 + slack * NORMAL.cdf(slack) / density)
     load = server.workload
     held = server.answers * token / free * (load.burstiness + load.osl.squared_cv) / 2
     return chance * held, chance * (2 - chance) * held**2
@@ -349,12 +185,12 @@ def latencies(server: Server, at: Flow, parts: Sequence[int] = PERCENTILES) -> M
     found: dict[str, float] = {}
     floor, beyond, variance = at.first
     for part in parts:
-        first = floor + max(_gamma(beyond, variance, _Z[part]), _log_normal(beyond, variance, _Z[part]))
+        first = floor + max(gamma(beyond, variance, _Z[part]), log_normal(beyond, variance, _Z[part]))
         found[f"ttft_p{part}"] = first
         if server.answers:
             found[f"itl_p{part}"] = _gap(server, at, part)
             found[f"tpot_p{part}"] = at.token + _Z[part] * at.pace_deviation
-            found[f"e2e_p{part}"] = _log_normal(*_whole(server, at), _Z[part])
+            found[f"e2e_p{part}"] = log_normal(*_whole(server, at), _Z[part])
         else:
             found[f"e2e_p{part}"] = first
     return found
@@ -378,33 +214,17 @@ def _gap(server: Server, at: Flow, part: int) -> float:
     with_questions = 1 - exp(-expected) if paces.chunks <= 1 else min(1.0, expected)
     beyond = 1 - part / 100
     if beyond >= with_questions:
-        z = _NORMAL.inv_cdf(min(0.999, max(0.001, (part / 100) / max(1e-9, 1 - with_questions))))
+        z = NORMAL.inv_cdf(min(0.999, max(0.001, (part / 100) / max(1e-9, 1 - with_questions))))
         return server.paces(max(0.0, at.running + z * sqrt(at.crowd))).alone
     rank = 1 - beyond / with_questions
     each, squared = server.isl, server.workload.isl.squared_cv
-    isl = _log_normal(each, each * each * squared, _NORMAL.inv_cdf(min(0.999, max(0.001, rank))))
+    isl = log_normal(each, each * each * squared, NORMAL.inv_cdf(min(0.999, max(0.001, rank))))
     if paces.chunks <= 1:
         isl *= max(1.0, expected / with_questions)  # several that fell into one pass
     if not server.chunked:
         return paces.alone + paces.added * isl / each
     whole = paces.mixed - paces.alone
     return paces.alone + whole * min(isl, paces.room) / min(each, paces.room)
-
-
-def _gamma(mean: float, variance: float, z: float) -> float:
-    """Return a quantile of a gamma distribution, by the cube-root approximation of Wilson and Hilferty."""
-    if mean <= 0 or variance <= 0:
-        return max(0.0, mean)
-    ninth = variance / (9 * mean * mean)
-    return max(0.0, mean * max(0.0, 1 - ninth + z * sqrt(ninth)) ** 3)
-
-
-def _log_normal(mean: float, variance: float, z: float) -> float:
-    """Return a quantile of a log-normal distribution of this mean and variance."""
-    if mean <= 0:
-        return 0.0
-    spread = sqrt(log(1 + variance / mean**2))
-    return mean * exp(z * spread - spread * spread / 2)
 
 
 def goodput(server: Server, at: Flow, objectives: Sequence[Objective]) -> float:
@@ -418,37 +238,12 @@ def goodput(server: Server, at: Flow, objectives: Sequence[Objective]) -> float:
         bound = min(each.seconds for each in objectives if each.metric == metric)
         if metric == "ttft":
             floor, beyond, variance = at.first
-            share *= _first_below(bound - floor, beyond, variance)
+            share *= first_below(bound - floor, beyond, variance)
         elif metric == "itl" and server.answers:
-            share *= _below_normal(bound, at.token, at.pace_deviation)
+            share *= below_normal(bound, at.token, at.pace_deviation)
         elif metric == "e2e":
-            share *= _below_log_normal(bound, *_whole(server, at))
+            share *= below_log_normal(bound, *_whole(server, at))
     return share
-
-
-def _first_below(bound: float, mean: float, variance: float) -> float:
-    """Return the chance of a first token within `bound`, of the two shapes of a tail by the heavier."""
-    if bound <= 0:
-        return 0.0
-    return min(_below_gamma(bound, mean, variance), _below_log_normal(bound, mean, variance))
-
-
-def _below_gamma(bound: float, mean: float, variance: float) -> float:
-    if mean <= 0 or variance <= 0:
-        return 1.0 if bound >= mean else 0.0
-    ninth = variance / (9 * mean * mean)
-    return _NORMAL.cdf(((bound / mean) ** (1 / 3) - 1 + ninth) / sqrt(ninth))
-
-
-def _below_normal(bound: float, mean: float, deviation: float) -> float:
-    return _NORMAL.cdf((bound - mean) / deviation) if deviation > 0 else float(bound >= mean)
-
-
-def _below_log_normal(bound: float, mean: float, variance: float) -> float:
-    spread = sqrt(log(1 + variance / mean**2)) if mean > 0 else 0.0
-    if not spread:
-        return float(bound >= mean)
-    return _NORMAL.cdf((log(bound / mean) + spread * spread / 2) / spread)
 
 
 def missed(server: Server, at: Flow, objectives: Sequence[Objective]) -> tuple[Objective, float] | None:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from infctl.sizing.assess import Assessed, Fault, Need, memory_taken, price_key, said, spread_of
+from infctl.sizing.assess import Assessed, Fault, memory_taken, price_key, said, spread_of
 from infctl.sizing.checkpoint import Checkpoint
 from infctl.sizing.confirm import REQUESTS, confirm
 from infctl.sizing.constraints import Question
 from infctl.sizing.decision import Ask, Choice, Decision, Lost, Offer, Slo, Step, Workload
 from infctl.sizing.infeasible import clash_of
 from infctl.sizing.search import ALTERNATIVES, Search, kind_of, place_of, rank, search
+from infctl.sizing.setup import Need
 from infctl.sizing.ways import ONNX, engines_of, is_small_encoder
 
 UNSURE = 0.2  # figures of two engines that lie nearer than that, or than their errors, are not told apart

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from infctl.sizing.arrivals import observed, requests_of, run_arrivals
-from infctl.sizing.assess import Assessed, Fault, Need, Setup, described, said, sized
+from infctl.sizing.assess import Assessed, Fault, described, said, sized
 from infctl.sizing.capacity import flow
 from infctl.sizing.decision import Decision, Load
 from infctl.sizing.passes import Limits
+from infctl.sizing.setup import Need, Setup
 
 REQUESTS = 600  # that a plan is confirmed with
 _TRIES = 4

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from infctl.sizing.assess import Assessed, Need, price_key, said
+from infctl.sizing.assess import Assessed, price_key, said
 from infctl.sizing.decision import AUTO, Ask, Constraint, Objective, Offer, Slo
 from infctl.sizing.search import Search
+from infctl.sizing.setup import Need
 
 _STEP = 256  # tokens that a way out in max_model_len is a multiple of
 _HALVINGS = 5

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from infctl.sizing.assess import Need, Setup, Way, load_of
-from infctl.sizing.capacity import STABLE, most
+from infctl.sizing.assess import load_of
+from infctl.sizing.capacity import STABLE
 from infctl.sizing.decision import Decision, Load, Offer
+from infctl.sizing.server import most
+from infctl.sizing.setup import Need, Setup, Way
 
 POINTS = 40
 

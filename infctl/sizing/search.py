@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from infctl.sizing.assess import Assessed, Fault, Need, Setup, Way, assess, bound, memory_taken, price_key
+from infctl.sizing.assess import Assessed, Fault, assess, memory_taken, price_key
 from infctl.sizing.decision import Offer
 from infctl.sizing.fleet import fleet_of
+from infctl.sizing.setup import Need, Setup, Way, bound
 from infctl.sizing.ways import Refused, ways_of
 
 ALTERNATIVES = 3

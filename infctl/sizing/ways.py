@@ -14,11 +14,11 @@ from infctl.catalog.quality import quality
 from infctl.catalog.support import Way as Runs
 from infctl.catalog.support import supports
 from infctl.diagnostics import Severity
-from infctl.sizing.assess import Need, Way
 from infctl.sizing.case import Case
 from infctl.sizing.combination import Combination
 from infctl.sizing.decision import AUTO, Offer
 from infctl.sizing.precision import KV_BYTES, PRECISIONS, Precision, find_precision
+from infctl.sizing.setup import Need, Way
 from infctl.sizing.startable import without_memory
 
 LLAMA, ONNX = "llama.cpp", "onnxruntime"

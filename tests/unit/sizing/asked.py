@@ -6,11 +6,11 @@ from infctl.catalog.gpus import gpus
 from infctl.catalog.models import models
 from infctl.sizing.budget import budget
 from infctl.sizing.calibration import Constants
-from infctl.sizing.capacity import Server
 from infctl.sizing.case import Case
 from infctl.sizing.checkpoint import Checkpoint
 from infctl.sizing.decision import Lengths, Objective, Offer, Slo, Workload
 from infctl.sizing.precision import PRECISIONS
+from infctl.sizing.server import Server
 from infctl.sizing.speed import Machine
 
 LLAMA = Checkpoint(models().rows["meta-llama/Meta-Llama-3.1-8B"], PRECISIONS["bf16"], source="catalogue")

@@ -11,22 +11,12 @@ from infctl.catalog.gpus import gpus
 from infctl.catalog.models import models
 from infctl.sizing.arrivals import observed, requests_of, run_arrivals
 from infctl.sizing.budget import budget
-from infctl.sizing.capacity import (
-    Server,
-    capacity,
-    ceiling,
-    flow,
-    goodput,
-    latencies,
-    missed,
-    most,
-    rate_of,
-    seats_asked,
-)
+from infctl.sizing.capacity import capacity, flow, goodput, latencies, missed, seats_asked
 from infctl.sizing.case import Case
 from infctl.sizing.decision import Objective
 from infctl.sizing.passes import Limits
 from infctl.sizing.precision import PRECISIONS
+from infctl.sizing.server import Server, ceiling, most, rate_of
 from infctl.sizing.speed import Machine, pass_seconds
 from tests.unit.sizing.asked import CHAT, CONSTANTS, server, workload
 

@@ -8,11 +8,12 @@ import pytest
 
 from infctl.catalog.gpus import gpus
 from infctl.catalog.models import models
-from infctl.sizing.assess import Need, Setup, assess
+from infctl.sizing.assess import assess
 from infctl.sizing.checkpoint import Checkpoint
 from infctl.sizing.choose import choose
 from infctl.sizing.decision import Ask, Choice, Decision, Objective, Offer, Slo
 from infctl.sizing.precision import PRECISIONS
+from infctl.sizing.setup import Need, Setup
 from infctl.sizing.ways import ways_of
 from tests.unit.sizing.asked import CHAT, LLAMA, SLO, offer, workload
 

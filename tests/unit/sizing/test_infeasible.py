@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from infctl.sizing.assess import Need
 from infctl.sizing.choose import choose
 from infctl.sizing.constraints import Question, constraints_of
 from infctl.sizing.decision import Ask, Choice, Clash, Objective, Offer, Slo
+from infctl.sizing.setup import Need
 from tests.unit.sizing.asked import CHAT, LLAMA, SLO, offer
 
 VLLM = Ask(engine="vllm", max_model_len=8192)
