@@ -81,7 +81,7 @@ def predict(case: Case, factors: Factors | None = None) -> Prediction:
     if measured is None:
         return Prediction(Verdict.OK, note, shown, basis="memory only: nothing was measured that speed could rest on")
     machine = _machine(case, measured, factors or Factors())
-    if reason := overload(machine, case, memory):
+    if reason := overload(machine, case, memory, family):
         return Prediction(Verdict.INFEASIBLE, reason, memory)
     own = factors is not None and factors.rows > 0
     vague = _VAGUE if len(case.gpus) > 1 or case.shape.assumed else 1.0
@@ -102,7 +102,7 @@ def expected(case: Case, factors: Factors) -> Mapping[str, float]:
     if measured is None or not memory.fits:
         return {}
     machine = _machine(case, measured, factors)
-    return {} if overload(machine, case, memory) else figures(machine, case, memory, family)
+    return {} if overload(machine, case, memory, family) else figures(machine, case, memory, family)
 
 
 def _machine(case: Case, measured: Constants, factors: Factors) -> Machine:

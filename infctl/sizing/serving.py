@@ -4,12 +4,12 @@ Continuous batching (Yu et al., "Orca", OSDI 2022): every pass gives each runnin
 prompts that came in meanwhile. In a closed loop of c requests each answer of osl tokens is followed by one new prompt,
 so a pass carries c/osl prompts on average:
 
-    TPOT = pass(c, context) + c/osl * (pass with one prompt more - pass without)
+    TPOT = pass(c, context) + c/osl * (pass with one prompt more - pass without)         pass(c, context, c/osl prompts)
+                                                                                         where these are more than one
+In an open loop of rate r a pass carries r * TPOT prompts, which take the part rho of the time that they make it longer
+by, and how many run follows from Little's law:
 
-In an open loop of rate r the prompts take the part rho = r * (what one prompt adds to a pass) of the time, the rest is
-left for tokens, and how many run follows from Little's law:
-
-    TPOT = pass(c, context) / (1 - rho),   c = r * (TTFT + osl * TPOT)
+    TPOT = pass with r * TPOT prompts,   rho = 1 - pass without / TPOT,   c = r * (TTFT + osl * TPOT)
     TTFT = wait + half a pass + pass with the prompt,   wait = rho S (1 + cv^2) / (2 (1 - rho))   (Pollaczek-Khinchine)
 
 A wait's tail is taken as exponential. A rate above what c at its most can take up has no answer: see `overload`.
@@ -25,7 +25,7 @@ from infctl.sizing.case import Case, Load
 from infctl.sizing.lengths import lengths
 from infctl.sizing.loops import ROUNDS, Loop, first_tokens
 from infctl.sizing.passes import Limits, run_all, summary
-from infctl.sizing.speed import Machine, decode_seconds, pass_seconds, prefill_seconds
+from infctl.sizing.speed import Machine, Pace, decode_seconds, pass_seconds, prefill_seconds
 from infctl.sizing.versions import before
 
 _MOST_SIMULATED = 384  # requests: of more, each stands for several
@@ -34,6 +34,7 @@ _ENOUGH = 12  # times as many requests as run at once, from which a longer queue
 _SEPARATE = ("vllm-v0", "tgi")  # schedulers that give prompts passes of their own by default
 _WHOLE = ("tgi", "tensorrt-llm")  # schedulers that keep room for the whole answer
 _LONG, _FIRST_CHUNK, _LATER_CHUNK = 32768, 512, 2048  # tokens: of vLLM's V0 engine, see `limits_of`
+_SLOWEST = 50.0  # times as long as without prompts, where they leave hardly any time for tokens
 _SQUARED_VARIATION = 2.0  # of a prompt's tokens, squared and over the squared mean, in recorded conversations
 _STABLE = 1.1  # of the most that can be taken up: what that itself may be off by; beyond, a queue grows without end
 
@@ -53,10 +54,17 @@ def most_running(case: Case, memory: Memory) -> float:
 
 def token_seconds(machine: Machine, sequences: float, isl: float, osl: float) -> float:
     """Return the mean seconds between two tokens of a sequence in a closed loop of so many."""
-    context = isl + osl / 2
-    alone = decode_seconds(machine, sequences, context)
-    with_prompt = pass_seconds(machine, sequences, context, isl, isl)
-    return alone + sequences / max(1.0, osl) * (with_prompt - alone)
+    return _step(Pace(machine), sequences, isl + osl / 2, isl, sequences / max(1.0, osl))
+
+
+def _step(pace: Pace, sequences: float, context: float, isl: float, prompts: float) -> float:
+    """Return the mean seconds of a pass where so many prompts come in during one: a part of all passes carries one, or
+    each carries several.
+    """
+    if prompts > 1:
+        return pace.seconds(sequences, context, prompts * isl, isl)
+    alone = pace.seconds(sequences, context)
+    return alone + prompts * (pace.seconds(sequences, context, isl, isl) - alone)
 
 
 def taking(machine: Machine, case: Case) -> float:
@@ -64,11 +72,12 @@ def taking(machine: Machine, case: Case) -> float:
     return machine.constants.request + machine.constants.request_token * case.isl
 
 
-def overload(machine: Machine, case: Case, memory: Memory) -> str:
+def overload(machine: Machine, case: Case, memory: Memory, family: str = "") -> str:
     """Return why an open loop's queue would grow without end, "" where it does not."""
     if case.load is not Load.RATE_POISSON:
         return ""
-    many = most_running(case, memory)
+    passed = limits_of(machine, case, memory, family).tokens * case.osl / (case.isl + case.osl)  # tokens of one pass
+    many = max(1.0, min(most_running(case, memory), passed))
     most = many / (max(1.0, case.osl) * token_seconds(machine, many, case.isl, case.osl))
     if case.rate < _STABLE * most:
         return ""
@@ -161,13 +170,13 @@ def _waits(busy: float, service: float, step: float, case: Case) -> dict[str, fl
 
 def _open(machine: Machine, case: Case, memory: Memory) -> dict[str, float]:
     """Return the figures of a rate that can be served."""
-    context, osl = case.isl + case.osl / 2, max(1.0, case.osl)
-    most, many = most_running(case, memory), 1.0
-    for _ in range(30):
-        alone = decode_seconds(machine, many, context)
-        prompt = pass_seconds(machine, many, context, case.isl, case.isl)
-        busy = min(0.95, case.rate * (prompt - alone))
-        each = alone / (1 - busy)
+    context, osl, pace = case.isl + case.osl / 2, max(1.0, case.osl), Pace(machine)
+    most, many, each = most_running(case, memory), 1.0, 0.0
+    for _ in range(40):
+        alone = pace.seconds(many, context)
+        prompt = pace.seconds(many, context, case.isl, case.isl)
+        each = min(_SLOWEST * alone, _step(pace, many, context, case.isl, case.rate * max(each, alone)))
+        busy = min(0.95, 1 - alone / each)
         waits = _waits(busy, prompt, alone, case)
         first = prompt + taking(machine, case) + waits["mean"]
         many = (many + min(most, max(1.0, case.rate * (first + (osl - 1) * each)))) / 2
@@ -175,7 +184,7 @@ def _open(machine: Machine, case: Case, memory: Memory) -> dict[str, float]:
     found = {f"ttft_{name}_ms": (extra + wait) * 1e3 for name, wait in waits.items()}
     for name, deviations in (("mean", 0.0), ("p50", 0.0), ("p95", 1.645), ("p99", 2.326)):
         crowd = min(most, many + deviations * sqrt(many))
-        found[f"tpot_{name}_ms"] = decode_seconds(machine, crowd, context) / (1 - busy) * 1e3
+        found[f"tpot_{name}_ms"] = pace.seconds(crowd, context) * each / alone * 1e3
     return found | {
         "itl_mean_ms": each * 1e3,
         "itl_p99_ms": (prompt if case.rate * alone > 0.01 else alone) * 1e3,  # noqa: PLR2004
