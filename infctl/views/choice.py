@@ -55,15 +55,16 @@ def memory_json(memory: Memory | None, decision: Decision) -> View | None:
     """Return what lies on each GPU, None where there is none."""
     if memory is None or decision.gpu is None:
         return None
+    kv = max(0.0, memory.kv) if memory.kv_bytes_per_token else 0.0  # what keeps no cache leaves the room free
     return {
         "weights": memory.weights / GIB,
-        "kv": max(0.0, memory.kv) / GIB,
+        "kv": kv / GIB,
         "kv_bytes_per_token": memory.kv_bytes_per_token,
         "kv_tokens": memory.kv_tokens,
         "activations": memory.activations / GIB,
         "graphs": memory.graphs / GIB,
         "other": memory.other / GIB,
-        "total": memory.total / GIB,
+        "total": (memory.total - max(0.0, memory.kv) + kv) / GIB,
         "usable": memory.usable / GIB,
         "free": decision.free_gib if decision.free_gib is not None else decision.gpu.memory,
         "gpu": decision.gpu.memory,

@@ -171,7 +171,7 @@ def _asked(model: View, style: Style) -> list[str]:
 def _load_words(load: View) -> str:
     comes = "at random" if load["burstiness"] < 1.05 else f"in bursts (squared variation {load['burstiness']:.2f})"  # noqa: PLR2004
     words = [f"{load['rate']:.3g}/s, {load['peak']:.3g}/s at the peak, {comes}"]
-    for name, said in (("isl", "in"), ("osl", "out")):
+    for name, said in (("isl", "in"), ("osl", "out")) if load["osl"]["mean"] > 1 else (("isl", "in"),):
         tail = f" (p95 {load[name]['p95']:,.0f})" if load[name]["p95"] else ""
         words.append(f"{load[name]['mean']:,.0f} tokens {said}{tail}")
     if load["cached"]:
@@ -201,6 +201,8 @@ def _memory(model: View, decision: View, style: Style) -> list[str]:
         ("graphs", memory["graphs"], "CUDA graphs"),
         ("other", memory["other"], "context and libraries"),
     ]
+    if not memory["kv_bytes_per_token"]:
+        rows = [row for row in rows if row[0] != "KV cache"]
     cells = [(f"  {name}", f"{amount:7.2f} GiB", note) for name, amount, note in rows]
     free = f"of {memory['free']:.2f} GiB free, {memory['usable']:.2f} for the engine"
     cells.append(("  in all", f"{memory['total']:7.2f} GiB", free))
@@ -242,7 +244,7 @@ def _latency(model: View, decision: View, style: Style) -> list[str]:
     at_peak = f"at {peak['rate']:.3g}/s, the peak" if peak["rate"] else "with nobody else"
     head = ("Latency", f"at {usual['rate']:.3g}/s" if usual["rate"] else "", at_peak, "80 % range", "owed")
     rows: list[tuple[str, ...]] = [head]
-    for metric, said in _SAID.items():
+    for metric, said in _SAID.items() if "itl_p50" in peak["latency"] else (("e2e", "E2E"),):
         for part in _PARTS:
             name = f"{metric}_{part}"
             if name in peak["latency"] and name in usual["latency"]:

@@ -62,7 +62,7 @@ def _charts(model: View) -> Iterator[View]:
     loads, decision = model["loads"], model["decision"]
     if not loads or decision is None or decision["at_peak"] is None:
         return
-    for metric, title in _METRICS:
+    for metric, title in _METRICS if "itl_p50" in loads[0]["latency"] else _METRICS[-1:]:
         if f"{metric}_p50" in loads[0]["latency"]:
             yield _chart(model, metric, title)
 

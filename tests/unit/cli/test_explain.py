@@ -168,3 +168,15 @@ def test_a_trace_is_the_workload_where_the_file_names_one(yard: Shell, tmp_path:
     done = yard("explain", "chat")
     assert done.code == 0, done.err + done.out
     assert "300 requests of chat.csv" in " ".join(done.out.split())
+
+
+def test_an_encoder_has_no_cache_and_no_tokens(yard: Shell) -> None:
+    fields = "task: embed\n  workload: {isl: {mean: 400}, rate: 20/s}\n  slo: {e2e: {p95: 80ms}}"
+    yard.write(f"embed:\n  uri: hf://BAAI/bge-m3\n  {fields}\n", HEAD % "")
+    out = yard("explain", "embed", "-html", "p.html").out
+    assert "onnxruntime" in out
+    assert "80 ms ✓" in out
+    for absent in ("KV cache", "ITL", "TTFT", "tokens out"):
+        assert absent not in out
+    page = (yard.folder / "p.html").read_text()
+    assert page.count("<figcaption>") == 1
