@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from heapq import heappop, heappush
-from math import exp, log, sqrt
+from math import ceil, exp, log, sqrt
 from random import Random
 from statistics import NormalDist
 
-from infctl.sizing.decision import Lengths, Objective, Request, Workload
+from infctl.sizing.decision import PERCENTILES, Lengths, Objective, Request, Workload
 from infctl.sizing.passes import Limits, quantile
 from infctl.sizing.speed import Machine, Pace
 
@@ -217,12 +217,10 @@ def observed(course: Course, requests: Sequence[Request], objectives: Sequence[O
         for index in kept
     ]
     gaps = course.gaps[int(len(course.gaps) * early) :]
-    found = {}
-    for part in (50, 90, 95, 99):
-        found[f"ttft_p{part}"] = quantile(((each, 1.0) for each in first), part / 100)
-        found[f"e2e_p{part}"] = quantile(((each, 1.0) for each in whole), part / 100)
-        found[f"tpot_p{part}"] = quantile(((each, 1.0) for each in pace), part / 100)
-        found[f"itl_p{part}"] = quantile(gaps, part / 100)
+    found = {f"itl_p{part}": quantile(gaps, part / 100) for part in PERCENTILES}
+    for name, each in (("ttft", first), ("e2e", whole), ("tpot", pace)):
+        ordered = sorted(each)
+        found |= {f"{name}_p{part}": ordered[ceil(part / 100 * len(ordered)) - 1] for part in PERCENTILES}
     values = {"ttft": first, "itl": pace, "e2e": whole}
     good = sum(all(values[each.metric][row] <= each.seconds for each in objectives) for row in range(len(first)))
     return found | {"goodput": good / len(first)}
