@@ -15,7 +15,6 @@ from tests.testbed.plugin import HostsOf
 
 pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(300)]
 SEED = 4
-SAMPLE = 2  # numbers at which the stories of a round are killed
 EARLIEST = 9  # points before are the lock's
 FEWEST = {  # points that a story has at least, as `points_of` counts them
     "first apply": 180, "another context size": 120, "one replica less, then one more": 60, "destroy": 100,
@@ -33,9 +32,10 @@ def test_a_run_on_docker_hosts_killed_at_some_points_is_completed_by_the_next(
     told: tuple[Story, ...], tmp_path: Path, forks: Forks, rack: Racked
 ) -> None:
     names = [story.name for story in told]
-    numbers = random.Random(f"{SEED} {names[0]}").sample(range(EARLIEST, min(map(FEWEST.__getitem__, names))), SAMPLE)
+    numbers = sorted(random.Random(f"{SEED} {name}").randrange(EARLIEST, FEWEST[name]) for name in names)
     found = {(name, number): one for name, number, one in kill_at_points(told, tmp_path, forks, rack, numbers)}
-    assert found.keys() == {(name, number) for name in names for number in numbers}, "all of them were killed"
+    wanted = {(name, number) for name in names for number in numbers if number <= FEWEST[name]}
+    assert wanted <= found.keys(), "all of them were killed"
     assert not {at: one.why for at, one in found.items() if not one.good}
 
 
