@@ -29,6 +29,7 @@ from infctl.sizing.setup import Need, Setup, Way
 
 _LADDER = (8192, 4096, 2048, 1024, 512, 256)  # tokens of one pass that are tried where gaps between tokens are too long
 _NEARLY = 0.97  # of the most: nothing is to be gained
+_MORE = 1.05  # times the most that is served: there it shows what binds
 _ROUND = 1024  # tokens that a longest length is a multiple of
 _FIRST, _TAIL = 1.5, 1.25  # how much less sure first tokens and the last percent are (see `predict`)
 
@@ -83,7 +84,8 @@ def _tuned(setup: Setup) -> tuple[Setup, float]:
     gaps = [each for each in slo.objectives if each.metric == "itl"]
     if not gaps or setup.case.max_num_batched_tokens or not server.answers or takes >= STABLE * most(server) * _NEARLY:
         return setup, takes
-    if takes <= 0 and (worst := missed(server, alone(server), slo.objectives)) and worst[0].metric != "itl":
+    worst = missed(server, flow(server, takes * _MORE) if takes else alone(server), slo.objectives)
+    if worst is None or worst[0].metric != "itl":
         return setup, takes
     tightest = min(each.seconds for each in gaps)
     begun, largest = Setup(setup.need, setup.way), setup.memory.most_tokens

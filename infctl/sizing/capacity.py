@@ -30,7 +30,7 @@ from infctl.sizing.tails import NORMAL, below_log_normal, below_normal, first_be
 
 STABLE = 0.98  # of the most that can be taken up: above it a queue grows as long as anybody measures
 _Z = {part: NORMAL.inv_cdf(part / 100) for part in PERCENTILES}
-_HALVINGS = 10
+_HALVINGS = 9
 _LEAST = 1000.0  # times less than the most is as good as nobody
 _ROOMY = 5.0  # standard deviations of how many run, that there are seats for
 _EXACT = 0.002  # of a rate
