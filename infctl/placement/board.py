@@ -50,6 +50,9 @@ class Board:
         self._fits: dict[tuple[object, ...], tuple[Fit, ...]] = {}
         self._bounds: dict[tuple[int, Asked, str], Bound] = {}
         self._plains: dict[tuple[int, Asked, bool], tuple[int, tuple[int, ...]] | None] = {}
+        for party in parties:
+            for seat in party.replaced:
+                self._claim(seat)
         for lot in self.lots:
             self._enter(lot)
         for party in parties:
@@ -60,6 +63,16 @@ class Board:
             for name, count in party.staying.items():
                 if name in self.by_name:
                     self._count(self.by_name[name], party.model, count)
+
+    def _claim(self, seat: Seat) -> None:
+        """Tell the devices that a replica had from others: to have these again costs it less."""
+        lot = self.by_name.get((seat.target, seat.was.place)) if seat.was is not None else None
+        if lot is not None and seat.was is not None:
+            lot.claimed |= positions_of(seat.was, lot)
+            if self.exact:
+                lot.kinds = tuple(
+                    -1 - lot.number if position in lot.claimed else kind for position, kind in enumerate(lot.kinds)
+                )
 
     def give(self, model: str, gives: Iterable[Held]) -> None:
         """Count what a model gives back: it alone may have it now, and anybody in the end."""
@@ -173,7 +186,7 @@ class Board:
                         best = (rank, step) if best is None else min(best, (rank, step))
             for lot in (self.lots[number] for number in alone):
                 if lot.target == target and (some := self.candidates_at(party, seat, lot, step)):
-                    rank = (self.rank(some[0]), some[0].fit.scattered[:2], lot.number)
+                    rank = (self.rank(some[0]), some[0].fit.scattered[:3], lot.number)
                     best = (rank, step) if best is None else min(best, (rank, step))
         return self.candidates_at(party, seat, self.lots[best[0][2]], best[1])[0] if best is not None else None
 
@@ -186,7 +199,7 @@ class Board:
                 for fit in self._fits_at("", lot, asked)
             )
             self._plains[key] = min(
-                ((self.rank(each) + lot.paid, each.fit.scattered[:2]) for each in ways), default=None
+                ((self.rank(each) + lot.paid, each.fit.scattered[:3]) for each in ways), default=None
             )
         return self._plains[key]
 
@@ -239,10 +252,10 @@ class Board:
 
     def _fits_at(self, model: str, lot: Lot, asked: Asked, was: frozenset[int] = NOTHING) -> tuple[Fit, ...]:
         own = lot.owns.get(model, ())
-        key = (lot.shape, lot.free, own, lot.final if lot.owns else (), asked, was)
+        key = (lot.shape, lot.claimed, lot.free, own, lot.final if lot.owns else (), asked, was)
         found = self._fits.get(key)
         if found is None:
-            found = self._fits[key] = fits(lot.left(model), asked, was)
+            found = self._fits[key] = fits(lot.left(model), asked, was, lot.claimed)
         return found
 
     def is_barred(self, party: Party, lot: Lot) -> bool:

@@ -20,7 +20,7 @@ class Lot:
     """A place while it fills up: what is free for all, what each model gives back there, what is free in the end."""
 
     __slots__ = (
-        *("base", "kinds", "number", "paid", "place", "rate", "shape", "target"),
+        *("base", "claimed", "kinds", "number", "paid", "place", "rate", "shape", "target"),
         *("drawn", "final", "free", "guests", "mark", "owns", "toll"),
     )
 
@@ -34,6 +34,7 @@ class Lot:
         self.toll = (0, 0)  # see `bound.set_tolls`
         self.base = (target, shape.grain, place.zone, place.purchase, self.rate)
         self.kinds: Row = ()  # a number for each device, equal for those that are alike but for what is free of them
+        self.claimed: frozenset[int] = frozenset()  # devices where somebody was who is to be seated
         self.mark = 0
 
     def tell(self, guests: tuple[tuple[str, int], ...]) -> object:

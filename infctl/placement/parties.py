@@ -42,7 +42,8 @@ class Party:
     `staying` counts the replicas that stay, by target and place. `spread` is "host" where no two may share a place,
     "zone" where no two may share a zone, "none" where they may be packed, "" where they are spread as far as that
     goes. `mates` are the models that its replicas are to be beside. `steady` is how many replicas of it must not be
-    on spot instances.
+    on spot instances. `standing` are those that stay unless all others have room only if they move; they are not
+    counted in `staying`.
     """
 
     model: str
@@ -53,6 +54,7 @@ class Party:
     spread: str = ""
     mates: tuple[str, ...] = ()
     steady: int = 0
+    standing: tuple[Seat, ...] = ()
 
     @property
     def seats(self) -> tuple[Seat, ...]:

@@ -231,7 +231,7 @@ class _Search:
 
 def _first(kind: tuple[tuple[Candidate, ...], frozenset[int]]) -> tuple[int, tuple[int, ...], int]:
     best = kind[0][0]
-    return best.cost, best.fit.scattered[:2], best.lot
+    return best.cost, best.fit.scattered[:3], best.lot
 
 
 def _better(

@@ -82,13 +82,17 @@ def _slot(device: Device, whole: int, grain: int) -> Slot:
     return Slot(device.index, product, device.memory_total, whole, bool(device.parent), device.island, grains)
 
 
-def fits(left: Left, asked: Asked, was: frozenset[int]) -> tuple[Fit, ...]:
-    """Return the ways in which a replica fits, best first, no two alike. `was` are the devices that it had."""
+def fits(left: Left, asked: Asked, was: frozenset[int], claimed: frozenset[int]) -> tuple[Fit, ...]:
+    """Return the ways in which a replica fits, best first, no two alike. `was` are the devices that it had, `claimed`
+    those that others had, who would rather have them again.
+    """
     if asked.memory and left.have[0] < asked.memory:
         return ()
-    chosen = _chosen(left, asked, was)
+    chosen = _chosen(left, asked, was, claimed)
     found = [fit_at(left.shape, left.final, asked, tuple(sorted(positions))) for positions in chosen]
-    return tuple(sorted(found, key=attrgetter("cost", "scattered")))
+    others = claimed - was
+    told = [fit._replace(scattered=(len(others.intersection(fit.positions)), *fit.scattered)) for fit in found]
+    return tuple(sorted(told, key=attrgetter("cost", "scattered")))
 
 
 def fit_at(shape: Shape, final: Row, asked: Asked, positions: tuple[int, ...]) -> Fit:
@@ -191,7 +195,7 @@ def _takes(slot: Slot, asked: Asked) -> int:
     return slot.whole if asked.is_whole else asked.share or ceil(asked.fraction * slot.total)
 
 
-def _chosen(left: Left, asked: Asked, was: frozenset[int]) -> Iterator[tuple[int, ...]]:
+def _chosen(left: Left, asked: Asked, was: frozenset[int], claimed: frozenset[int]) -> Iterator[tuple[int, ...]]:
     """Yield sets of devices, of those that are alike the least scattered one. None reaches from island to island."""
     if not asked.devices:
         yield ()
@@ -206,7 +210,8 @@ def _chosen(left: Left, asked: Asked, was: frozenset[int]) -> Iterator[tuple[int
             slot = shape.slots[position]
             mine = own[position + 1] if own else 0
             facts = (slot.product, slot.total, slot.whole, slot.island, have[position + 1], mine, final[position + 1])
-            alike[position] = kinds.setdefault((*facts, position in was), len(kinds))
+            claim = position if position in claimed else -1
+            alike[position] = kinds.setdefault((*facts, position in was, claim), len(kinds))
         yield from _sets(shape, sorted(island, key=lambda p: (alike[p], shape.slots[p].number)), asked.devices, alike)
 
 

@@ -15,7 +15,7 @@ from infctl.frozen import dataclass
 from infctl.placement.board import Board
 from infctl.placement.fit import Option
 from infctl.placement.parties import Key, Missing, Party, Sites
-from infctl.placement.room import Held, Rollout, Way, add, fits, least, peak, waves
+from infctl.placement.room import Held, Pool, Rollout, Way, add, fits, least, peak, waves
 from infctl.placement.search import LOOKS, TRIFLE, Filled, Full, Tell, fill, is_large
 
 LOOKS_IN_WAVES = 1_000  # that each wave of a rollout is worth: there are many, and comfort is no question of life
@@ -57,6 +57,29 @@ def place_replicas(parties: Sequence[Party], sites: Sites, tell: Tell = lambda *
     if isinstance(found, Full):
         return _as_they_come(parties, sites, free, is_sure=found.is_sure)
     return Found(_comfort(parties, sites, free, found.given), (), found.cost, found.least)
+
+
+def move_others(parties: Sequence[Party], others: Sequence[Party], sites: Sites, looks: int = LOOKS) -> Found | None:
+    """Return a spot for each seat of `parties`, and of `others` for those that move for them, as few as can be; None
+    where none are found. Whoever moves does so first, to what is free now, beside where it runs.
+    """
+    free = dict(sites.room.free)
+    for seat in (seat for party in others for seat in party.standing):
+        add(free, seat.old)
+    every = [*parties, *(replace(party, replaced=party.standing, standing=()) for party in others)]
+    seats = [(party, seat) for party in every for seat in party.seats]
+    board = Board(every, sites, free, exact=not is_large(len(seats), sum(map(len, sites.places.values()))))
+    for party in parties:
+        board.give(party.model, (*(seat.old for seat in party.replaced), *party.leaving))
+    found = fill(board, seats, looks=looks)
+    if isinstance(found, Full):
+        return None
+    stays = {(party.model, s.target, s.slot): s.was for party in others for s in party.standing}
+    spots = {key: option for key, option in found.given.items() if option.spot != stays.get(key)}
+    come: dict[Pool, int] = {}
+    for key in spots.keys() & stays.keys():
+        add(come, spots[key].held)
+    return Found(spots, (), found.cost, found.least) if fits(come, sites.room.free) else None
 
 
 def can_place(parties: Sequence[Party], sites: Sites) -> bool:

@@ -35,6 +35,8 @@ class Course:
     downtime: bool = False
     in_turn: bool = False  # its addresses are away for a moment, at one place after the other
     why: str = ""
+    goes_first: bool = False  # what it leaves is for others, which come after
+    comes_after: bool = False  # nothing new of it comes before those that go first are gone from where they were
     waits: bool = False  # nothing new comes, of any model, before what only leaves is gone
     takes: Held = field(default_factory=dict)  # the most, at any time, beyond what is held now
     gpus_needed: int = 0  # devices of all new replicas
@@ -79,6 +81,8 @@ def choose(models: Sequence[ModelVerdicts], room: Room) -> tuple[dict[str, Cours
     """
     room = opening(models, room)
     courses, problems = _choose(models, room)
+    if problems and (moved := _after_moves(models, room)) is not None:
+        return moved, []
     if not problems or not any(first_to_leave(model) for model in models):
         return courses, problems
     freed = with_back(room, (held_by(v, room) for model in models for v in first_to_leave(model)))
@@ -87,6 +91,33 @@ def choose(models: Sequence[ModelVerdicts], room: Room) -> tuple[dict[str, Cours
     if len(refused) >= len(problems):
         return courses, problems
     return {name: replace(course, waits=True) for name, course in later.items()}, refused
+
+
+def _after_moves(models: Sequence[ModelVerdicts], room: Room) -> dict[str, Course] | None:
+    """Return the courses where models that only move go before all others; None where that is not enough."""
+    movers = [model for model in models if only_moves(model)]
+    others = [model for model in models if not only_moves(model)]
+    first, refused = _choose(movers, room)
+    room = with_back(room, (held_by(v, room) for model in movers for v in model.doing(*_REPLACES)))
+    room = with_back(room, (needed_by(v, model, room) for model in movers for v in model.doing(*_REPLACES)), -1)
+    rest, more = _choose(others, room)
+    if not movers or refused or more:
+        return None
+    return {
+        **{name: replace(course, goes_first=True) for name, course in first.items()},
+        **{name: replace(course, comes_after=True) for name, course in rest.items()},
+    }
+
+
+def only_moves(model: ModelVerdicts) -> bool:
+    """Return whether nothing is done to a model's replicas but that some go to another place or device."""
+    acting = [verdict for verdict in model.replicas if verdict.action is not Action.NOOP]
+    return bool(acting) and not model.leftovers and all(map(_is_move, acting))
+
+
+def _is_move(verdict: Verdict) -> bool:
+    spots = {verdict.kind.place, verdict.kind.devices}
+    return verdict.action is Action.REPLACE_BESIDE and {change.path[0] for change in verdict.fields} <= spots
 
 
 def opening(models: Iterable[ModelVerdicts], room: Room) -> Room:
@@ -116,9 +147,13 @@ def first_to_leave(model: ModelVerdicts) -> list[Verdict]:
 
 
 def freed_first(models: Iterable[ModelVerdicts], courses: Mapping[str, Course], room: Room) -> Held:
-    """Return what is given back before anything comes: by lost objects, and where courses wait, by all that leave."""
+    """Return what is given back before anything comes: by lost objects, where courses wait by all that leave, and by
+    those that move first.
+    """
     freed: dict[Pool, int] = {}
     for model in models:
+        for verdict in model.doing(*_REPLACES) if courses[model.name].goes_first else ():
+            add(freed, held_by(verdict, room))
         first = first_to_leave(model) if courses[model.name].waits else ()
         for verdict in (*first, *model.lost):
             add(freed, held_by(verdict, room))

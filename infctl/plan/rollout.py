@@ -205,3 +205,15 @@ def write_waits(models: Sequence[ModelVerdicts], courses: Mapping[str, Course], 
         for verdict in model.replicas if courses[model.name].waits else ():
             for key in created.get(verdict.id, ()):
                 book.needs[key] |= gone.get(verdict.target, set())
+    _write_moves(models, courses, book)
+
+
+def _write_moves(models: Sequence[ModelVerdicts], courses: Mapping[str, Course], book: Book) -> None:
+    """Have every new replica that comes after moves need what they leave, on its target."""
+    created, deleted = book.keys_of(Do.CREATE), book.keys_of(Do.DELETE)
+    left: dict[str, set[Key]] = {}
+    for verdict in (v for model in models if courses[model.name].goes_first for v in model.replicas):
+        left.setdefault(verdict.target, set()).update(deleted.get(verdict.have.id, ()) if verdict.have else ())
+    for verdict in (v for model in models if courses[model.name].comes_after for v in model.replicas):
+        for key in created.get(verdict.id, ()):
+            book.needs[key] |= left.get(verdict.target, set())

@@ -18,7 +18,7 @@ from infctl.placement.parties import Party, Seat, Sites
 from infctl.placement.room import Room
 from infctl.placement.search import Tell
 from infctl.placement.shortage import no_room
-from infctl.placement.spots import place_replicas
+from infctl.placement.spots import Found, move_others, place_replicas
 from infctl.plan.compare import Verdict
 from infctl.plan.course import ModelVerdicts, first_to_leave, held_by, opening, promised_by, started_again, with_back
 from infctl.plan.evacuate import give_up
@@ -33,6 +33,7 @@ from infctl.provider.values import Deployment, Desired, Spot, TargetWant
 from infctl.state.model import Resource
 
 Lower = Callable[[TargetWant], tuple[Desired, ...]]
+MOST_MOVABLE = 500  # running replicas among which is looked for some that move
 _NOWHERE = Spot()
 _GAP = "Replicas are placed where all that counts costs at most {:.1%} more than it must; to be sure took too long."
 
@@ -76,6 +77,12 @@ def give_spots(
     places = {name: tuple(p for p in view.inventory.places if view.reads(p.name)) for name, view in placing.items()}
     sites = Sites(places, room)
     found = place_replicas(parties, sites, tell)
+    note = _GAP.format(found.gap) if found.gap else ""
+    if found.missing and not question.request.targets and not question.request.excludes:
+        parts = [part for part in weighed.parts.values() if part.name not in question.protected]
+        others = _movable(parts, parties, room, placing, manners)
+        if others and (with_moves := move_others(parties, others, sites)) is not None:
+            found, note = with_moves, _moves_in_words(with_moves, others)
     if found.missing:
         clash = find_clash(parties, found.missing, sites)
         raise InfctlError(*(no_room(missing, clash) for missing in found.missing))
@@ -86,7 +93,7 @@ def give_spots(
         )) if target in placing else wish
         for target, wish in zip(question.placed_on, question.deployments, strict=True)
     )  # fmt: skip
-    return Spotted(deployments, _GAP.format(found.gap) if found.gap else "")
+    return Spotted(deployments, note)
 
 
 def lower_all(question: Question, lower: Lower) -> tuple[Desired, ...]:
@@ -161,6 +168,41 @@ def _bystanders(
     wanted = {mate for party in parties for mate in party.mates} - {party.model for party in parties}
     found = (_party(part, room, placing, [], Manner()) for part in parts if part.name in wanted)
     return [Party(party.model, staying=party.staying) for party in found]
+
+
+def _movable(
+    parts: Iterable[ModelVerdicts],
+    parties: Sequence[Party],
+    room: Room,
+    placing: Mapping[str, TargetView],
+    manners: Mapping[str, Manner],
+) -> list[Party]:
+    """Return the models that stand still, with their replicas that may move where others need their room."""
+    found = []
+    moving = {party.model for party in parties if party.seats or party.leaving}
+    for part in parts:
+        if part.name in moving:
+            continue
+        stays = [v for v in part.replicas if v.target in placing and v.want is not None and not v.unknown]
+        seats = tuple(
+            Seat(v.target, v.address.slot, _asked(part.wishes[v.target]), held_by(v, room), spot, runs=True)
+            for v in stays
+            if v.action is Action.NOOP and v.live and v.live.running and (spot := spot_of(v.kind, v.values))
+        )
+        if seats and len(seats) == len(stays):
+            manner = manners.get(part.name, Manner())
+            found.append(Party(part.name, spread=manner.spread, mates=manner.beside, standing=seats))
+    return found if sum(len(party.standing) for party in found) <= MOST_MOVABLE else []
+
+
+def _moves_in_words(found: Found, others: Sequence[Party]) -> str:
+    told = []
+    for party in others:
+        for seat in party.standing:
+            option = found.spots.get((party.model, seat.target, seat.slot))
+            if option is not None and seat.was is not None:
+                told.append(f"{party.model} {seat.target}/{seat.slot} from {seat.was.place} to {option.spot.place}")
+    return f"What runs moves first, so that there is room for all: {', '.join(told)}."
 
 
 def _cannot_go_on(part: ModelVerdicts, room: Room) -> Iterator[Verdict]:

@@ -126,6 +126,7 @@ class Stack:
     fence: int = 0
     touched: set[str] = field(default_factory=set)
     manners: dict[str, Manner] = field(default_factory=dict)
+    note: str = ""  # what was said of the last plan's placement
 
     def provider(self, target: str, faults: FailingTarget | None = None) -> MemoryProvider:
         context = Context(target, "shop", "default", "lin", Path("/nowhere"), Path("/nowhere"))
@@ -155,7 +156,8 @@ class Stack:
             refresh(self.state, views), views, assigned.deployments, assigned.placed_on, (), request,
             secrets=secrets, holds=assigned.holds, infctl_version="0.1",
         )  # fmt: skip
-        question = replace(question, deployments=give_spots(question, self.lower, self.manners).deployments)
+        spotted = give_spots(question, self.lower, self.manners)
+        question, self.note = replace(question, deployments=spotted.deployments), spotted.note
         return replace(question, desired=lower_all(question, self.lower)), dict(assigned.models)
 
     def lower(self, want: TargetWant) -> tuple[Desired, ...]:

@@ -77,7 +77,7 @@ def test_what_is_not_replaced_stays_where_it_runs(stack: Fleet, first: Wishes, s
     settle(stack, plan)
     before = {name: stack.spots(name) for name in first}
     plan = planned(stack, second)
-    assume(plan is not None)
+    assume(plan is not None and not stack.note)  # which says who moves to make room
     assert plan is not None
     settle(stack, plan)
     for name in first.keys() & second.keys():
