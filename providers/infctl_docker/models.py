@@ -31,7 +31,10 @@ FREE_SOME = (
 LOCK = "if it was meant to change, run: infctl lock MODEL"
 HTTP_WORDS = {
     "401": ("it wants a login", "give the model a token, as env: {HF_TOKEN: {secret: NAME}}, or sign the address"),
-    "403": ("it is forbidden", "accept the model's terms at its hub, and see that the token or signature may read it"),
+    "403": (
+        "it is forbidden",
+        "accept its terms at its hub, see that the token may read it, and `date -u`: s3:// is signed by this clock",
+    ),
     "404": ("it is not there", f"see that the uri is right; {LOCK}"),
     "407": ("the proxy wants a login", "see the proxy of Docker on the host: docker info"),
     "410": ("it is gone", LOCK),
