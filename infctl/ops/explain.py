@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from infctl.catalog.gpus import gpus
 from infctl.diagnostics import Code, InfctlError, did_you_mean, error
 from infctl.frozen import dataclass
+from infctl.ops.asking import Asking, Offers, asking_of, choice_of, offers_from, own_catalog
 from infctl.ops.pins import containers_of, settle_pins
 from infctl.ops.reading import Hear, Readings
 from infctl.ops.session import Session
-from infctl.ops.sized import Asking, Offers, asking_of, choice_of, offers_from, own_catalog
 from infctl.plan.revisions import NO_SUCH_MODEL
 from infctl.provider.values import Unreadable
 from infctl.sizing.curve import breaking_rate, curve

@@ -14,8 +14,9 @@ from infctl.catalog.gpus import Gpu, gpus
 from infctl.desired.asks import ask_of
 from infctl.diagnostics import Code, Diagnostic, InfctlError, Severity, error, warning
 from infctl.engines.resolve import LOCAL, serving_of
+from infctl.ops.asking import own_catalog
 from infctl.ops.checkpoints import checkpoint_of, known
-from infctl.ops.sized import Sized, own_catalog
+from infctl.ops.sized import Sized
 from infctl.plan.model import Action, ModelChange, Plan
 from infctl.sizing.case import Case
 from infctl.sizing.checkpoint import Checkpoint

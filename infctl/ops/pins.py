@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from infctl.desired.complete import Lookups
     from infctl.desired.decide import Decisions
     from infctl.desired.settle import Settled
+    from infctl.diagnostics import Diagnostic
     from infctl.engines.pin import Key, Pin
+    from infctl.ops.asking import Offers
     from infctl.ops.session import Session
-    from infctl.ops.sized import Offers, Sized
+    from infctl.ops.sized import Sized
     from infctl.spec.stack import Stack
 
 CACHE = "cache"  # ROOT/.infctl/cache: what is known of model files
@@ -41,6 +43,7 @@ class Pins:
     settled: Settled
     stack: Stack
     sized: Mapping[str, Sized] = field(default_factory=dict)
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 def settle_pins(
@@ -68,12 +71,14 @@ def settle_pins(
     renamed = {move.to: move.from_ for move in stack.moved}
     containers = containers_of(stack)
     sized: Mapping[str, Sized] = {}
+    warnings: tuple[Diagnostic, ...] = ()
     if containers:  # their flags are judged by what is pinned, so that comes first
         locked = read_lock(path)
         if any(model.workload is not None or model.slo is not None for model in stack.models.values()):
             from infctl.ops.sized import filled, size_models
 
-            sized = size_models(stack, locked, offers, env or {}, renamed=renamed, only=only, upgrade=upgrade)
+            sizing = size_models(stack, locked, offers, env or {}, renamed=renamed, only=only, upgrade=upgrade)
+            sized, warnings = sizing.models, sizing.warnings
             stack = filled(stack, sized)
         facts = gather(stack, stack.root / FOLDER / CACHE, report, containers)
         made = {name: (str(each.decided), each.inputs) for name, each in sized.items()}
@@ -87,7 +92,7 @@ def settle_pins(
         from infctl.desired.complete import complete
 
         settled = complete(stack, settled, lookups())
-    return Pins(path, locked, decisions, settled, stack, sized)
+    return Pins(path, locked, decisions, settled, stack, sized, warnings)
 
 
 def containers_of(stack: Stack) -> frozenset[str]:

@@ -30,7 +30,8 @@ from infctl.state.moves import rename_model
 if TYPE_CHECKING:
     from infctl.desired.settle import PinChange
     from infctl.desired.wanted import Wanted
-    from infctl.ops.sized import Offers, Sized
+    from infctl.ops.asking import Offers
+    from infctl.ops.sized import Sized
     from infctl.sizing.decision import Offer
     from infctl.spec.stack import Stack
 
@@ -133,7 +134,7 @@ def settle_wishes(
 
     @cache
     def there() -> Offers:
-        from infctl.ops.sized import offers_from
+        from infctl.ops.asking import offers_from
 
         return offers_from(stack, look(), state)
 
@@ -155,7 +156,7 @@ def settle_wishes(
             refuse(settled)
         write_lock(pins.path, settled.pins)
     wanted = build(pins.stack, pins.decisions, settled.pins, where_now(state))
-    warnings = (*stack.warnings, *engine_warnings(wanted))
+    warnings = (*stack.warnings, *pins.warnings, *engine_warnings(wanted))
     return Wishes(wanted, settled.changes, warnings, pins.stack, pins.sized)
 
 
@@ -295,7 +296,8 @@ def _with_decisions(
     session: Session, plan: Plan, wishes: Wishes, views: Mapping[str, TargetView], state: State
 ) -> Plan:
     """Return the plan with what each changed model is to do, beside what it owes, and a warning where that is less."""
-    from infctl.ops.sized import judge, missed, offers_from
+    from infctl.ops.asking import offers_from
+    from infctl.ops.sized import judge, missed
     from infctl.sizing.told import told
 
     stack = wishes.stack

@@ -1,41 +1,32 @@
 """Owns deciding what models that say what they owe leave open: asked of sizing once, and then kept by their pins.
 
-Reads what a decision needs (a trace, what a model is, what the targets have); `infctl.sizing` decides.
+What a decision needs is read by `ops.asking`; `infctl.sizing` decides.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, replace
-from functools import cache
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infctl.desired.asks import ask_of, is_sized, offers_of
+from infctl.desired.asks import ask_of, is_sized
 from infctl.diagnostics import Code, Diagnostic, InfctlError, Severity, error, warning
 from infctl.engines.decided import Decided, changes, read_decided
-from infctl.engines.model_file import path_of
 from infctl.engines.pin import Key, Pin
-from infctl.engines.resolve import LOCAL, SERVED, serving_of
+from infctl.engines.resolve import serving_of
 from infctl.frozen import dataclass
-from infctl.ops.checkpoints import checkpoint_of
-from infctl.placement.room import Pool
-from infctl.plan.promised import room_of
+from infctl.ops.asking import Asking, Offers, asking_of, choice_of
 from infctl.provider.values import digest
 from infctl.sizing.checkpoint import Checkpoint
-from infctl.sizing.choose import choose
-from infctl.sizing.decision import Ask, Choice, Clash, Decision, Offer, Slo, Workload
-from infctl.sizing.workload import slo_of, workload_of
+from infctl.sizing.decision import Ask, Clash, Decision
 from infctl.spec.plain import changed_part, with_fields
 from infctl.spec.stack import Replicas
 
 if TYPE_CHECKING:
-    from infctl.plan.request import TargetView
     from infctl.spec.model import Model
     from infctl.spec.stack import Stack
-    from infctl.state.model import State
 
 SLO_INFEASIBLE = Code(
     "slo-infeasible",
@@ -47,23 +38,11 @@ SHAPE_UNKNOWN = Code(
     "Nothing is known of a model's shape, so nothing can be predicted of it.",
     "Name a folder, a GGUF file or a repository of a hub, or add its shape to inference.catalog.yaml.",
 )
-BAD_TRACE = Code(
-    "bad-trace",
-    "The trace that a workload names cannot be read.",
-    "A trace is a CSV file with the columns TIMESTAMP, ContextTokens and GeneratedTokens, a line for each request.",
+NO_LOAD = Code(
+    "no-load",
+    "A model owes latencies and says no load, so nobody can tell whether it will keep them.",
+    "Say its `workload`: lengths and a rate, or a trace.",
 )
-OWN = "inference.catalog.yaml"  # rows of a user's own, beside inference.yaml
-Offers = Callable[[Collection[str]], Sequence[Offer]]
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """All that sizing is asked about one model."""
-
-    checkpoint: Checkpoint
-    ask: Ask
-    workload: Workload | None
-    slo: Slo
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +67,14 @@ class Sized:
     made: Made | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """What is decided, by model, and what is to be said of models about which nothing can be."""
+
+    models: Mapping[str, Sized] = field(default_factory=dict)
+    warnings: tuple[Diagnostic, ...] = ()
+
+
 def size_models(
     stack: Stack,
     locked: Mapping[Key, Pin],
@@ -97,7 +84,7 @@ def size_models(
     renamed: Mapping[str, str],
     only: Collection[str] | None = None,
     upgrade: bool = False,
-) -> Mapping[str, Sized]:
+) -> Sizing:
     """Return what is decided of each model that is sized: as it is pinned while what it was decided from is the same.
 
     `offers` says what some targets have; it is asked only where there is something to decide, without it nothing is.
@@ -106,9 +93,12 @@ def size_models(
     """
     found: dict[str, Sized] = {}
     problems: list[Diagnostic] = []
+    warnings: list[Diagnostic] = []
     for name, model in stack.models.items():
         if not is_sized(model):
             continue
+        if model.workload is None:
+            warnings.append(_no_load(stack, model))
         try:
             inputs = inputs_of(stack, model)
             kept = _pinned(stack, model, inputs, locked, renamed)
@@ -117,13 +107,15 @@ def size_models(
                 found[name] = kept
             elif offers is not None and (only is None or name in only):
                 asking = asking_of(stack, model, env)
-                if asking is not None:
+                if asking is None:
+                    warnings.append(_unknown_shape(stack, model))
+                else:
                     found[name] = _decide(stack, model, asking, offers, inputs)
         except InfctlError as failure:
             problems += failure.diagnostics
     if problems:
         raise InfctlError(*problems)
-    return found
+    return Sizing(found, tuple(warnings))
 
 
 def filled(stack: Stack, sized: Mapping[str, Sized]) -> Stack:
@@ -141,63 +133,19 @@ def filled(stack: Stack, sized: Mapping[str, Sized]) -> Stack:
     return replace(stack, models=models)
 
 
-def asking_of(stack: Stack, model: Model, env: Mapping[str, str]) -> Asking | None:
-    """Return what sizing is asked about `model`, None where nothing is known of its shape.
-
-    Raises InfctlError (bad-trace, bad-model-file, model-unreachable).
-    """
-    checkpoint = _checkpoint(stack, model, env)
-    if checkpoint is None:
-        return None
-    return Asking(checkpoint, ask_of(stack, model), _workload(stack, model), slo_of(model.slo))
-
-
-def unknown_shape(stack: Stack, model: Model) -> Diagnostic:
-    """Return the warning for a model about which nothing can be decided."""
+def _unknown_shape(stack: Stack, model: Model) -> Diagnostic:
     path = f"models.{model.name}.uri"
-    summary = f"Nothing is predicted of {model.name}: its shape is not known"
-    hint = f"add it to {OWN}, or name a repository whose config.json can be read"
-    return warning(SHAPE_UNKNOWN, summary, hint=hint, span=stack.locate(path), path=path, address=f"model.{model.name}")
+    summary = f"Nothing is decided of {model.name}: its shape is not known"
+    return warning(SHAPE_UNKNOWN, summary, hint=SHAPE_UNKNOWN.remedy, span=stack.locate(path), path=path,
+                   address=f"model.{model.name}")  # fmt: skip
 
 
-def versions() -> Mapping[str, str]:
-    """Return the version that each engine runs at where nothing else is pinned."""
-    return {name: found.version for name in SERVED if (found := serving_of(name)) is not None}
-
-
-def offers_from(stack: Stack, views: Mapping[str, TargetView], state: State) -> Offers:
-    """Return what says which devices targets have: those that are free, and those that are ours already."""
-    room = room_of(views, state.resources.values())
-
-    @cache
-    def of(target: str) -> tuple[Offer, ...]:
-        view = views.get(target)
-        if view is None or not view.places_replicas:
-            return ()
-        whole = {
-            device.uuid: room.whole.get(Pool(target, place.name, device.uuid), 0)
-            for place in view.inventory.places
-            for device in place.devices
-        }
-        return offers_of(target, view.inventory.places, whole, allowed_engines(stack), own_catalog(stack)).offers
-
-    return lambda targets: tuple(offer for target in targets for offer in of(target))
-
-
-def allowed_engines(stack: Stack) -> tuple[str, ...]:
-    """Return the engines that a decision may take, () for all: those that no policy of the stack denies."""
-    denied = {
-        each["engine"]
-        for each in (stack.policies.deny if stack.policies else ())
-        if each.keys() - {"reason"} == {"engine"}
-    }
-    return tuple(name for name in SERVED if name not in denied) if denied else ()
-
-
-def own_catalog(stack: Stack) -> str:
-    """Return the path of the user's own catalogue file, "" where there is none."""
-    path = stack.root / OWN
-    return str(path) if path.exists() else ""
+def _no_load(stack: Stack, model: Model) -> Diagnostic:
+    path = f"models.{model.name}.slo"
+    summary = f"Whether {model.name} keeps its SLO is not known: it says no workload"
+    hint = "say workload: {isl: {mean: …}, osl: {mean: …}, rate: …}"
+    return warning(NO_LOAD, summary, hint=hint, span=stack.locate(path, at_key=True), path=path,
+                   address=f"model.{model.name}")  # fmt: skip
 
 
 # ---------------------------------------------------------------- one model
@@ -265,15 +213,6 @@ def missed(stack: Stack, name: str, made: Made) -> Diagnostic | None:
     return replace(found, severity=Severity.WARNING, summary=f"{name} will not do all that its file asks")
 
 
-def choice_of(stack: Stack, asking: Asking, offers: Offers) -> Choice:
-    """Return what sizing chooses on what the model's targets offer; other targets are ways out."""
-    others = [name for name in stack.targets if name not in asking.ask.order]
-    return choose(
-        asking.checkpoint, asking.ask, asking.workload, asking.slo, offers(asking.ask.order),
-        versions=versions(), elsewhere=offers(others), own=own_catalog(stack),
-    )  # fmt: skip
-
-
 def _may_fall_short(ask: Ask, clash: Clash) -> bool:
     """Return whether a plan may miss what clashes: the file fixes all, so it is done and told; money is no matter of
     more or less.
@@ -314,34 +253,3 @@ def _infeasible(stack: Stack, model: Model, clash: Clash | None) -> Diagnostic:
     return error(
         SLO_INFEASIBLE, summary, detail, hint=hint, span=stack.locate(path), path=path, address=f"model.{model.name}"
     )
-
-
-def _checkpoint(stack: Stack, model: Model, env: Mapping[str, str]) -> Checkpoint | None:
-    uri = model.uri or ""
-    name = f"{LOCAL}{path_of(uri, stack.root)}" if uri.startswith(LOCAL) else uri
-    try:
-        return checkpoint_of(name, env, own_catalog(stack))
-    except InfctlError as failure:
-        path = f"models.{model.name}.uri"
-        raise InfctlError(
-            *(replace(each, path=path).at(stack.locate(path)) for each in failure.diagnostics)
-        ) from failure
-
-
-def _workload(stack: Stack, model: Model) -> Workload | None:
-    """Return the load that the file means. Raises InfctlError (bad-trace)."""
-    if model.workload is None:
-        return None
-    if not model.workload.trace:
-        return workload_of(model.workload)
-    path = f"models.{model.name}.workload.trace"
-    file = stack.root / model.workload.trace
-    try:
-        with file.open(newline="", encoding="utf-8") as text:
-            return workload_of(model.workload, list(csv.DictReader(text)))
-    except (OSError, ValueError, csv.Error) as failure:
-        detail = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
-        raise InfctlError(
-            error(BAD_TRACE, f"{file} cannot be used as a trace", detail, hint=BAD_TRACE.remedy,
-                  span=stack.locate(path), path=path)
-        ) from failure  # fmt: skip

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from infctl.desired.asks import ask_of, is_sized, offers_of
-from infctl.ops.sized import allowed_engines, filled, inputs_of, size_models
+from infctl.diagnostics import InfctlError
+from infctl.ops.asking import allowed_engines
+from infctl.ops.sized import filled, inputs_of, size_models
 from infctl.provider.values import Device, Place
 from infctl.spec.assemble import load_stack
 from infctl.spec.plain import stack_from, stack_to_plain
 from infctl.spec.stack import Inputs, Stack
+from tests.acceptance.test_rack_sized import LLAMA_8B
 from tests.fakes.target_types import RackTypes
 
 GIB = 1024**3
@@ -94,7 +101,7 @@ def test_a_decision_is_made_from_the_files_words_kept_or_read(tmp_path: Path) ->
 
 def test_nothing_is_decided_without_knowing_what_there_is(tmp_path: Path) -> None:
     stack = stack_of(tmp_path)
-    assert size_models(stack, {}, None, {}, renamed={}) == {}
+    assert size_models(stack, {}, None, {}, renamed={}).models == {}
     assert filled(stack, {}) is stack
 
 
@@ -103,3 +110,23 @@ def test_a_denied_engine_is_not_chosen(tmp_path: Path) -> None:
     denying = stack_of(tmp_path, rest="policies: {deny: [{engine: vllm, reason: no}, {engine: tgi, task: embed}]}")
     assert "vllm" not in allowed_engines(denying)
     assert {"tgi", "sglang"} <= set(allowed_engines(denying))
+
+
+def test_a_model_that_owes_latencies_and_says_no_load_is_named(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text(json.dumps(LLAMA_8B))
+    path = tmp_path / "inference.yaml"
+    path.write_text(
+        "apiVersion: infctl/v1\nname: shop\ntargets: {rack: {type: rack}}\n"
+        "models:\n  chat: {uri: 'file:m', slo: {ttft: {p95: 500ms}}}\n  odd: {uri: 'hf://a/b', workload: {rate: 1/s}}\n"
+    )
+    stack = load_stack(Inputs(tmp_path), RackTypes())
+    offers = offers_of("rack", (place("a", (H100, 79)),), whole(place("a", (H100, 79)))).offers
+    env = {"HF_ENDPOINT": "http://127.0.0.1:9"}
+    with pytest.raises(InfctlError) as failed:
+        size_models(stack, {}, lambda _: offers, env, renamed={})
+    assert [each.path for each in failed.value.diagnostics] == ["models.odd.uri"]
+    alone = replace(stack, models={"chat": stack.models["chat"]})
+    found = size_models(alone, {}, lambda _: offers, env, renamed={})
+    assert [(each.code, each.path) for each in found.warnings] == [("no-load", "models.chat.slo")]
+    assert found.models["chat"].decided.gpu == "H100-SXM-80GB"

@@ -1,0 +1,139 @@
+"""Owns what sizing is asked about a model of a stack, read where it is: a trace, what the model is, what targets have.
+
+Knows no lock file: what is decided once and kept is `ops.sized`'s.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from infctl.catalog.files import find_own
+from infctl.desired.asks import ask_of, offers_of
+from infctl.diagnostics import Code, InfctlError, error
+from infctl.engines.model_file import path_of
+from infctl.engines.resolve import LOCAL, SERVED, serving_of
+from infctl.frozen import dataclass
+from infctl.ops.checkpoints import checkpoint_of
+from infctl.placement.room import Pool
+from infctl.plan.promised import room_of
+from infctl.sizing.checkpoint import Checkpoint
+from infctl.sizing.choose import choose
+from infctl.sizing.decision import Ask, Choice, Offer, Slo, Workload
+from infctl.sizing.workload import slo_of, workload_of
+
+if TYPE_CHECKING:
+    from infctl.plan.request import TargetView
+    from infctl.spec.model import Model
+    from infctl.spec.stack import Stack
+    from infctl.state.model import State
+
+BAD_TRACE = Code(
+    "bad-trace",
+    "The trace that a workload names cannot be read.",
+    "A trace is a CSV file with the columns TIMESTAMP, ContextTokens and GeneratedTokens, a line for each request.",
+)
+Offers = Callable[[Collection[str]], Sequence[Offer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """All that sizing is asked about one model."""
+
+    checkpoint: Checkpoint
+    ask: Ask
+    workload: Workload | None
+    slo: Slo
+
+
+def asking_of(stack: Stack, model: Model, env: Mapping[str, str]) -> Asking | None:
+    """Return what sizing is asked about `model`, None where nothing is known of its shape.
+
+    Raises InfctlError (bad-trace, bad-model-file, model-unreachable).
+    """
+    checkpoint = _checkpoint(stack, model, env)
+    if checkpoint is None:
+        return None
+    return Asking(checkpoint, ask_of(stack, model), _workload(stack, model), slo_of(model.slo))
+
+
+def choice_of(stack: Stack, asking: Asking, offers: Offers) -> Choice:
+    """Return what sizing chooses on what the model's targets offer; other targets are ways out."""
+    others = [name for name in stack.targets if name not in asking.ask.order]
+    return choose(
+        asking.checkpoint, asking.ask, asking.workload, asking.slo, offers(asking.ask.order),
+        versions=versions(), elsewhere=offers(others), own=own_catalog(stack),
+    )  # fmt: skip
+
+
+def versions() -> Mapping[str, str]:
+    """Return the version that each engine runs at where nothing else is pinned."""
+    return {name: found.version for name in SERVED if (found := serving_of(name)) is not None}
+
+
+def offers_from(stack: Stack, views: Mapping[str, TargetView], state: State) -> Offers:
+    """Return what says which devices targets have: those that are free, and those that are ours already."""
+    room = room_of(views, state.resources.values())
+
+    @cache
+    def of(target: str) -> tuple[Offer, ...]:
+        view = views.get(target)
+        if view is None or not view.places_replicas:
+            return ()
+        whole = {
+            device.uuid: room.whole.get(Pool(target, place.name, device.uuid), 0)
+            for place in view.inventory.places
+            for device in place.devices
+        }
+        return offers_of(target, view.inventory.places, whole, allowed_engines(stack), own_catalog(stack)).offers
+
+    return lambda targets: tuple(offer for target in targets for offer in of(target))
+
+
+def allowed_engines(stack: Stack) -> tuple[str, ...]:
+    """Return the engines that a decision may take, () for all: those that no policy of the stack denies."""
+    denied = {
+        each["engine"]
+        for each in (stack.policies.deny if stack.policies else ())
+        if each.keys() - {"reason"} == {"engine"}
+    }
+    return tuple(name for name in SERVED if name not in denied) if denied else ()
+
+
+def own_catalog(stack: Stack) -> str:
+    """Return the path of the user's own catalogue file, "" where there is none."""
+    return find_own(stack.root)
+
+
+def _checkpoint(stack: Stack, model: Model, env: Mapping[str, str]) -> Checkpoint | None:
+    uri = model.uri or ""
+    name = f"{LOCAL}{path_of(uri, stack.root)}" if uri.startswith(LOCAL) else uri
+    try:
+        return checkpoint_of(name, env, own_catalog(stack))
+    except InfctlError as failure:
+        path = f"models.{model.name}.uri"
+        raise InfctlError(
+            *(replace(each, path=path).at(stack.locate(path)) for each in failure.diagnostics)
+        ) from failure
+
+
+def _workload(stack: Stack, model: Model) -> Workload | None:
+    """Return the load that the file means. Raises InfctlError (bad-trace)."""
+    if model.workload is None:
+        return None
+    if not model.workload.trace:
+        return workload_of(model.workload)
+    path = f"models.{model.name}.workload.trace"
+    file = stack.root / model.workload.trace
+    try:
+        with file.open(newline="", encoding="utf-8") as text:
+            return workload_of(model.workload, list(csv.DictReader(text)))
+    except (OSError, ValueError, csv.Error) as failure:
+        detail = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
+        raise InfctlError(
+            error(BAD_TRACE, f"{file} cannot be used as a trace", detail, hint=BAD_TRACE.remedy,
+                  span=stack.locate(path), path=path)
+        ) from failure  # fmt: skip
