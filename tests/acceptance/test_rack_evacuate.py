@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.testbed.hosts import DockerHost
 from tests.testbed.plugin import HostsOf
 
 pytestmark = pytest.mark.xdist_group("docker")
+REFUSED = 7  # curl's exit status where nobody listens
 
 SERVE = "mkdir -p /tmp/www && hostname >/tmp/www/health && exec httpd -f -p 8080 -h /tmp/www"
 
@@ -64,3 +66,31 @@ def test_a_lost_host_is_evacuated_and_emptied_when_it_is_back(hosts: HostsOf, tm
     assert "given up when its place could not be read" in " ".join(back.split())
     assert [len(replicas_on(host)) for host in made] == [1, 0, 1]
     assert "No changes." in infctl(tmp_path, "plan", "-detailed-exitcode")
+
+
+def test_another_proxy_comes_to_one_host_after_the_other(hosts: HostsOf, tmp_path: Path) -> None:
+    made = hosts("old", "current", loaded=("busybox:1", "haproxy:3.0"))
+    write_stack(tmp_path, made, 2)
+    infctl(tmp_path, "apply", "-auto-approve")
+    urls = json.loads(infctl(tmp_path, "output", "-json"))["chat.urls"]["value"]["rack"]
+    for host in made:
+        host.docker("tag", "haproxy:3.0", "haproxy:next")
+    file = tmp_path / "inference.yaml"
+    file.write_text(file.read_text().replace("haproxy:3.0", "haproxy:next"))
+    said = " ".join(infctl(tmp_path, "plan").split())
+    assert "Downtime: each address of chat is away for a moment, one host after the other." in said
+
+    def listens(number: int) -> bool:
+        asked = made[number].beside("curl", "-s", "-o", "/dev/null", "--max-time", "30", f"{urls[number]}/models")
+        return subprocess.run(asked, check=False, timeout=60).returncode != REFUSED
+
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(infctl, tmp_path, "apply", "-auto-approve")
+        both_away = 0
+        while not run.done():
+            both_away += not (listens(0) or listens(1) or listens(0))  # the first still away after the second was
+        run.result()
+    assert not both_away
+    assert "No changes." in infctl(tmp_path, "plan", "-detailed-exitcode")
+    assert urls == json.loads(infctl(tmp_path, "output", "-json"))["chat.urls"]["value"]["rack"]
+    assert [answer(host, url) for host, url in zip(made, urls, strict=True)]
