@@ -9,7 +9,7 @@ H200, B200, B300 and GB200 in closed loops. Of the aggregated rows without atten
 into the cache, every other one is fitted, the rest tells how good the fit is. Conditions that were measured several
 times with results a third apart are left out: something that the table does not say differs (speculative decoding).
 The other measurements stand in this file, each with its source. Nothing is written: what is printed is copied into the
-YAML by hand, rounded; of `sequence` 5 us are taken to be the choosing of a token, the rest is `sending`.
+YAML by hand, rounded; of `sequence` 5 us, of vLLM 10, are taken to be the choosing of a token, the rest is `sending`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ _RANGES = {
     "moe_compute": (0.1, 0.4, 0.8),
     "moe_layer": (1e-6, 5e-5, 3e-4),
     "latent_layer": (1e-6, 3e-5, 4e-4),
+    "moved": (0.5, 16, 100),
 }  # fmt: skip
+_OF_MIXTURES = ("moe_weights", "moe_compute", "moe_layer", "latent_layer", "moved")
 _PACKED = {"packed": 0.82, "packed_layer": 3e-5}  # see `_tell_packed`
 _APART = 1.35  # how far results of the same conditions may lie apart
 # The part of a loop's requests that its start is, and the loops whose first tokens are looked at.
@@ -173,10 +175,18 @@ def _error(row: Row, found: Constants) -> float:
 
 
 def _fit(rows: Sequence[Row]) -> Constants:
-    def constants_of(logs: Sequence[float]) -> Constants:
-        return Constants(**{name: float(np.exp(log)) for name, log in zip(_RANGES, logs, strict=True)}, **_PACKED)
+    """Return the constants of an engine: first those that dense models tell, then those of mixtures beside them."""
+    dense = [name for name in _RANGES if name not in _OF_MIXTURES]
+    guess = Constants(**{name: guess for name, (_, guess, _) in _RANGES.items()}, **_PACKED)
+    found = _fit_some([row for row in rows if not row.case.shape.experts], dense, guess)
+    return _fit_some([row for row in rows if row.case.shape.experts], list(_OF_MIXTURES), found)
 
-    low, guess, high = (np.log([limits[part] for limits in _RANGES.values()]) for part in range(3))
+
+def _fit_some(rows: Sequence[Row], names: Sequence[str], base: Constants) -> Constants:
+    def constants_of(logs: Sequence[float]) -> Constants:
+        return replace(base, **{name: float(np.exp(log)) for name, log in zip(names, logs, strict=True)})
+
+    low, guess, high = (np.log([_RANGES[name][part] for name in names]) for part in range(3))
     wrong: Callable[[Sequence[float]], list[float]] = lambda logs: [_error(row, constants_of(logs)) for row in rows]  # noqa: E731
     return constants_of(least_squares(wrong, guess, bounds=(low, high), loss="soft_l1", f_scale=0.1).x)
 

@@ -22,7 +22,8 @@ class Constants:
     `attention`: part of the FLOPS, and `looking_back` that of single tokens' attention (0: hidden behind reading the
     cache); `moe_…` the same for mixtures of experts. `most_bandwidth` in GB/s is what kernels keep in flight at most,
     whatever the memory could give (0: no such limit). `corner` says how sharply the roofline bends where both limits
-    bind: 1 where reading and multiplying follow each other.
+    bind: 1 where reading and multiplying follow each other. `moved` are the bytes that a mixture moves for each number
+    of a token and each of its experts: sorted to them, quantized, weighed and summed, on every GPU.
 
     Seconds: `layer` and `moe_layer` for each layer and pass, `latent_layer` beside it where attention is latent (its
     many small products), `eager_layer` for each layer of a pass with prompts, which no captured graph launches,
@@ -49,6 +50,7 @@ class Constants:
     moe_weights: float
     moe_compute: float
     moe_layer: float
+    moved: float = 0.0
     latent_layer: float = 0.0
     eager_layer: float = 0.0
     most_bandwidth: float = 0.0

@@ -5,7 +5,8 @@ A pass carries `decoding` sequences that each get one token and `prefilling` tok
     lin   = ((weights / (BW eff_w))^3 + (2 P tokens / (F eff_c))^3 + unpack^3)^(1/3)   the roofline, its corner rounded
     kv    = decoding * cache(context) / (BW eff_kv)
     score = 4 L heads dim * (tokens of a prompt)^2 / 2 / (F16 eff_a)             attention over the prompt itself
-    pass  = lin + kv + score + L t_layer + t_pass + n t_sequence + comm
+    move  = L_moe experts of a token * hidden * tokens * moved / BW             sorting tokens to experts and back
+    pass  = lin + kv + score + move + L t_layer + t_pass + n t_sequence + comm
     comm  = 2 L (t_reduce + 2 (tp-1)/tp * tokens * hidden * 2 bytes / link)      two all-reduces a layer, as a ring
     unpack = weights * operations / F32; where weights are unpacked first, (packed + 2 bytes each) / BW is added to pass
 
@@ -87,8 +88,8 @@ class Pace:
     """How long passes of a machine take: all that does not depend on the pass is worked out once."""
 
     __slots__ = (
-        "_answer", "_back", "_cache", "_corner", "_eager", "_fixed", "_machine", "_missed", "_routed", "_score",
-        "_sequence", "_steady", "_talked", "_talking", "_token", "_unpacked", "_written",
+        "_answer", "_back", "_cache", "_corner", "_eager", "_fixed", "_machine", "_missed", "_moved", "_routed",
+        "_score", "_sequence", "_steady", "_talked", "_talking", "_token", "_unpacked", "_written",
     )  # fmt: skip
 
     def __init__(self, machine: Machine) -> None:
@@ -106,6 +107,7 @@ class Pace:
         self._unpacked, self._written = _unpacking(machine) if packed else (0.0, 0.0)
         self._unpacked *= rate
         self._cache = memory * c.cache
+        self._moved = c.moved * shape.moe_layers * shape.active * shape.hidden / memory
         width = shape.heads * ((shape.nope_dim + shape.rope_dim + shape.v_dim) / 2 if shape.latent else shape.head_dim)
         self._score = 4 * shape.full_layers * width / 2 / ranks / (gpu.fp16 * TERA * c.attention)
         self._back = 2 * self._score * c.attention / c.looking_back if c.looking_back else 0.0
@@ -131,7 +133,9 @@ class Pace:
         cache += self._back * decoding * context
         eager = self._eager + self._score * prefilling * prompt if prefilling else 0.0
         linear: float = whole ** (1 / corner)
-        fixed = self._fixed + self._sequence * decoding + written + self._talking + self._talked * tokens
+        fixed = (
+            self._fixed + self._sequence * decoding + written + self._talking + (self._talked + self._moved) * tokens
+        )
         return linear + cache + eager + fixed
 
 

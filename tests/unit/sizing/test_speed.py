@@ -107,6 +107,41 @@ def test_every_sequence_of_a_pass_costs_its_share() -> None:
     assert prefill_seconds(sending, 512) == prefill_seconds(MACHINE, 512)
 
 
+def test_a_mixture_moves_its_tokens_to_experts_and_back() -> None:
+    """48 layers x 8 experts x 2048 numbers x 20 bytes for each of 1000 tokens, at 3350 GB/s, on every GPU."""
+    mixture = models().find("Qwen/Qwen3-30B-A3B")
+    assert mixture is not None
+    plain = replace(MACHINE, shape=mixture)
+    moving = replace(plain, constants=replace(IDEAL, moved=20))
+    longer = pass_seconds(moving, 0, 0, 1000, 1000) - pass_seconds(plain, 0, 0, 1000, 1000)
+    assert longer == pytest.approx(48 * 8 * 2048 * 20 * 1000 / 3350e9, rel=0.01)
+    dense = replace(MACHINE, constants=replace(IDEAL, moved=20))
+    assert pass_seconds(dense, 8, 100) == pass_seconds(MACHINE, 8, 100)
+
+
+def test_passes_with_prompts_are_launched_one_kernel_after_the_other() -> None:
+    eager = replace(MACHINE, constants=replace(IDEAL, eager_layer=1e-3))
+    assert pass_seconds(eager, 4, 100, 64, 64) - pass_seconds(MACHINE, 4, 100, 64, 64) == pytest.approx(32e-3)
+    assert pass_seconds(eager, 4, 100) == pass_seconds(MACHINE, 4, 100)
+
+
+def test_a_square_corner_adds_reading_and_multiplying() -> None:
+    square, round_ = (replace(MACHINE, constants=replace(IDEAL, corner=corner)) for corner in (1.0, 3.0))
+    one, many = decode_seconds(square, 1e-9, 0), 200
+    computed = 2 * (_active() + MACHINE.shape.vocab * MACHINE.shape.hidden) * many / MACHINE.flops
+    assert decode_seconds(square, many, 0) == pytest.approx(one + computed, rel=0.01)
+    assert decode_seconds(round_, many, 0) < decode_seconds(square, many, 0)
+
+
+def _active() -> int:
+    return MACHINE.shape.active_linear
+
+
+def test_kernels_keep_so_much_in_flight() -> None:
+    slow = replace(MACHINE, constants=replace(IDEAL, most_bandwidth=1000))
+    assert decode_seconds(slow, 1, 0) == pytest.approx(3.35 * decode_seconds(MACHINE, 1, 0), rel=0.01)
+
+
 def test_cards_with_few_ordinary_cores_unpack_slowly() -> None:
     """7.5e9 weights of Q4_0, the output's among them, five operations each, at half of 66.9 TFLOPS."""
     plain = replace(MACHINE, precision=PRECISIONS["gguf:Q4_0"])
