@@ -31,7 +31,8 @@ CANNOT_SIZE = Code(
 ENGINES = {
     "vllm": "vllm", "sglang": "sglang", "tgi": "tgi", "llama.cpp": "llama.cpp", "llamacpp": "llama.cpp",
     "trtllm": "tensorrt-llm", "tensorrt-llm": "tensorrt-llm", "nim-trtllm": "tensorrt-llm", "nim": "tensorrt-llm",
-    "onnxruntime": "onnxruntime", "exllamav2": "exllamav2", "transformers": "transformers",
+    "onnxruntime": "onnxruntime", "exllamav2": "exllamav2", "exllama": "exllamav2", "transformers": "transformers",
+    "hf": "transformers", "pytorch": "transformers", "text-generation-inference": "tgi", "ollama": "llama.cpp",
 }  # fmt: skip
 # What llama.cpp runs where people give only the width.
 _GGUF = {"bf16": "gguf:F16", "int8": "gguf:Q8_0", "gptq": "gguf:Q4_0"}
