@@ -1,8 +1,8 @@
 """Time placement of many replicas, and how good it is: beside the bound that is proved and first fit decreasing.
 
-Prints, for each size, the seconds, the objective in dollars an hour (docs/decisions/0018), the gap to what is proved
-to be the least, and the ratios to plain first fit decreasing; with `pip install infctl[solver]` to HiGHS too, where
-the question is small enough for it. Usage: python -m benchmarks.placement
+Prints, for each size, the seconds of processor time, the objective in dollars an hour (docs/decisions/0018, where HiGHS
+stands beside it), the gap to what is proved to be the least, and the ratios to plain first fit decreasing.
+Usage: python -m benchmarks.placement
 """
 
 from __future__ import annotations
