@@ -71,6 +71,7 @@ def replicas(hosts: tuple[DockerHost, ...], model: str) -> list[int]:
     return [len(host.docker("ps", "-q", "--filter", f"label=infctl.model={model}").split()) for host in hosts]
 
 
+@pytest.mark.timeout(600)
 def test_a_rack_of_three_hosts_from_its_plan_to_its_end(rack: tuple[Path, tuple[DockerHost, ...]]) -> None:
     folder, hosts = rack
     old, current, gpus = hosts
@@ -80,6 +81,12 @@ def test_a_rack_of_three_hosts_from_its_plan_to_its_end(rack: tuple[Path, tuple[
     for host, chat, embed in zip(hosts, urls(folder, "chat"), urls(folder, "embed"), strict=True):
         assert complete(host, chat).strip()
         assert health(host, embed).startswith("GPU 0: ")
+    assert "No changes." in infctl(folder, "plan", "-detailed-exitcode", *GIVEN)
+
+    for lost in (folder / ".infctl/default").rglob("*.json*"):
+        lost.unlink()
+    infctl(folder, "plan", *GIVEN, code=1)
+    infctl(folder, "state", "recover", "-auto-approve", *GIVEN)  # from what runs on all of them
     assert "No changes." in infctl(folder, "plan", "-detailed-exitcode", *GIVEN)
 
     current.partition()

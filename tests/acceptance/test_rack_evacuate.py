@@ -68,6 +68,7 @@ def test_a_lost_host_is_evacuated_and_emptied_when_it_is_back(hosts: HostsOf, tm
     assert "No changes." in infctl(tmp_path, "plan", "-detailed-exitcode")
 
 
+@pytest.mark.timeout(600)
 def test_another_proxy_comes_to_one_host_after_the_other(hosts: HostsOf, tmp_path: Path) -> None:
     made = hosts("old", "current", loaded=("busybox:1", "haproxy:3.0"))
     write_stack(tmp_path, made, 2)
