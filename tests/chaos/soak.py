@@ -138,13 +138,12 @@ def tell_all(works: list[Callable[[Place[G]], Found]], places: list[Place[G]], p
 
 
 def do(work: Callable[[Place[G]], Found], place: Place[G]) -> tuple[bool, list[tuple[str, Verdict]]]:
-    """Return whether the work came to its end, and what came of it; what is bad is said at once."""
+    """Return whether the work came to its end, and what came of it; each is said at once: the rest may take long."""
     found = []
     try:
         for name, number, verdict in work(place):
             found.append((name, verdict))
-            if not verdict.good:
-                print(f"{name}, {number}: {verdict}", file=sys.stderr, flush=True)
+            print(f"{name}, {number}: {'good' if verdict.good else verdict}", file=sys.stderr, flush=True)
     except AssertionError as failure:
         print(f"place {place.number}, after {len(found)}: {failure}", file=sys.stderr, flush=True)
         return False, found
