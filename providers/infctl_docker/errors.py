@@ -285,7 +285,7 @@ def not_tls(place: str, at: str, failure: ssl.SSLError) -> HostDown:
     """Say why TLS with a daemon failed: whose certificate was not believed, and what to look at."""
     detail = getattr(failure, "reason", None) or str(failure)
     text = f"{detail} {failure}".upper()
-    if getattr(failure, "verify_code", 0) in WRONG_TIME:
+    if isinstance(failure, ssl.SSLCertVerificationError) and failure.verify_code in WRONG_TIME:
         return HostDown(place, f"the certificate of {at}: {failure.verify_message}", CLOCKS)
     if "CERTIFICATE_EXPIRED" in text:
         return HostDown(place, f"{at} says that our certificate has expired, or is not valid yet", CLOCKS)

@@ -175,7 +175,7 @@ def test_the_second_signal_stops_at_once(shell: Shell) -> None:
     process.send_signal(signal.SIGINT)
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=3)
+    process.communicate(timeout=30)
     assert process.returncode == 1
 
 

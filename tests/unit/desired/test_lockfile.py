@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from infctl.desired.lockfile import lock_text, read_lock, write_lock
 from infctl.diagnostics import InfctlError
+from infctl.engines.decided import Decided
 from infctl.engines.pin import Key, Pin
 
 PIN = Pin("llama.cpp", "2026.10.11549", "file:models/hello.gguf", "ab" * 32, 1_559_584, "Q8_0", "0123456789abcdef")
@@ -29,6 +30,11 @@ PINS = st.builds(
     model_bytes=st.integers(0, 10**18),
     quantization=st.sampled_from(["", "Q8_0", "null"]),
     inputs=st.text(string.hexdigits, max_size=16),
+    image=TEXTS,
+    model_revision=TEXTS,
+    decided=st.builds(
+        str, st.builds(Decided, gpu=st.sampled_from(["", "L40S", "RTX PRO 6000"]), gpus=st.integers(0, 8))
+    ),
 )
 
 

@@ -64,7 +64,7 @@ def test_what_is_wrong_is_said(fields: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize(
     ("field", "code", "line"),
     [
-        ("price_per_gpu_hour: 0.85", "not-served", 8),
+        ("price_per_gpu_hour: free", "wrong-type", 8),
         ("image_miror: {}", "unknown-field", 8),
         ("registry_auth: {r.example: secret://pul}", "unknown-secret", 8),
     ],
