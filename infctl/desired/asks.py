@@ -92,7 +92,7 @@ def offers_of(
     `whole` maps the uuid of each device that can be had whole, or is had by ourselves already, to its bytes; others do
     not count. `engines` are those that the target can start, `own` is a user's catalogue file.
     """
-    groups: dict[tuple[str, float | None, Purchase], list[list[Device]]] = {}
+    groups: dict[tuple[str, float | None, Purchase, str], list[list[Device]]] = {}
     bare: dict[tuple[float | None, Purchase], int] = {}
     for place in places:
         if not place.devices:
@@ -102,9 +102,9 @@ def offers_of(
             if whole.get(device.uuid):
                 by_product.setdefault(device.product, []).append(device)
         for product, devices in by_product.items():
-            groups.setdefault((product, place.price, place.purchase), []).append(devices)
+            groups.setdefault((product, place.price, place.purchase, place.priced), []).append(devices)
     found, unknown = [], []
-    for (product, price, purchase), hosts in groups.items():
+    for (product, price, purchase, priced), hosts in groups.items():
         cards = gpus(own).find(product)
         if not cards:
             unknown.append(product)
@@ -114,7 +114,7 @@ def offers_of(
         found.append(
             Offer(
                 target, cards, most, max(1, len(every) // most), _free(every, whole, cards[0]), price, purchase,
-                tuple(engines), f"{target}'s price_per_gpu_hour" if price is not None else "",
+                tuple(engines), priced,
             )
         )  # fmt: skip
     found += [

@@ -298,7 +298,7 @@ def _with_decisions(
     """Return the plan with what each changed model is to do, beside what it owes, and a warning where that is less."""
     from infctl.ops.asking import offers_from
     from infctl.ops.sized import judge, missed
-    from infctl.sizing.told import told
+    from infctl.sizing.told import tell_promise
 
     stack = wishes.stack
     assert stack is not None  # noqa: S101  # it has the models that were sized
@@ -306,7 +306,7 @@ def _with_decisions(
     for model in plan.models:
         sized = wishes.sized.get(model.name) if model.replicas_after else None
         made = judge(stack, sized, model.name, offers, session.where.env) if sized is not None else None
-        models.append(replace(model, decision=told(made.decision, made.asking.slo)) if made else model)
+        models.append(replace(model, decision=tell_promise(made.decision, made.asking.slo)) if made else model)
         if made is not None and (said := missed(stack, model.name, made)) is not None:
             warnings.append(said)
     return replace(plan, models=tuple(models), warnings=tuple(warnings))

@@ -48,6 +48,12 @@ def costs(verdicts: Iterable[Verdict], views: Mapping[str, TargetView]) -> tuple
     return tuple(Cost(*key, *sides) for key, sides in found.items())
 
 
+def sources(views: Mapping[str, TargetView]) -> tuple[str, ...]:
+    """Return where the prices of all targets are from, each once."""
+    every = (place.priced for view in views.values() for place in view.inventory.places if place.price is not None)
+    return tuple(dict.fromkeys(each for each in every if each))
+
+
 def _tariff(view: TargetView) -> _Tariff | None:
     priced = {place.name: (place.price, place.purchase) for place in view.inventory.places if place.price is not None}
     if not priced:

@@ -254,6 +254,7 @@ class Plan:
     protected: tuple[str, ...] = ()
     secrets: Mapping[str, Values] = field(default_factory=dict)  # name -> source (env, file, command): references only
     costs: tuple[Cost, ...] = ()  # of every model that has a price, changed or not
+    priced: tuple[str, ...] = ()  # where prices are from, and of when
 
     @property
     def changes(self) -> tuple[ResourceChange, ...]:

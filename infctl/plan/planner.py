@@ -14,7 +14,7 @@ from infctl.diagnostics import Code, InfctlError, error
 from infctl.placement.room import Rollout
 from infctl.plan.book import Book, Key
 from infctl.plan.compare import Verdict, referred
-from infctl.plan.cost import costs
+from infctl.plan.cost import costs, sources
 from infctl.plan.course import Course, ModelVerdicts, choose
 from infctl.plan.model import Action, Mode, Plan, TargetRef
 from infctl.plan.promised import room_of
@@ -108,6 +108,7 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
         protected=tuple(sorted(question.protected)),
         secrets=question.secrets,
         costs=costs(verdicts, question.views),
+        priced=sources(question.views),
     )
 
 

@@ -172,8 +172,8 @@ Purchase = Literal["owned", "reserved", "on_demand", "spot"]  # how a device is 
 class Place:
     """A host or node. Memory in bytes, free as the operating system would give it to a new process.
 
-    `price` is what an hour of one whole device there costs in dollars, None where nobody says; `zone` is what fails
-    together with it, "" where nobody says.
+    `price` is what an hour of one whole device there costs in dollars, None where nobody says; `priced` tells
+    where that is from, and of when. `zone` is what fails together with it, "" where nobody says.
     """
 
     name: str
@@ -184,6 +184,7 @@ class Place:
     price: float | None = None
     purchase: Purchase = "owned"
     zone: str = ""
+    priced: str = ""
 
 
 @dataclass(frozen=True, slots=True)

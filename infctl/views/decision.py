@@ -17,9 +17,9 @@ def decided_in_words(decision: View) -> str:
     """Return what was chosen, and why so many: `fp8 on 2 x L40S, 5 replicas: …`; "" without a decision."""
     if not decision:
         return ""
-    where = decision["product"] if decision["gpus"] <= 1 else f"{decision['gpus']} x {decision['product']}"
+    where = decision["gpu"] if decision["gpus"] <= 1 else f"{decision['gpus']} x {decision['gpu']}"
     said = f"{decision['quantization']} on {where}".replace(" ", "\xa0")
-    reasons = [each["why"] for each in decision["why"] if each["what"] == "replicas"]
+    reasons = [each["why"] for each in decision["steps"] if each["what"] == "replicas"]
     return f"{said}, {_count(decision['replicas']['total'])}" + (f": {'; '.join(reasons)}" if reasons else "")
 
 
@@ -34,11 +34,11 @@ def slo_in_words(decision: View) -> Iterator[str]:
     for each in decision["slo"]:
         metric, _, part = each["name"].partition("_")
         sign = "✓" if each["met"] else "✗"
-        yield _whole(f"{metric} {part} {latency(each['predicted'])} of {latency(each['required'])} {sign}")
+        yield _whole(f"{metric} {part} {latency(each['value'])} of {latency(each['required'])} {sign}")
     goodput = decision["goodput"]
     if goodput and goodput["required"]:
-        sign = "✓" if goodput["predicted"] >= goodput["required"] else "✗"
-        yield _whole(f"goodput {goodput['predicted']:.1%} of {100 * goodput['required']:.4g}% {sign}")
+        sign = "✓" if goodput["value"] >= goodput["required"] else "✗"
+        yield _whole(f"goodput {goodput['value']:.1%} of {100 * goodput['required']:.4g}% {sign}")
     if decision["basis"]:
         yield decision["basis"]
 
@@ -48,9 +48,11 @@ def memory_in_words(decision: View) -> str:
     memory = decision.get("memory") if decision else None
     if not memory:
         return ""
-    parts = " + ".join(f"{memory[name]:.1f} {name}" for name in ("weights", "kv", "other"))
+    other = memory["activations"] + memory["graphs"] + memory["other"]
+    figures = {"weights": memory["weights"], "kv": memory["kv"], "other": other}
+    parts = " + ".join(f"{size:.1f} {name}" for name, size in figures.items())
     each = " on each GPU" if decision["gpus"] > 1 else ""
-    held = f"{decision['max_num_seqs']} sequences at a time, {memory['kv_tokens']:,} tokens of cache"
+    held = f"{decision['batching']['max_num_seqs']} sequences at a time, {memory['kv_tokens']:,} tokens of cache"
     total = f"{memory['total']:.1f} of {memory['free']:.1f} GiB{each}"
     return f"{_whole(f'{parts} = {total}')} · {_whole(held)}"
 
@@ -58,10 +60,10 @@ def memory_in_words(decision: View) -> str:
 def tokens_cost(decision: View) -> str:
     """Return dollars for a million tokens at the declared rate; "" where there is no price."""
     cost = decision.get("cost") if decision else None
-    if not cost or cost["per_1m"] is None:
+    if not cost or cost["per_1m_tokens"] is None:
         return ""
     used = f", {cost['utilisation']:.0%} used" if cost["utilisation"] is not None else ""
-    return _whole(f"${cost['per_1m']:.2f} per 1M tokens at the declared rate{used}")
+    return _whole(f"${cost['per_1m_tokens']:.2f} per 1M tokens at the declared rate{used}")
 
 
 def latency(seconds: float) -> str:

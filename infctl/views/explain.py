@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from infctl.sizing.fleet import UP
-from infctl.views.choice import alternatives_json, clash_json, decision_json, load_json
+from infctl.sizing.told import tell_alternatives, tell_clash, tell_decision, tell_load
 from infctl.views.style import Style, columns
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ def _model_json(each: Explained) -> View:
             }
             for one in (each.offers if each.live else ())
         ],
-        "decision": None if choice.decision is None else decision_json(choice.decision),
-        "clash": clash_json(choice.clash),
-        "alternatives": alternatives_json(choice),
+        "decision": None if choice.decision is None else tell_decision(choice.decision),
+        "clash": tell_clash(choice.clash),
+        "alternatives": tell_alternatives(choice),
         "need": None if each.need is None else {
             "weights": each.need.weights, "kv": each.need.kv, "compute": each.need.compute,
             "process": each.need.process, "total": each.need.total,
         },
-        "loads": [load_json(one) for one in each.loads],
+        "loads": [tell_load(one) for one in each.loads],
         "breaks_at": each.breaks_at,
     }  # fmt: skip
 

@@ -230,7 +230,7 @@ def _cost(cost: View) -> str:
     for part in ("by_target", "by_purchase"):
         if len(cost[part]) > 1:
             said += f" · {', '.join(f'{name} {dollars(**each)}' for name, each in cost[part].items())}"
-    return f"{said}."
+    return f"{said}, by {' and '.join(cost['prices'])}." if cost["prices"] else f"{said}."
 
 
 def _sum_of_refresh(view: View, style: Style) -> list[str]:

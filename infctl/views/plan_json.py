@@ -282,6 +282,7 @@ def cost_json(plan: Plan) -> dict[str, Any]:
     return {
         "currency": "USD",
         "per": "hour",
+        "prices": list(plan.priced),
         **total(plan.costs),
         "by_model": by(lambda each: each.model),
         "by_target": by(lambda each: each.target),

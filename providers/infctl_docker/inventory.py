@@ -26,6 +26,7 @@ from infctl_docker.pipeline import Answer
 from infctl_docker.promises import DEVICES, LINEAGE, Promise, fence_of, is_ours, read_promises
 from infctl_docker.reserve import reserved, sweep
 
+PRICED = "price_per_gpu_hour of the file"
 READS = ("/info", "/version", "/containers/json?all=1")
 AT_ONCE = 2, 8  # containers that are started at a time on a host: the fewest and the most
 HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-runtime")
@@ -78,7 +79,9 @@ class Sights:
         with self._locks[host.name]:
             if host.name not in self._seen:
                 sight = look(host, self._reserve.get(host.name, ()), self._images, self._lineage)
-                self._seen[host.name] = replace(sight, place=replace(sight.place, price=self._price, zone=host.zone))
+                priced = PRICED if self._price else ""
+                place = replace(sight.place, price=self._price, zone=host.zone, priced=priced)
+                self._seen[host.name] = replace(sight, place=place)
             return self._seen[host.name]
 
     def inventory(self) -> Reading[Inventory]:

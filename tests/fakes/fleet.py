@@ -84,7 +84,16 @@ class FleetProvider(FailingProvider):
         purchase: Purchase = "owned"
         if name in self.fleet.prices:
             price, purchase = self.fleet.prices[name]
-        return Place(name, 8, self.fleet.memory, self.fleet.memory - self._used(name), devices, price, purchase)
+        return Place(
+            name,
+            8,
+            self.fleet.memory,
+            self.fleet.memory - self._used(name),
+            devices,
+            price,
+            purchase,
+            priced="the fleet's list" if price else "",
+        )
 
     def _device(self, uuid: str, index: int, size: int) -> Device:
         others, ours = self.fleet.others.get(uuid, 0), sum(self._shares(uuid, size))

@@ -51,7 +51,7 @@ def test_the_text_has_every_part_of_the_arithmetic(yard: Shell) -> None:
     assert done.code == 0, done.err
     for said in ("chat  rack: ", "on L40S", "weights", "KV cache", "activations", "graphs", "max_num_seqs",
                  "max_num_batched_tokens", "TTFT P95", "ITL P95", "E2E P99", "500 ms ✓", "goodput", "Capacity",
-                 "Replicas", "spare for 99.9 %", "/h (rack's price_per_gpu_hour)", "of 1M tokens in and out",
+                 "Replicas", "spare for 99.9 %", "/h (the fleet's list)", "of 1M tokens in and out",
                  "Why", "compatibility", "Next best"):  # fmt: skip
         assert said in done.out, said
     assert "No target's inventory" not in done.out

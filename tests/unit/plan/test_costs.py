@@ -65,7 +65,9 @@ def test_totals_are_told_by_model_target_and_purchase() -> None:
     }
     text = show_plan(plan_view(plan), Style(200))
     assert "    cost       $0.00/h → $14.00/h" in text
-    assert text[-1] == "Cost: $0.00/h → $14.00/h · owned $0.00/h → $4.00/h, spot $0.00/h → $10.00/h."
+    assert (
+        text[-1] == "Cost: $0.00/h → $14.00/h · owned $0.00/h → $4.00/h, spot $0.00/h → $10.00/h, by the fleet's list."
+    )
 
 
 def cost(before: float, after: float) -> tuple[Cost, ...]:
