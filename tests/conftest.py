@@ -1,3 +1,7 @@
-"""Plugins that every folder of tests may use."""
+"""Plugins that every folder of tests may use, and that no generated example is judged by the machine's speed."""
+
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ("tests.testbed.plugin",)
+settings.register_profile("infctl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("infctl")

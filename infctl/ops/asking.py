@@ -20,13 +20,14 @@ from infctl.frozen import dataclass
 from infctl.ops.checkpoints import checkpoint_of
 from infctl.placement.room import Pool
 from infctl.plan.promised import room_of
+from infctl.plan.refusals import refuse_unreachable
 from infctl.sizing.checkpoint import Checkpoint
 from infctl.sizing.choose import choose
 from infctl.sizing.decision import Ask, Choice, Offer, Slo, Workload
 from infctl.sizing.workload import slo_of, workload_of
 
 if TYPE_CHECKING:
-    from infctl.plan.request import TargetView
+    from infctl.plan.request import Request, TargetView
     from infctl.spec.model import Model
     from infctl.spec.stack import Stack
     from infctl.state.model import State
@@ -91,6 +92,25 @@ def offers_from(stack: Stack, views: Mapping[str, TargetView], state: State) -> 
         return offers_of(target, view.inventory.places, whole, allowed_engines(stack), own_catalog(stack)).offers
 
     return lambda targets: tuple(offer for target in targets for offer in of(target))
+
+
+def offers_when_asked(
+    stack: Stack, state: State, request: Request, look: Callable[[], Mapping[str, TargetView]]
+) -> Offers:
+    """Return the same, `look` being waited for when it is first asked. It raises InfctlError (unreachable): nothing is
+    decided by what a part of the places has.
+    """
+
+    @cache
+    def there() -> Offers:
+        views = look()
+        refuse_unreachable(views, request)
+        return offers_from(stack, views, state)
+
+    def offers(targets: Collection[str]) -> Sequence[Offer]:
+        return there()(targets)
+
+    return offers
 
 
 def allowed_engines(stack: Stack) -> tuple[str, ...]:

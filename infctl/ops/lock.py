@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from infctl.diagnostics import InfctlError, did_you_mean, error
 from infctl.frozen import dataclass
-from infctl.ops.pins import Pins, Report, lookups_of, settle_pins
+from infctl.ops.pins import Pins, Report, lookups_of, offers_of_world, settle_pins
+from infctl.ops.reading import Readings
+from infctl.plan.request import Request
 
 if TYPE_CHECKING:
     from infctl.desired.settle import PinChange
     from infctl.engines.pin import Key, Pin
     from infctl.ops.session import Session
+    from infctl.plan.request import TargetView
     from infctl.spec.stack import Stack
 
 
@@ -34,7 +37,7 @@ class Locked:
 
 def lock_models(session: Session, models: Iterable[str], report: Report, *, upgrade: bool = False) -> Locked:
     """Pin `models` (all, where none is named) to what the file asks for now; with `upgrade` to the newest engine,
-    image and model. Targets are asked what a new image's tag stands for, and nothing else.
+    image and model. Targets are asked what a new image's tag stands for, and what they have where that decides.
 
     Raises InfctlError (unknown-model, lock-unwritable, and all that is wrong with models and the lock file).
     """
@@ -44,12 +47,26 @@ def lock_models(session: Session, models: Iterable[str], report: Report, *, upgr
     assert stack is not None  # noqa: S101  -- opened with its file
     only = frozenset(models)
     _refuse_unknown(stack, only)
-    found = settle_pins(stack, report, lookups=lambda: lookups_of(session), only=only or None, upgrade=upgrade)
+    found = settle_pins(
+        stack,
+        report,
+        lookups=lambda: lookups_of(session),
+        only=only or None,
+        upgrade=upgrade,
+        offers=lambda: offers_of_world(stack, session.state(), Request(), lambda: _look(session)),
+        env=session.where.env,
+    )
     settled = found.settled
     renamed_from = {(move.from_, target) for move in stack.moved for _, target in settled.pins}
     dropped = tuple(sorted(key for key in found.locked.keys() - settled.pins.keys() if key not in renamed_from))
     written = write_lock(found.path, settled.pins)
     return Locked(found.path, settled.pins, settled.changes, dropped, _newer(found), written)
+
+
+def _look(session: Session) -> Mapping[str, TargetView]:
+    state = session.state()
+    session.open_providers(state)
+    return Readings(session, state, lambda _event: None).finish()
 
 
 def _refuse_unknown(stack: Stack, models: frozenset[str]) -> None:

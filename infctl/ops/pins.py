@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from infctl.ops.asking import Offers
     from infctl.ops.session import Session
     from infctl.ops.sized import Sized
+    from infctl.plan.request import Request, TargetView
     from infctl.spec.stack import Stack
+    from infctl.state.model import State
 
 CACHE = "cache"  # ROOT/.infctl/cache: what is known of model files
 
@@ -53,7 +55,7 @@ def settle_pins(
     lookups: Callable[[], Lookups] | None = None,
     only: Collection[str] | None = None,
     upgrade: bool = False,
-    offers: Offers | None = None,
+    offers: Callable[[], Offers] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Pins:
     """Return what `stack` pins now. With `only`, other models keep what they have; with `upgrade` the newest engine,
@@ -77,7 +79,9 @@ def settle_pins(
         if any(model.workload is not None or model.slo is not None for model in stack.models.values()):
             from infctl.ops.sized import filled, size_models
 
-            sizing = size_models(stack, locked, offers, env or {}, renamed=renamed, only=only, upgrade=upgrade)
+            sizing = size_models(
+                stack, locked, offers() if offers else None, env or {}, renamed=renamed, only=only, upgrade=upgrade
+            )
             sized, warnings = sizing.models, sizing.warnings
             stack = filled(stack, sized)
         facts = gather(stack, stack.root / FOLDER / CACHE, report, containers)
@@ -93,6 +97,15 @@ def settle_pins(
 
         settled = complete(stack, settled, lookups())
     return Pins(path, locked, decisions, settled, stack, sized, warnings)
+
+
+def offers_of_world(
+    stack: Stack, state: State, request: Request, look: Callable[[], Mapping[str, TargetView]]
+) -> Offers:
+    """Return what says which devices targets have; the world is looked at when something is to be decided by it."""
+    from infctl.ops.asking import offers_when_asked
+
+    return offers_when_asked(stack, state, request, look)
 
 
 def containers_of(stack: Stack) -> frozenset[str]:

@@ -5,15 +5,14 @@ Knows no flag: a Request says what is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 from infctl import __version__
 from infctl.diagnostics import Diagnostic, InfctlError, Severity
 from infctl.frozen import dataclass
-from infctl.ops.pins import Report, lookups_of, settle_pins
+from infctl.ops.pins import Report, lookups_of, offers_of_world, settle_pins
 from infctl.ops.reading import Hear, Placing, Readings
 from infctl.ops.session import Session, source_values
 from infctl.plan.model import Mode, Plan, Step
@@ -30,9 +29,7 @@ from infctl.state.moves import rename_model
 if TYPE_CHECKING:
     from infctl.desired.settle import PinChange
     from infctl.desired.wanted import Wanted
-    from infctl.ops.asking import Offers
     from infctl.ops.sized import Sized
-    from infctl.sizing.decision import Offer
     from infctl.spec.stack import Stack
 
 
@@ -132,19 +129,14 @@ def settle_wishes(
     from infctl.desired.lockfile import write_lock
     from infctl.desired.settle import refuse
 
-    @cache
-    def there() -> Offers:
-        from infctl.ops.asking import offers_from
-
-        return offers_from(stack, look(), state)
-
-    def offers(targets: Collection[str]) -> Sequence[Offer]:
-        return there()(targets)
-
     pins = settle_pins(
-        stack, report, lookups=lambda: lookups_of(session), upgrade=request.upgrade, offers=offers,
+        stack,
+        report,
+        lookups=lambda: lookups_of(session),
+        upgrade=request.upgrade,
+        offers=lambda: offers_of_world(stack, state, request, look),
         env=session.where.env,
-    )  # fmt: skip
+    )
     settled = pins.settled
     if stack.policies is not None:
         from infctl.desired.policies import break_by_pins

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from infctl.diagnostics import Code, InfctlError, error
 from infctl.plan.evacuate import refuse_evacuation
-from infctl.plan.request import Question
+from infctl.plan.request import Question, Request, TargetView
 from infctl.state.problems import STATE_LOST
 
 UNREACHABLE = Code(
@@ -17,19 +19,19 @@ UNREACHABLE = Code(
 def refuse(question: Question) -> None:
     """Raise InfctlError (unreachable, state-lost, not-lost) where nothing can be planned."""
     refuse_evacuation(question)
-    _refuse_unreachable(question)
+    refuse_unreachable(question.views, question.request)
     _refuse_lost_state(question)
 
 
-def _refuse_unreachable(question: Question) -> None:
+def refuse_unreachable(views: Mapping[str, TargetView], request: Request) -> None:
     """Raise InfctlError (unreachable) for the places that could not be read, where that is not allowed."""
-    if question.request.allow_unreachable:
+    if request.allow_unreachable:
         return
-    places = {each.place: each for _, view in sorted(question.views.items()) for each in view.unreadable}
+    places = {each.place: each for _, view in sorted(views.items()) for each in view.unreadable}
     problems = [
         error(UNREACHABLE, f"{name} could not be read", place.reason, hint=place.hint or UNREACHABLE.remedy)
         for name, place in places.items()
-        if name not in question.request.evacuate
+        if name not in request.evacuate
     ]
     if problems:
         raise InfctlError(*problems)

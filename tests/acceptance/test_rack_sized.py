@@ -60,6 +60,9 @@ def test_what_the_file_leaves_open_is_decided_pinned_and_started(
         assert words in said
     pinned = (tmp_path / "inference.lock.yaml").read_text()
     assert 'decided: "gpu H100-SXM-80GB, gpus 1, tensor 1, pipeline 1, quantization fp8, ' in pinned
+    (tmp_path / "inference.lock.yaml").unlink()
+    infctl(tmp_path, "lock")
+    assert (tmp_path / "inference.lock.yaml").read_text() == pinned
     infctl(tmp_path, "apply", "-auto-approve")
     started = host.docker("logs", host.docker("ps", "-q", "--filter", "name=chat-r1-0").strip())
     assert "--quantization fp8" in started
@@ -76,6 +79,8 @@ def test_what_the_file_leaves_open_is_decided_pinned_and_started(
     assert "error[slo-infeasible]: chat cannot run as its file asks with what rack has" in refused
     assert "models.chat.slo.itl.p95" in refused
     infctl(tmp_path, "destroy", "-auto-approve")
+    host.crash()
+    assert "error[unreachable]: h could not be read" in refusal(tmp_path, "plan")
 
 
 def test_what_will_not_start_is_refused_before_anything_is_begun(

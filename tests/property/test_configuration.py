@@ -64,19 +64,19 @@ def check_layout(data: bytes) -> None:
     assert laid_out(text.encode()) == text
 
 
-@settings(max_examples=150, deadline=2_000)
+@settings(max_examples=150)
 @given(data=st.binary(max_size=300))
 def test_any_bytes(tmp_path_factory: Any, data: bytes) -> None:
     check(data, tmp_path_factory.mktemp("any"))
 
 
-@settings(max_examples=150, deadline=2_000)
+@settings(max_examples=150)
 @given(parts=st.lists(WORDS | st.sampled_from([" ", "  ", "\n", "\n  ", ": ", "- "]), max_size=40))
 def test_any_words_in_any_order(tmp_path_factory: Any, parts: list[str]) -> None:
     check("".join(parts).encode(), tmp_path_factory.mktemp("words"))
 
 
-@settings(max_examples=150, deadline=2_000)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_any_file_with_something_cut_out_or_put_in(tmp_path_factory: Any, data: st.DataObject) -> None:
     seed = data.draw(st.sampled_from(SEEDS))
@@ -85,7 +85,7 @@ def test_any_file_with_something_cut_out_or_put_in(tmp_path_factory: Any, data: 
     check(seed[:at] + put + seed[at + cut :], tmp_path_factory.mktemp("cut"))
 
 
-@settings(max_examples=150, deadline=2_000)
+@settings(max_examples=150)
 @given(models=VALUES, variables=VALUES, targets=VALUES, other=VALUES)
 def test_any_values_anywhere(tmp_path_factory: Any, models: Any, variables: Any, targets: Any, other: Any) -> None:
     whole = {"apiVersion": "infctl/v1", "name": "shop", "models": models, "variables": variables, "targets": targets}
@@ -94,7 +94,7 @@ def test_any_values_anywhere(tmp_path_factory: Any, models: Any, variables: Any,
     check(text.encode(errors="replace"), tmp_path_factory.mktemp("values"))
 
 
-@settings(max_examples=150, deadline=2_000)
+@settings(max_examples=150)
 @given(
     value=st.dictionaries(st.text(), VALUES), flow=st.sampled_from([None, True, False]), width=st.sampled_from([20, 80])
 )

@@ -35,7 +35,7 @@ MODEL = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=2_000)
+@settings(max_examples=150)
 @given(models=st.lists(MODEL, min_size=1, max_size=4))
 def test_kept_is_what_was_read(tmp_path_factory: Any, models: list[dict[str, Any]]) -> None:
     root = tmp_path_factory.mktemp("kept")
