@@ -146,9 +146,12 @@ def _newer(file: IO[bytes], path: Path) -> IO[bytes] | None:
         if age is None:  # dropped meanwhile: what is left begins with the oldest
             return _open(next(name for name in reversed(names) if name.exists()))
         newer = _open(names[age - 1])
-        if newer is None or _inode(names[age]) == here.st_ino:
+        if newer is None:
+            return None
+        if _inode(names[age]) == here.st_ino and os.fstat(file.fileno()).st_size <= file.tell():
             return newer
-        newer.close()  # rotated again while we looked
+        newer.close()  # rotated again while we looked, or written to before it was
+        here = os.fstat(file.fileno())
     return None
 
 

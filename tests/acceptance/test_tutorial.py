@@ -37,10 +37,10 @@ def steps(page: str) -> Iterator[Step]:
 
 
 def pattern(shown: str) -> str:
-    """Return the regular expression of what a page shows."""
+    """Return the regular expression of what a page shows; a step that takes long tells how long."""
     lines = shown.rstrip("\n").split("\n") if shown.strip() else []
-    wild = "(?:.*\n)*?"
-    return "".join(wild if line == "…" else ".*".join(map(re.escape, line.split("…"))) + " *\n" for line in lines)
+    wild, took = "(?:.*\n)*?", r"(?:  [\dm.]+s)? *\n"
+    return "".join(wild if line == "…" else ".*".join(map(re.escape, line.split("…"))) + took for line in lines)
 
 
 def test_every_command_of_the_tutorial_prints_what_the_tutorial_shows(tmp_path: Path) -> None:
