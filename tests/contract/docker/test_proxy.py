@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import socket
 import ssl
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -23,12 +25,16 @@ from infctl_docker.proxy_config import digest
 from tests.contract.docker.haproxy import Replica, Site, ask, change, free_port, silent, site, wait, who
 from tests.needs import need_command
 
-pytestmark = pytest.mark.xdist_group("haproxy")  # two HAProxy of one user may share a port (SO_REUSEPORT)
+TURN = Path(tempfile.gettempdir()) / "infctl-haproxy-tests.lock"
 
 
 @pytest.fixture(autouse=True)
-def _haproxy() -> None:
+def _haproxy() -> Iterator[None]:
+    """One test at a time, whichever process runs it: two HAProxy of one user may share a port (SO_REUSEPORT)."""
     need_command("haproxy")
+    with TURN.open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

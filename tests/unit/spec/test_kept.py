@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -159,18 +162,37 @@ def test_what_does_not_count_does_not_cost(inputs: Inputs) -> None:
     assert was_kept(load(replace(inputs, env={"HOME": "/elsewhere", "INFCTL_LEASE": "3"})))
 
 
-@pytest.mark.parametrize("module", [kept, registry])
-def test_other_code_reads_anew(inputs: Inputs, module: Any) -> None:
-    if module is registry:  # stands for the provider's own code
-        module = __import__("sys").modules[registry.load("local").__module__]
-    load(inputs)
-    file = Path(module.__file__)
-    before = file.stat()
-    try:
-        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000))
-        assert not was_kept(load(inputs))
-    finally:
-        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+TOUCHED = """
+import os, sys
+from pathlib import Path
+import infctl, infctl_local
+from infctl.spec.assemble import load_stack
+from infctl.spec.kept import load_kept
+from infctl.spec.stack import Inputs
+from infctl.spec.types import InstalledTypes
+
+root, file = Path(sys.argv[1]), Path(sys.argv[2])
+assert infctl.__file__.startswith(sys.argv[3]) and infctl_local.__file__.startswith(sys.argv[3])
+inputs = Inputs(root)
+cache = root / ".infctl" / "cache"
+read = lambda: load_stack(inputs, InstalledTypes())
+kept = lambda: all(target.config is None for target in load_kept(inputs, cache, read).targets.values())
+before = [kept(), kept()]
+os.utime(file, ns=(1, file.stat().st_mtime_ns + 1_000_000))
+print(before, kept())
+"""
+
+
+@pytest.mark.parametrize("file", ["infctl/spec/kept.py", "infctl_local/provider.py"])
+def test_other_code_reads_anew(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory, file: str) -> None:
+    copy = tmp_path_factory.mktemp("code")  # of its own: other tests read what is installed
+    local = Path(sys.modules[registry.load("local").__module__].__file__ or "").parent
+    for package in (Path(kept.__file__).parents[1], local):
+        shutil.copytree(package, copy / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+    argv = [sys.executable, "-P", "-c", TOUCHED, str(inputs.root), str(copy / file), str(copy)]
+    env = {**os.environ, "PYTHONPATH": str(copy)}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout == "[False, True] False\n", done.stderr
 
 
 def test_a_damaged_or_foreign_one_is_no_stack(inputs: Inputs) -> None:
