@@ -248,7 +248,8 @@ def _infeasible(stack: Stack, model: Model, clash: Clash | None) -> Diagnostic:
     path = f"models.{model.name}.{line}" if line else f"models.{model.name}"
     detail = f"these do not go together: {said}" if clash and len(clash.constraints) > 1 else said
     detail = f"{detail}; {clash.detail}" if clash and clash.detail else detail
-    hint = f"ways out: {'; '.join(clash.ways)}" if clash and clash.ways else SLO_INFEASIBLE.remedy
+    look = f"`infctl explain {model.name}` shows what was looked at, `infctl doctor` what the targets have"
+    hint = f"ways out: {'; '.join(clash.ways)}" if clash and clash.ways else look
     summary = f"{model.name} cannot run as its file asks with what {' and '.join(ask_of(stack, model).order)} has"
     return error(
         SLO_INFEASIBLE, summary, detail, hint=hint, span=stack.locate(path), path=path, address=f"model.{model.name}"

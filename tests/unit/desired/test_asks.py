@@ -105,6 +105,23 @@ def test_nothing_is_decided_without_knowing_what_there_is(tmp_path: Path) -> Non
     assert filled(stack, {}) is stack
 
 
+def test_who_finds_nothing_to_run_on_is_told_where_to_look(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text(json.dumps(LLAMA_8B))
+    path = tmp_path / "inference.yaml"
+    path.write_text(
+        "apiVersion: infctl/v1\nname: shop\ntargets: {rack: {type: rack}}\n"
+        "models:\n  chat: {uri: 'file:m', workload: {isl: {mean: 9}, osl: {mean: 9}, rate: 1/s}}\n"
+    )
+    stack = load_stack(Inputs(tmp_path), RackTypes())
+    with pytest.raises(InfctlError) as failed:
+        size_models(stack, {}, lambda _: (), {}, renamed={})
+    (told,) = failed.value.diagnostics
+    assert (told.code, told.path) == ("slo-infeasible", "models.chat")
+    assert "infctl explain chat" in told.hint
+    assert "infctl doctor" in told.hint
+
+
 def test_a_denied_engine_is_not_chosen(tmp_path: Path) -> None:
     assert allowed_engines(stack_of(tmp_path)) == ()
     denying = stack_of(tmp_path, rest="policies: {deny: [{engine: vllm, reason: no}, {engine: tgi, task: embed}]}")
