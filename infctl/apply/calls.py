@@ -47,7 +47,9 @@ class Caller:
         try:
             return self._do(job)
         except InfctlError as failure:
-            return Ended(job, failure=self.vault.redact_diagnostic(failure.diagnostics[0]))
+            said = failure.diagnostics[0]
+            about = replace(said, address=said.address or str(job.step.address))
+            return Ended(job, failure=self.vault.redact_diagnostic(about))
         except Exception as failure:  # noqa: BLE001  # a plugin may raise anything; the other steps go on
             return Ended(job, failure=self.vault.redact_diagnostic(crashed(job.step, failure)))
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from infctl.views.decision import decided_in_words, memory_in_words, slo_in_words, tokens_cost
 from infctl.views.style import Style, bytes_text, columns, count, dollars
-from infctl.views.values import KNOWN_AFTER_APPLY, change_words, word
+from infctl.views.values import KNOWN_AFTER_APPLY, change_words, image_word, word
 
 View = dict[str, Any]
 _LABEL: Final = 11  # columns of "placement  "
@@ -62,13 +62,7 @@ def _identity(template: View, settings: View) -> list[str]:
     engine = f"{template['engine']} {template['engine_version']}".strip()
     arguments = [f"{key} {word(value)}" for key, value in _fields_first(settings, template["args"])]
     command = "" if template["args"] else shlex.join(template.get("command", ()))  # else it is made of them
-    return [part for part in (model, _image(template.get("image", "")), engine, command, *arguments) if part]
-
-
-def _image(image: str) -> str:
-    """Return an image's name with the beginning of its digest."""
-    name, at, digest = image.partition("@sha256:")
-    return f"{name}{at}{digest[:_HASH]}…" if at else image
+    return [part for part in (model, image_word(template.get("image", "")), engine, command, *arguments) if part]
 
 
 def _fields_first(settings: View, args: View) -> list[tuple[str, Any]]:

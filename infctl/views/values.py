@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from infctl.provider.values import Ref
 from infctl.secrets import SecretRef, Unknown
@@ -15,6 +15,8 @@ SENSITIVE: Final = "(sensitive)"
 _SHORT: Final = 60  # characters of a value that are shown beside an arrow
 _DIGEST: Final = 40  # hex digits from which on a text is a checksum, of which twelve are enough
 _SHOWN: Final = 12
+_AT_DIGEST: Final = "@sha256:"
+_HASH: Final = 7  # hex digits of an image's digest, as git shows them
 _BEFORE, _AFTER = 12, 40  # characters that are shown before and after the place where two long values differ
 
 
@@ -68,6 +70,12 @@ def sensitive(value: Any) -> Any:
     return False
 
 
+def image_word(image: str) -> str:
+    """Return an image's name with the beginning of its digest."""
+    name, at, digest = image.partition(_AT_DIGEST)
+    return f"{name}{at}{digest[:_HASH]}…" if at else image
+
+
 def word(value: Any) -> str:
     """Return one JSON value as a short word: `none`, `8192`, `"chat"`, `["a", "b"]`, a checksum's beginning."""
     if value is None:
@@ -85,6 +93,10 @@ def word(value: Any) -> str:
 
 def change_words(before: Any, after: Any) -> str:
     """Return `before → after` in short words; of long values that begin alike, the parts where they differ."""
+    if _pinned(before) and _pinned(after):
+        left, right = image_word(before), image_word(after)
+        same = left.partition(_AT_DIGEST)[0] == right.partition(_AT_DIGEST)[0]
+        return f"{left} → {right.rpartition('@')[2] if same else right}"
     left, right = word(before), word(after)
     if left == right:
         texts = [_text(before), _text(after)]
@@ -93,6 +105,10 @@ def change_words(before: Any, after: Any) -> str:
         end = start + _BEFORE + _AFTER
         left, right = (f"{'…' * (start > 0)}{text[start:end]}{'…' * (len(text) > end)}" for text in texts)
     return f"{left} → {right}"
+
+
+def _pinned(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and _AT_DIGEST in value
 
 
 def _text(value: Any) -> str:

@@ -45,6 +45,8 @@ DAEMON_WORDS = (
     ),
 )
 
+NO_SUCH_IMAGE = "the registry has no such tag or digest: check the image's name"
+
 # What the daemon's API answers: part of the message (lower case), and the way on.
 API_WORDS = (
     ("is already in use by container", "another container has that name: remove or rename it, or import it"),
@@ -68,8 +70,8 @@ API_WORDS = (
     ("unauthorized", "the registry wants a login: check registry_auth of the target"),
     ("denied", "the registry refuses this: check registry_auth and what that account may pull"),
     ("no matching manifest", "the image is not built for this host's processor"),
-    ("manifest unknown", "the registry has no such tag or digest: check the image's name, or `plan -upgrade`"),
-    ("manifest for", "the registry has no such tag or digest: check the image's name, or `plan -upgrade`"),
+    ("manifest unknown", NO_SUCH_IMAGE),
+    ("manifest for", NO_SUCH_IMAGE),
     ("no such image", "the image is not on the host: the next apply pulls it"),
     ("i/o timeout", "the host cannot reach the registry: check its network and proxy"),
     ("no such host", "the host cannot resolve the registry's name: check its DNS"),

@@ -14,12 +14,16 @@ from infctl.provider.errors import ProviderError
 from infctl.provider.protocol import Context
 from infctl.provider.values import Emit, Progress
 from infctl_docker.config import SECRET, RackTarget
-from infctl_docker.errors import DaemonError, HostDown, hint_for
+from infctl_docker.errors import NO_SUCH_IMAGE, DaemonError, HostDown, hint_for
 from infctl_docker.hosts import Host
 
 HUB = "docker.io"  # the registry of names that begin with none
 OFFICIAL = "library/"  # its folder for names of one word
 HUB_NAMES = frozenset({HUB, "index.docker.io", "registry-1.docker.io"})
+GONE = (
+    "the registry no longer has the digest that inference.lock.yaml pins: push that image again, or take what its tag"
+    " stands for now with `infctl plan -upgrade`"
+)
 PHASES = {"Downloading": "pull", "Extracting": "unpack"}  # the daemon's words for what takes long
 
 
@@ -128,9 +132,10 @@ def _words(host: Host, image: str, login: Mapping[str, str] | None) -> Iterator[
 
 
 def _refused(host: Host, image: str, said: str) -> ProviderError:
-    return ProviderError(
-        f"{image} cannot be pulled on {host.name}", said, hint=hint_for(said), retryable="timeout" in said.lower()
-    )
+    hint = hint_for(said)
+    if "@" in image and hint == NO_SUCH_IMAGE:
+        hint = GONE
+    return ProviderError(f"{host.name} cannot pull {image}", said, hint=hint, retryable="timeout" in said.lower())
 
 
 def _login(image: str, config: RackTarget, context: Context) -> dict[str, str] | None:

@@ -116,7 +116,7 @@ def test_images_come_from_a_mirror_and_with_a_login(hosts: HostsOf, private_regi
     more = {"image_mirror": {"docker.io": private_registry.address}}
     with (
         closing(Rack(tmp_path, (host,), **more)) as rack,
-        pytest.raises(ProviderError, match="cannot be pulled") as said,
+        pytest.raises(ProviderError, match="cannot pull") as said,
     ):
         rack.make_replicas(wish(template(image=pinned)))
     assert "registry_auth" in said.value.diagnostics[0].hint

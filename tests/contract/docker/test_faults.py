@@ -49,7 +49,7 @@ def test_an_image_that_no_registry_has(rack: Rack, registry: Registry) -> None:
     pinned = registry.push("busybox:1", "gone/tool:1")
     other = pinned[:-4] + "0000"
     said = refused(rack, wish(template(image=other)))
-    assert said.summary == f"{other} cannot be pulled on {rack.hosts[0].name}"
+    assert said.summary == f"{rack.hosts[0].name} cannot pull {other}"
     assert "plan -upgrade" in said.hint
     registry.stop()
     try:

@@ -142,3 +142,6 @@ def test_long_values_that_begin_alike_are_told_apart() -> None:
         "…tpd -f -p 80' → …tpd -f -p 8080 -v'"
     )
     assert change_words("a", "b") == "a → b"
+    old, new = (f"hub.example:5000/tools/box@sha256:{digit * 64}" for digit in "ab")
+    assert change_words(old, new) == "hub.example:5000/tools/box@sha256:aaaaaaa… → sha256:bbbbbbb…"
+    assert change_words(old, f"box@sha256:{'b' * 64}").endswith("@sha256:aaaaaaa… → box@sha256:bbbbbbb…")
