@@ -13,9 +13,10 @@ from pathlib import Path
 from infctl.catalog.gpus import gpus
 from infctl.catalog.names import plain_gpu, plain_model
 from infctl.diagnostics import InfctlError, error
-from infctl.ops.size import CANNOT_SIZE, ENGINES, METRICS, Asked, asked_of, case_of, read_table
+from infctl.ops.size import CANNOT_SIZE, METRICS, Asked, asked_of, case_of, read_table
 from infctl.sizing.measured import Factors, Measured, fit
 from infctl.sizing.predict import expected
+from infctl.sizing.spelled import find_engine
 
 
 def fitted_to(path: Path, own: str = "", env: Mapping[str, str] | None = None) -> Callable[[Asked], Factors | None]:
@@ -42,7 +43,7 @@ def fitted_to(path: Path, own: str = "", env: Mapping[str, str] | None = None) -
 
 def _key(asked: Asked) -> tuple[str, ...]:
     """Return what has to be the same for a measurement to speak of a question."""
-    engine = ENGINES.get(asked.engine.lower(), asked.engine)
+    engine = find_engine(asked.engine) or asked.engine
     return (engine, plain_gpu(asked.gpu), plain_model(asked.model), asked.precision, str(asked.tensor or asked.gpus))
 
 

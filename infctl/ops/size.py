@@ -6,6 +6,7 @@ Needs no stack, no target and no network. Knows no flag and no terminal.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -22,20 +23,18 @@ from infctl.sizing.measured import Factors, device
 from infctl.sizing.precision import KV_BYTES, PRECISIONS, Precision, find_precision
 from infctl.sizing.predict import Prediction, Verdict, predict
 from infctl.sizing.rows import lengths_of, load_of, split_of
+from infctl.sizing.spelled import ENGINES, find_engine, number, plain_row, whole
 
 CANNOT_SIZE = Code(
     "cannot-size",
     "A name or a number given to `size` means nothing that the catalogue knows.",
     "`infctl size -help` shows what each flag takes; models and GPUs go by the names of their makers.",
 )
-ENGINES = {
-    "vllm": "vllm", "sglang": "sglang", "tgi": "tgi", "llama.cpp": "llama.cpp", "llamacpp": "llama.cpp",
-    "trtllm": "tensorrt-llm", "tensorrt-llm": "tensorrt-llm", "nim-trtllm": "tensorrt-llm", "nim": "tensorrt-llm",
-    "onnxruntime": "onnxruntime", "exllamav2": "exllamav2", "exllama": "exllamav2", "transformers": "transformers",
-    "hf": "transformers", "pytorch": "transformers", "text-generation-inference": "tgi", "ollama": "llama.cpp",
-}  # fmt: skip
 # What llama.cpp runs where people give only the width.
-_GGUF = {"bf16": "gguf:F16", "int8": "gguf:Q8_0", "gptq": "gguf:Q4_0"}
+_GGUF = {"bf16": "gguf:F16", "int8": "gguf:Q8_0", "int8-gptq": "gguf:Q8_0", "gptq": "gguf:Q4_0"}
+# What transformers makes of a width: bitsandbytes does.
+_WIDTH = re.compile(r"(int)?[48]([ -]?bits?)?")
+_BNB = {"int8": "bnb-int8", "gptq": "nf4"}
 # The figures of a table of measurements that are answered, in its order.
 METRICS = (
     "ttft_mean_ms", "ttft_p50_ms", "ttft_p90_ms", "ttft_p95_ms", "ttft_p99_ms", "tpot_mean_ms", "tpot_p50_ms",
@@ -90,13 +89,14 @@ def case_of(asked: Asked, own: str = "", env: Mapping[str, str] | None = None, *
     cards = gpus(own).find(asked.gpu) or ((device(asked.gpu),) if described and asked.gpu else ())
     if not cards:
         problems.append(_unknown("GPU", asked.gpu, gpus(own).rows, "`infctl catalog list gpus` shows them all"))
-    engine = ENGINES.get(asked.engine.lower())
+    engine = find_engine(asked.engine)
     if engine is None:
         problems.append(_unknown("engine", asked.engine, ENGINES, f"known: {', '.join(sorted(set(ENGINES.values())))}"))
     wanted = _precision(asked.precision, engine or "")
     if asked.precision and wanted is None:
         problems.append(_unknown("precision", asked.precision, PRECISIONS, f"known: {', '.join(PRECISIONS)}"))
-    if asked.kv_dtype not in KV_BYTES:
+    kv = asked.kv_dtype.lower()
+    if kv not in KV_BYTES:
         problems.append(_unknown("KV cache type", asked.kv_dtype, KV_BYTES, f"known: {', '.join(KV_BYTES)}"))
     tensor = asked.tensor or max(1, asked.gpus // asked.pipeline)
     if tensor * asked.pipeline != asked.gpus:
@@ -107,7 +107,7 @@ def case_of(asked: Asked, own: str = "", env: Mapping[str, str] | None = None, *
     if problems or checkpoint is None or engine is None:
         raise InfctlError(*problems)
     found = as_kept(checkpoint, wanted)
-    kv = asked.kv_dtype if asked.kv_dtype != "auto" else _kv_of(found, asked.model, engine)
+    kv = kv if kv != "auto" else _kv_of(found, asked.model, engine)
     return Case(
         found.shape, cards, found.precision, engine, asked.engine_version, tensor, asked.pipeline, kv,
         _mean(asked, asked.isl, 0), _mean(asked, asked.osl, 1), asked.varied,
@@ -119,9 +119,10 @@ def case_of(asked: Asked, own: str = "", env: Mapping[str, str] | None = None, *
 
 def _precision(name: str, engine: str) -> Precision | None:
     found = find_precision(name) if name else None
-    if engine == "llama.cpp" and found is not None and not found.whole:
-        return PRECISIONS.get(_GGUF.get(found.name, ""), found)
-    return found
+    others = {"llama.cpp": _GGUF, "transformers": _BNB}.get(engine, {})
+    if found is None or found.whole or (engine == "transformers" and not _WIDTH.fullmatch(name.strip().lower())):
+        return found
+    return PRECISIONS.get(others.get(found.name, ""), found)
 
 
 def _kv_of(found: Checkpoint, model: str, engine: str) -> str:
@@ -160,7 +161,7 @@ def size_table(
 def read_table(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file. Raises InfctlError (cannot-size)."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             found = list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error) as failure:
         detail = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
@@ -214,14 +215,15 @@ def _written(found: Prediction) -> dict[str, str]:
 
 def asked_of(row: Mapping[str, str]) -> Asked:
     """Return the question of a row. Raises ValueError for a number that is none."""
-    load, rate = load_of(row, _number(row, "request_rate_rps"))
-    prompts = _whole(row, "num_prompts")
-    batch = _whole(row, "batch_size") or _whole(row, "concurrency") or prompts or 1
-    lengths = lengths_of(row, _number(row, "isl"), _number(row, "osl"))
-    gpus, tensor, pipeline, replicas = split_of(row, *(_whole(row, name) for name in ("gpu_count", "tp", "pp")))
+    row = plain_row(row)
+    load, rate = load_of(row, number(row, "request_rate_rps", endless=True))
+    prompts = whole(row, "num_prompts")
+    batch = whole(row, "batch_size") or whole(row, "concurrency") or prompts or 1
+    lengths = lengths_of(row, number(row, "isl"), number(row, "osl"))
+    gpus, tensor, pipeline, replicas = split_of(row, *(whole(row, name) for name in ("gpu_count", "tp", "pp", "ep")))
     return Asked(
-        model=row["model"],
-        gpu=row["gpu"],
+        model=row.get("model", ""),
+        gpu=row.get("gpu", ""),
         gpus=gpus,
         tensor=tensor,
         pipeline=pipeline,
@@ -240,15 +242,3 @@ def asked_of(row: Mapping[str, str]) -> Asked:
         apart=lengths.apart,
         replicas=replicas,
     )
-
-
-def _number(row: Mapping[str, str], name: str) -> float | None:
-    text = (row.get(name) or "").strip()
-    try:
-        return float(text) if text else None
-    except ValueError:
-        raise ValueError(f"{name} is no number: {text!r}") from None
-
-
-def _whole(row: Mapping[str, str], name: str) -> int:
-    return int(_number(row, name) or 0)

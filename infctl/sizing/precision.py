@@ -87,10 +87,14 @@ PRECISIONS: Final = {
 _SPELLED: Final = {
     "fp16": "bf16", "float16": "bf16", "bfloat16": "bf16", "none": "bf16", "half": "bf16",
     "fp8w8a8": "fp8", "w8a8fp8": "fp8", "fp8block": "fp8", "fp8static": "fp8", "fp8dynamic": "fp8",
-    "w8a8": "int8", "int8w8a8": "int8", "w8a8int8": "int8", "smoothquant": "int8",
+    "fp8e4m3": "fp8", "mxfp8": "fp8",
+    "w8a8": "int8", "int8w8a8": "int8", "w8a8int8": "int8", "smoothquant": "int8", "int8sq": "int8", "8bit": "int8",
     "gptqint8": "int8-gptq", "w8a16": "int8-gptq", "int8gptq": "int8-gptq",
     "int4awq": "awq", "awqmarlin": "awq", "int4": "gptq", "w4a16": "gptq", "int4gptq": "gptq", "gptqint4": "gptq",
-    "gptqmarlin": "gptq", "autoround": "gptq", "bnb": "nf4", "bitsandbytes": "nf4", "bnbnf4": "nf4",
+    "gptqmarlin": "gptq", "marlin": "gptq", "4bit": "gptq", "int4wo": "gptq", "int4weightonly": "gptq", "w4a8": "awq",
+    "int8wo": "int8-gptq", "int8weightonly": "int8-gptq", "eetq": "int8-gptq", "llmint8": "bnb-int8",
+    "bnbint4": "nf4", "bnb4bit": "nf4", "bnb8bit": "bnb-int8",
+    "autoround": "gptq", "bnb": "nf4", "bitsandbytes": "nf4", "bnbnf4": "nf4",
     "modeloptfp4": "nvfp4", "fp4": "nvfp4", "f16": "gguf:F16",
 }  # fmt: skip
 # Bytes of one number of the KV cache; q8_0 keeps a 16-bit scale for each 32 numbers.
@@ -103,7 +107,7 @@ def find_precision(name: str) -> Precision | None:
     text = name.strip().lower().removeprefix("gguf:").removeprefix("gguf-")
     if text.startswith("mxfp4") and "triton" in text:
         return replace(PRECISIONS["mxfp4"], layout="triton")
-    first = text.split("/", maxsplit=1)[0].split(" ", maxsplit=1)[0]
+    first = re.split(r"[/ +,;(]", text, maxsplit=1)[0]
     for spelled in (text, first):
         gguf = PRECISIONS.get(f"gguf:{spelled.upper()}")
         if gguf is not None and not (name.lower() in {"bf16", "f16", "fp16"} and gguf.bits == 16):  # noqa: PLR2004

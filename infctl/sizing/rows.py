@@ -20,6 +20,13 @@ _CONVERSATIONS = re.compile(r"share ?gpt|convers|chat|orca|lmsys|azure|burstgpt|
 _PLAIN = re.compile(r"^$|fixed|random|synthetic|bench|single|main|dummy", re.IGNORECASE)
 _GENERATED = re.compile(r"-n (\d+)")
 _APART = re.compile(r"llama-?bench|llama\.cpp", re.IGNORECASE)
+_LLAMA = re.compile(r"^(llama|ollama)", re.IGNORECASE)
+_LOADS = {
+    "closed_loop": "concurrency", "concurrent": "concurrency", "poisson": "rate_poisson", "rate": "rate_poisson",
+    "request_rate": "rate_poisson", "open_loop": "rate_poisson", "burst": "burst_all", "offline": "offline_max",
+    "throughput": "offline_max", "max_throughput": "offline_max", "batch": "static_batch", "static": "static_batch",
+    "single": "static_batch", "single_stream": "static_batch",
+}  # fmt: skip
 _SHORT, _USUAL, _ANSWER = 64.0, 1024.0, 256.0  # tokens where nobody says: of one prompt, of a load's, of an answer
 _UNEVEN = 0.5  # of a mean answer: how far those that a model ends itself lie from it (dstack's sonnets: 40 to 85 of 57)
 
@@ -54,9 +61,10 @@ def lengths_of(row: Mapping[str, str], isl: float | None, osl: float | None) -> 
 
 def load_of(row: Mapping[str, str], rate: float | None) -> tuple[Load, float]:
     """Return how requests come, and how many a second; a rate without end is a burst. Raises ValueError."""
-    name = (row.get("load_type") or "").strip() or ("rate_poisson" if rate is not None else "concurrency")
+    text = re.sub(r"[^a-z]+", "_", (row.get("load_type") or "").lower()).strip("_")
+    name = _LOADS.get(text, text) or _unsaid(row, rate).value
     if name not in {each.value for each in Load}:
-        raise ValueError(f"no load_type {name!r}")
+        raise ValueError(f"no load_type {row.get('load_type')!r}")
     if name != Load.RATE_POISSON.value:
         return Load(name), 0.0
     if rate is None or rate <= 0:
@@ -64,15 +72,31 @@ def load_of(row: Mapping[str, str], rate: float | None) -> tuple[Load, float]:
     return (Load.BURST_ALL, 0.0) if isinf(rate) else (Load.RATE_POISSON, rate)
 
 
-def split_of(row: Mapping[str, str], gpus: int, tensor: int, pipeline: int) -> tuple[int, int, int, int]:
+def _unsaid(row: Mapping[str, str], rate: float | None) -> Load:
+    """Return the load that the columns tell which a row fills in."""
+    if rate:
+        return Load.RATE_POISSON
+    if row.get("concurrency"):
+        return Load.CONCURRENCY
+    return (
+        Load.STATIC_BATCH if row.get("batch_size") else Load.BURST_ALL if row.get("num_prompts") else Load.CONCURRENCY
+    )
+
+
+def split_of(
+    row: Mapping[str, str], gpus: int, tensor: int, pipeline: int, experts: int = 0
+) -> tuple[int, int, int, int]:
     """Return (GPUs of one copy of the model, tensor and pipeline parallel, copies), 0 where a row does not say.
 
-    Where it states fewer ranks than GPUs, the rest are copies. llama.cpp gives each GPU some of the layers.
+    Where it states fewer ranks than GPUs, the rest are copies, and what is left over stands idle; ranks go before GPUs.
+    Experts spread over more GPUs than share a layer otherwise are one copy, reckoned as if all its layers were shared
+    so widely. llama.cpp gives each GPU some of the layers.
     """
+    tensor = max(tensor, experts) if tensor else 0
     ranks = max(1, tensor) * max(1, pipeline)
-    gpus = gpus or ranks
-    if (row.get("engine") or "").lower().replace(".", "").startswith("llama"):
-        return gpus, 1, gpus, 1
-    if tensor and gpus > ranks and gpus % ranks == 0:
+    if _LLAMA.search(row.get("engine") or ""):
+        return (found := gpus or ranks), 1, found, 1
+    gpus = max(gpus, ranks)
+    if tensor and gpus > ranks:
         return ranks, tensor, max(1, pipeline), gpus // ranks
     return gpus, tensor, max(1, pipeline), 1

@@ -138,7 +138,7 @@ def _closed(machine: Machine, case: Case, many: float, memory: Memory, family: s
         **{f"ttft_{name}_ms": (taken + queued + wait) * 1e3 for name, wait in waits.items()},
         **_same("tpot", (50, 95, 99), each),
         "itl_mean_ms": each * 1e3,
-        "itl_p99_ms": (prompt if many > 1 and many / max(1.0, case.osl) > 0.01 else each) * 1e3,  # noqa: PLR2004
+        "itl_p99_ms": max(each, prompt if many > 1 and many / max(1.0, case.osl) > 0.01 else 0.0) * 1e3,  # noqa: PLR2004
         "out_tok_s": rate * case.osl,
         "total_tok_s": rate * (case.isl + case.osl),
         "req_s": rate,
@@ -187,7 +187,7 @@ def _open(machine: Machine, case: Case, memory: Memory) -> dict[str, float]:
         found[f"tpot_{name}_ms"] = pace.seconds(crowd, context) * each / alone * 1e3
     return found | {
         "itl_mean_ms": each * 1e3,
-        "itl_p99_ms": (prompt if case.rate * alone > 0.01 else alone) * 1e3,  # noqa: PLR2004
+        "itl_p99_ms": max(each, prompt if case.rate * alone > 0.01 else 0.0) * 1e3,  # noqa: PLR2004
         "out_tok_s": case.rate * case.osl,
         "total_tok_s": case.rate * (case.isl + case.osl),
         "req_s": case.rate,

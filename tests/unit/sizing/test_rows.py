@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from infctl.ops.size import METRICS, size_table
+from infctl.ops.size import METRICS, asked_of, case_of, size_table
 from infctl.sizing.case import Load
 from infctl.sizing.rows import lengths_of, load_of, split_of
+from infctl.sizing.spelled import find_engine, plain_row
 
 ROW = {"id": "x", "model": "Qwen/Qwen3-8B", "gpu": "H100-SXM-80GB", "engine": "vllm", "load_type": "concurrency"}
 
@@ -49,6 +50,11 @@ def test_loads() -> None:
     assert load_of({}, None) == (Load.CONCURRENCY, 0.0)
     assert load_of({}, 4.0) == (Load.RATE_POISSON, 4.0)
     assert load_of({"load_type": "rate_poisson"}, math.inf) == (Load.BURST_ALL, 0.0)
+    assert load_of({"load_type": "Closed loop"}, None) == (Load.CONCURRENCY, 0.0)
+    assert load_of({"load_type": "Static-Batch"}, None) == (Load.STATIC_BATCH, 0.0)
+    assert load_of({"batch_size": "4"}, None) == (Load.STATIC_BATCH, 0.0)
+    assert load_of({"num_prompts": "1000"}, None) == (Load.BURST_ALL, 0.0)
+    assert load_of({"num_prompts": "1000", "concurrency": "8"}, None) == (Load.CONCURRENCY, 0.0)
     for rate in (None, 0.0, -1.0):
         with pytest.raises(ValueError, match="above 0"):
             load_of({"load_type": "rate_poisson"}, rate)
@@ -60,6 +66,28 @@ def test_splits() -> None:
     assert split_of({}, 0, 4, 2) == (8, 4, 2, 1)
     assert split_of({}, 4, 0, 0) == (4, 0, 1, 1)
     assert split_of({"engine": "llama.cpp"}, 4, 4, 1) == (4, 1, 4, 1)
+    assert split_of({}, 8, 3, 1) == (3, 3, 1, 2)
+    assert split_of({}, 1, 4, 1) == (4, 4, 1, 1)
+    assert split_of({}, 8, 1, 1, 8) == (8, 8, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("vLLM (ROCm)", "vllm"), ("nim-vllm", "vllm"), ("tensorrt_llm", "tensorrt-llm"), (" TRT-LLM ", "tensorrt-llm"),
+        ("llama-cpp", "llama.cpp"), ("HF Transformers", "transformers"), ("LMDeploy", "lmdeploy"), ("minimal", None),
+    ],
+)  # fmt: skip
+def test_engines_go_by_many_names(name: str, expected: str | None) -> None:
+    assert find_engine(name) == expected
+
+
+def test_cells_that_say_nothing_are_empty() -> None:
+    row = {"tp": "nan", "isl": " 1,024 ", "engine_version": "N/A", "precision": "-", "kv_dtype": "FP8"}
+    assert plain_row(row) == {"tp": "", "isl": "1,024", "engine_version": "", "precision": "", "kv_dtype": "FP8"}
+    asked = asked_of({**ROW, **row})
+    assert (asked.tensor, asked.isl, asked.engine_version, asked.precision) == (0, 1024.0, "", "")
+    assert case_of(asked).kv_dtype == "fp8"
 
 
 @pytest.mark.parametrize(
@@ -73,6 +101,12 @@ def test_splits() -> None:
         ({"precision": "float3"}, "unknown"),
         ({"isl": "many"}, "unknown"),
         ({"isl": "-5"}, "unknown"),
+        ({"osl": "inf"}, "unknown"),
+        ({"concurrency": "inf"}, "unknown"),
+        ({"isl": "nan"}, "ok"),
+        ({"tp": "8", "gpu_count": "1"}, "ok"),
+        ({"engine": "llama.cpp", "precision": "int8-gptq"}, "ok"),
+        ({"engine": "transformers", "precision": "int4"}, "ok"),
         ({"osl": "0"}, "ok"),
         ({"osl": "1"}, "ok"),
         ({"concurrency": "100000"}, "ok"),
