@@ -15,10 +15,11 @@ from infctl.desired.wanted import Wanted
 from infctl.diagnostics import Code, Diagnostic, error, warning
 from infctl.engines.pin import Key, Pin
 from infctl.engines.resolve import DISTRIBUTIONS, resolve, startup_of
-from infctl.placement.place import place
+from infctl.placement.place import Placed, Where, place
 from infctl.provider.values import Deployment, Template
 
 if TYPE_CHECKING:
+    from infctl.spec.model import Model
     from infctl.spec.stack import Stack
 
 ENGINE_NOT_INSTALLED = Code(
@@ -32,54 +33,75 @@ DRAIN = 120.0  # seconds; an answer of 1,000 tokens at 10 tokens a second has ti
 _NOWHERE: Mapping[str, Collection[int]] = {}
 
 
-def build(
-    stack: Stack,
-    decisions: Decisions,
-    pins: Mapping[Key, Pin],
-    where_now: Mapping[str, Mapping[str, Collection[int]]],
-) -> tuple[Wanted, ...]:
+def build(stack: Stack, decisions: Decisions, pins: Mapping[Key, Pin], where_now: Where) -> tuple[Wanted, ...]:
     """Return every wish of the stack, models in the order of the file.
 
-    `pins` are the settled ones, `where_now` maps model -> target -> the slots that run there. Models without a pin
-    (`infctl lock` of others only) are left out.
+    `pins` are the settled ones, `where_now` says what runs where. Models without a pin (`infctl lock` of others only)
+    are left out.
     """
-    wanted = []
-    alike: dict[tuple[object, ...], Template] = {}
-    for name, model in stack.models.items():
-        for placed in place(order_of(stack, model), model.replicas[0], where_now.get(name, _NOWHERE)):
-            pin = pins.get((name, placed.target))
-            if pin is None:
-                continue
-            setup, need = decisions.setups[name, placed.target], decisions.needs[name, placed.target]
-            container = placed.target in decisions.containers
-            asked = (id(pin), id(setup), model.task, model.image, model.health, model.warmup, *model.env.items())
-            if (template := alike.get(asked)) is None:
-                memory = need.total if need else 0
-                template = alike[asked] = resolve(model, pin, setup, memory, container=container)
-            deployment = Deployment(
-                model=name,
-                revision=0,
-                template=template if container else template.named(name),
-                slots=placed.slots,
-                served_names=model.served_names,
-                bind=model.expose.bind,
-                port=model.expose.port or 0,
-                ready_timeout=model.timeouts.ready or ready_timeout(pin, container=container),
-                drain_timeout=model.timeouts.drain or DRAIN,
-                pull_timeout=model.timeouts.pull or 0.0,
-                tags=model.tags,
-            )
-            wanted.append(
-                Wanted(
-                    target=placed.target,
-                    deployment=deployment,
-                    path=f"models.{name}",
-                    protect_path=f"models.{name}.protect" if model.protect else "",
-                    need=need,
-                    cannot_start=_cannot_start(name, pin, decisions.versions),
-                )
-            )
-    return tuple(wanted)
+    making = _Making(decisions, pins)
+    found = (
+        making.wish(model, placed)
+        for name, model in stack.models.items()
+        for placed in place(order_of(stack, model), model.replicas[0], where_now.get(name, _NOWHERE))
+    )
+    return tuple(wish for wish in found if wish is not None)
+
+
+def spares(
+    stack: Stack, decisions: Decisions, pins: Mapping[Key, Pin], wanted: tuple[Wanted, ...]
+) -> tuple[Wanted, ...]:
+    """Return a wish without a slot for each target that a model may live on and, going by `wanted`, does not."""
+    making = _Making(decisions, pins)
+    taken = {(wish.deployment.model, wish.target) for wish in wanted}
+    found = (
+        making.wish(model, Placed(target, ()))
+        for name, model in stack.models.items()
+        for target in order_of(stack, model)
+        if (name, target) not in taken
+    )
+    return tuple(wish for wish in found if wish is not None)
+
+
+class _Making:
+    """Wishes while they are being made; templates that are the same for several are made once."""
+
+    def __init__(self, decisions: Decisions, pins: Mapping[Key, Pin]) -> None:
+        self._decisions, self._pins = decisions, pins
+        self._alike: dict[tuple[object, ...], Template] = {}
+
+    def wish(self, model: Model, placed: Placed) -> Wanted | None:
+        name, key, decisions = model.name, (model.name, placed.target), self._decisions
+        pin = self._pins.get(key)
+        if pin is None:
+            return None
+        setup, need = decisions.setups[key], decisions.needs[key]
+        container = placed.target in decisions.containers
+        asked = (id(pin), id(setup), model.task, model.image, model.health, model.warmup, *model.env.items())
+        if (template := self._alike.get(asked)) is None:
+            memory = need.total if need else 0
+            template = self._alike[asked] = resolve(model, pin, setup, memory, container=container)
+        deployment = Deployment(
+            model=name,
+            revision=0,
+            template=template if container else template.named(name),
+            slots=placed.slots,
+            served_names=model.served_names,
+            bind=model.expose.bind,
+            port=model.expose.port or 0,
+            ready_timeout=model.timeouts.ready or ready_timeout(pin, container=container),
+            drain_timeout=model.timeouts.drain or DRAIN,
+            pull_timeout=model.timeouts.pull or 0.0,
+            tags=model.tags,
+        )
+        return Wanted(
+            target=placed.target,
+            deployment=deployment,
+            path=f"models.{name}",
+            protect_path=f"models.{name}.protect" if model.protect else "",
+            need=need,
+            cannot_start=_cannot_start(name, pin, decisions.versions),
+        )
 
 
 def ready_timeout(pin: Pin, *, container: bool = False) -> float:

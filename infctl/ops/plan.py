@@ -7,21 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from infctl import __version__
 from infctl.diagnostics import Diagnostic, InfctlError, Severity
 from infctl.frozen import dataclass
 from infctl.ops.pins import Report, lookups_of, offers_of_world, settle_pins
-from infctl.ops.reading import Hear, Placing, Readings
+from infctl.ops.reading import Hear, Readings
 from infctl.ops.session import Session, source_values
+from infctl.ops.spotting import Elsewhere, elsewhere_of, place
+from infctl.placement.place import Where
 from infctl.plan.model import Mode, Plan, Step
 from infctl.plan.planner import make_plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Question, Request, TargetView
 from infctl.plan.revisions import Assigned, assign
-from infctl.plan.spots import Manner, give_spots, lower_all
-from infctl.provider.values import Desired, Do, TargetWant, leaves
+from infctl.provider.values import Do, leaves
 from infctl.secrets import SecretRef
 from infctl.state.model import State
 from infctl.state.moves import rename_model
@@ -52,6 +54,7 @@ class Wishes:
     warnings: tuple[Diagnostic, ...] = ()
     stack: Stack | None = None  # with what was decided filled in
     sized: Mapping[str, Sized] = field(default_factory=dict)
+    elsewhere: Elsewhere | None = None  # where some models may live besides
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +88,17 @@ def plan_stack(
     if session.stack is not None and request.mode is Mode.NORMAL:
         wishes = settle_wishes(session, state, request, report, readings.finish)
     views = readings.finish()
-    assigned = assign(tuple((w.target, w.deployment) for w in wishes.wanted), state, request)
+    assigned = _assign(wishes.wanted, state, request)
     used = {leaf.name for w in assigned.deployments for leaf in leaves(w.template.env) if isinstance(leaf, SecretRef)}
     secrets = read_secrets(session, used)
     try:
-        question, note = _question(
-            session, state, views, assigned, wishes, secrets=secrets, request=request, moved=moved, hear=hear
-        )
-        plan = make_plan(question, assigned.models)
+        question = _question(session, views, assigned, wishes, state, secrets=secrets, request=request, moved=moved)
+        number = partial(_assign, state=state, request=request)
+        placed = place(session, question, (assigned, wishes.wanted), wishes.elsewhere, assign=number, hear=hear)
+        plan = make_plan(placed.question, placed.assigned.models)
     except InfctlError as failure:  # only what is wrong is looked up in the file
         raise InfctlError(*(_at_line(session, each) for each in failure.diagnostics)) from failure
-    _refuse_what_cannot_start(plan, wishes.wanted)
+    _refuse_what_cannot_start(plan, placed.wanted)
     _refuse_what_costs_too_much(session, plan)
     if wishes.sized:
         plan = _with_decisions(session, plan, wishes, views, state)
@@ -105,8 +108,8 @@ def plan_stack(
         plan = replace(plan, warnings=(*plan.warnings, *judge_starts(wishes.stack, plan, views, wishes.sized)))
     before = {name: value for name, value in state.outputs.items() if name in plan.outputs or plan.models}
     warnings = (*plan.warnings, *(said for name in needed_secrets(plan) for said in secrets.unreadable.get(name, ())))
-    plan = replace(_with_memory(plan, wishes.wanted), outputs_before=before, warnings=warnings)
-    plan = replace(plan, notes=(*plan.notes, *filter(None, (note,)), *_failed_before(plan, state, assigned)))
+    plan = replace(_with_memory(plan, placed.wanted), outputs_before=before, warnings=warnings)
+    plan = replace(plan, notes=(*plan.notes, *placed.notes, *_failed_before(plan, state, placed.assigned)))
     return Planned(plan, state, wishes.pinned, views)
 
 
@@ -147,9 +150,10 @@ def settle_wishes(
         if request.unattended:
             refuse(settled)
         write_lock(pins.path, settled.pins)
-    wanted = build(pins.stack, pins.decisions, settled.pins, where_now(state))
+    now = where_now(state)
+    wanted = build(pins.stack, pins.decisions, settled.pins, now)
     warnings = (*stack.warnings, *pins.warnings, *engine_warnings(wanted))
-    return Wishes(wanted, settled.changes, warnings, pins.stack, pins.sized)
+    return Wishes(wanted, settled.changes, warnings, pins.stack, pins.sized, elsewhere_of(pins, wanted, now))
 
 
 def _renamed(session: Session, state: State) -> tuple[State, tuple[tuple[str, str], ...]]:
@@ -172,7 +176,7 @@ def _failed_before(plan: Plan, state: State, assigned: Assigned) -> Iterator[str
             yield f"{name} r{after.revision} may fail again: {was}"
 
 
-def where_now(state: State) -> Mapping[str, Mapping[str, list[int]]]:
+def where_now(state: State) -> Where:
     """Return model -> target -> slots, of everything that has a slot: replicas, for of routes keys name the host."""
     found: dict[str, dict[str, list[int]]] = {}
     for thing in state.resources.values():
@@ -182,22 +186,25 @@ def where_now(state: State) -> Mapping[str, Mapping[str, list[int]]]:
     return found
 
 
+def _assign(wanted: tuple[Wanted, ...], state: State, request: Request) -> Assigned:
+    return assign(tuple((w.target, w.deployment) for w in wanted), state, request)
+
+
 def _question(
     session: Session,
-    state: State,
     views: Mapping[str, TargetView],
     assigned: Assigned,
     wishes: Wishes,
+    state: State,
     *,
     secrets: Secrets,
     request: Request,
     moved: tuple[tuple[str, str], ...],
-    hear: Hear,
-) -> tuple[Question, str]:
-    """Return the question to be planned, and what is to be noted of where it places replicas."""
+) -> Question:
+    """Return the question to be planned, before it is known where replicas run."""
     stack = session.stack
     declared = stack.secrets if stack is not None else ()  # all: an undo may need what no wish uses any more
-    question = Question(
+    return Question(
         refresh(state, views),
         views,
         assigned.deployments,
@@ -212,15 +219,6 @@ def _question(
         wishes.warnings,
         __version__,
     )
-
-    def lower(want: TargetWant) -> tuple[Desired, ...]:
-        return session.providers[want.target].lower(want, views[want.target].inventory)
-
-    asked = {name: model.placement for name, model in stack.models.items()} if stack is not None else {}
-    manners = {name: Manner(each.spread or "", each.colocate_with) for name, each in asked.items()}
-    spotted = give_spots(question, lower, manners, lambda _, done, total: hear(Placing(done, total)))
-    question = replace(question, deployments=spotted.deployments)
-    return replace(question, desired=lower_all(question, lower)), spotted.note
 
 
 def read_secrets(session: Session, names: set[str]) -> Secrets:

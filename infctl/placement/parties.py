@@ -79,7 +79,9 @@ class Sites:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """`count` replicas of a model that go nowhere on their target, the places as the first of them found them."""
+    """`count` replicas of a model that go nowhere, on no target that they may live on, and the places there as the
+    first of them found them.
+    """
 
     party: Party
     seat: Seat

@@ -11,6 +11,8 @@ from itertools import count, islice
 
 from infctl.frozen import dataclass
 
+Where = Mapping[str, Mapping[str, Collection[int]]]  # model -> target -> the slots there
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:

@@ -20,20 +20,21 @@ _MOST_SAID = 12  # places that are listed
 
 
 def no_room(missing: Missing, clash: Clash | None = None) -> Diagnostic:
-    """Return the error that says why a replica fits nowhere on its target, and what would be enough."""
+    """Return the error that says why a replica fits nowhere on its targets, and what would be enough."""
     party, seat, sites = missing.party, missing.seat, missing.sites
+    targets = " and ".join(target for target, _ in seat.choices)
     lines = [_lack(missing, site) for site in sites[:_MOST_SAID]]
     if len(sites) > _MOST_SAID:
         lines.append(f"and {len(sites) - _MOST_SAID} more")
     if not sites:
-        lines = [f"no place of {seat.target} could be read"]
+        lines = [f"no place of {targets} could be read"]
     clash = clash or Clash()
     if len(clash.demands) > 1 or any(" with " in demand for demand in clash.demands):
         lines += ["these cannot all hold:", *(f"  {demand}" for demand in clash.demands)]
     beside = f"{missing.count} replicas of {party.model}" if missing.count > 1 else party.model
     return error(
         NO_ROOM,
-        f"{seat.target} has no room for {beside}",
+        f"{targets} {'have' if seat.elsewhere else 'has'} no room for {beside}",
         "\n".join((f"{'each needs' if missing.count > 1 else 'needs'} {in_words(seat.asked)}", *lines)),
         hint="; or ".join(_ways_out(missing, clash.ways)),
         path=f"models.{party.model}",
@@ -43,7 +44,8 @@ def no_room(missing: Missing, clash: Clash | None = None) -> Diagnostic:
 
 def _lack(missing: Missing, site: Site) -> str:
     """Return what a place lacks, the devices first: they are the scarcest."""
-    asked, name = missing.seat.asked, site.place.name
+    asked = dict(missing.seat.choices)[site.target]
+    name = "/".join(filter(None, (site.target, site.place.name))) if missing.seat.elsewhere else site.place.name
     islands, every = usable(site.shape, site.have, asked), len(site.place.devices)
     found = max(map(len, islands), default=0)
     if asked.devices and not every:
@@ -73,4 +75,5 @@ def _ways_out(missing: Missing, ways: tuple[str, ...]) -> Iterator[str]:
         yield f"ask for less with models.{model}.gpu"
     elif not ways:
         yield "ask for fewer replicas, a smaller context or a smaller model"
-    yield f"give {missing.seat.target} another host, or models.{model}.placement.order another target"
+    last = missing.seat.choices[-1][0]
+    yield f"give {last} another host, or models.{model}.placement.order another target"

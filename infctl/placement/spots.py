@@ -121,7 +121,8 @@ def _as_they_come(parties: Sequence[Party], sites: Sites, free: Held, *, is_sure
         elif key in missing:
             missing[key] = replace(missing[key], count=missing[key].count + 1)
         else:
-            missing[key] = Missing(party, seat, board.sites(party.model, seat.target))
+            places = chain.from_iterable(board.sites(party.model, target) for target, _ in seat.choices)
+            missing[key] = Missing(party, seat, tuple(places))
     return Found(spots, tuple(missing.values()), is_sure=is_sure)
 
 

@@ -87,8 +87,8 @@ def _assign_model(
 ) -> tuple[ModelState, list[tuple[str, Deployment]], str]:
     hashes = {target: template_hash(wish.template) for target, wish in wishes}
     asked = spec_of(hashes)
-    held = _held_revision(known, asked, request)
-    number = held.number if held else _number(known, asked, hashes.values(), half_made)
+    held = _held_revision(known, hashes, request)
+    number = held.number if held else _number(known, asked, hashes, half_made)
     if known.name in request.restart:
         number = _free_number(known, half_made)
     hold, sentence = None, ""
@@ -107,6 +107,8 @@ def _assign_model(
             after = replace(after, failure=None)
         if held is None or number != held.number:
             after = _with_revision(after, held.spec_hash if held else asked, wishes)
+    elif held is None and all((each.number, each.spec_hash) != (number, asked) for each in known.revisions):
+        after = _with_revision(after, asked, wishes)  # on other targets than before
     ran = next((entry.template for entry in after.revisions if entry.number == number), {})
     numbered = [
         (target, replace(_as_promised(wish, ran.get(target)), revision=number, served_names=_names(wish, after)))
@@ -150,14 +152,22 @@ def _names(wish: Deployment, model: ModelState) -> tuple[str, ...]:
     return (*wish.served_names, *(alias for alias in model.aliases if alias not in wish.served_names))
 
 
-def _number(known: ModelState, asked: str, hashes: Iterable[str], half_made: _HalfMade) -> int:
+def _number(known: ModelState, asked: str, hashes: Mapping[str, str], half_made: _HalfMade) -> int:
     """Return the number of the spec `asked`: one half made, the current one, a remembered one, or the next."""
-    if half_made and (half := max(half_made.get((known.name, each), 0) for each in hashes)):
+    if half_made and (half := max(half_made.get((known.name, each), 0) for each in hashes.values())):
         return half  # also a restart that was cut short: it goes on
     alike = [entry.number for entry in known.revisions if entry.spec_hash == asked]
-    if known.revision in alike:
+    now = next((entry for entry in known.revisions if entry.number == known.revision), None)
+    if known.revision in alike or (now is not None and _goes_on(now, hashes)):
         return known.revision
     return max(alike) if alike else _free_number(known, half_made)
+
+
+def _goes_on(revision: Revision, hashes: Mapping[str, str]) -> bool:
+    """Return whether a revision is what is asked for, on more targets or fewer: what runs is as it is to be."""
+    ran = revision.template
+    both = ran.keys() & hashes.keys()
+    return bool(both) and all(template_hash(template_from(ran[target])) == hashes[target] for target in both)
 
 
 def _free_number(known: ModelState, half_made: _HalfMade) -> int:
@@ -165,14 +175,21 @@ def _free_number(known: ModelState, half_made: _HalfMade) -> int:
     return max(known.next_revision, half_made.get((known.name, ""), 0) + 1)
 
 
-def _held_revision(known: ModelState, asked: str, request: Request) -> Revision | None:
+def _held_revision(known: ModelState, hashes: Mapping[str, str], request: Request) -> Revision | None:
     """Return the revision that a rollback asks for or a hold insists on; None when the file decides."""
     if known.name in request.rollback:
         return _rollback_to(known, request.rollback[known.name])
     hold = known.hold
-    if hold is None or hold.asked != asked or known.name in request.release:
+    if hold is None or known.name in request.release or not _still_asks(known, hold, hashes):
         return None
     return next((entry for entry in known.revisions if entry.number == hold.revision and entry.template), None)
+
+
+def _still_asks(known: ModelState, hold: Hold, hashes: Mapping[str, str]) -> bool:
+    """Return whether the file asks for what it asked for when the hold was set, if on other targets."""
+    if hold.asked == spec_of(hashes) or hold.asked in hashes.values():
+        return True
+    return any(entry.spec_hash == hold.asked and _goes_on(entry, hashes) for entry in known.revisions)
 
 
 def _rollback_to(known: ModelState, number: int) -> Revision:

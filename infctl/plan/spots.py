@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from infctl.address import Address
 from infctl.diagnostics import InfctlError
 from infctl.placement.clash import find_clash
-from infctl.placement.fit import Asked
 from infctl.placement.parties import Party, Seat, Sites
+from infctl.placement.place import Where
 from infctl.placement.room import Room
 from infctl.placement.search import Tell
 from infctl.placement.shortage import no_room
@@ -23,10 +24,11 @@ from infctl.plan.compare import Verdict
 from infctl.plan.course import ModelVerdicts, first_to_leave, held_by, opening, promised_by, started_again, with_back
 from infctl.plan.evacuate import give_up
 from infctl.plan.model import Action
+from infctl.plan.overflow import Spares, asked_on, lack_room, spread
 from infctl.plan.promised import room_of, spot_of
 from infctl.plan.refresh import reinstate
 from infctl.plan.refusals import refuse
-from infctl.plan.request import Question, TargetView
+from infctl.plan.request import Question, Request, TargetView
 from infctl.plan.weigh import weigh
 from infctl.provider.kinds import Role
 from infctl.provider.values import Deployment, Desired, Spot, TargetWant
@@ -46,22 +48,32 @@ class Manner(NamedTuple):
 
 
 class Spotted(NamedTuple):
-    """Deployments with their spots, and a sentence where better ones may be found: how much better at the most."""
+    """Deployments with their spots, and a sentence where better ones may be found: how much better at the most.
+
+    `where` is not empty where some targets have too little room and others of the order have it: then nothing has a
+    spot yet, and the same is to be asked again with the slots of these models on these targets.
+    """
 
     deployments: tuple[Deployment, ...]
     note: str = ""
+    where: Where = MappingProxyType({})
 
 
 def give_spots(
-    question: Question, lower: Lower, manners: Mapping[str, Manner], tell: Tell = lambda *_: None
+    question: Question,
+    lower: Lower,
+    manners: Mapping[str, Manner],
+    tell: Tell = lambda *_: None,
+    spares: Callable[[], Spares] | None = None,
 ) -> Spotted:
     """Return the question's deployments, each slot with its spot where the core chooses the places.
 
-    `lower` gives the resources of all that is wanted on a target; `tell` hears how far it is.
+    `lower` gives the resources of all that is wanted on a target; `tell` hears how far it is. `spares` tells where else
+    models may live; without it nobody goes elsewhere.
     Raises InfctlError: no-room for every replica that fits nowhere, and what `refuse` does.
     """
     placing = {name: view for name, view in question.views.items() if view.places_replicas}
-    if placing.keys().isdisjoint(question.placed_on):
+    if spares is None and placing.keys().isdisjoint(question.placed_on):
         return Spotted(question.deployments)
     refuse(question)
     question = replace(question, deployments=_as_they_are(question, placing))
@@ -71,19 +83,32 @@ def give_spots(
     room = opening(moving, room)
     away = [verdict for part in moving for verdict in _cannot_go_on(part, room)]
     room = with_back(room, (promised_by(verdict, room) for verdict in away))
-    parties = [_party(part, room, placing, away, manners.get(part.name, Manner())) for part in moving]
-    parties = [party for party in parties if party.seats or party.leaving]
-    parties += _bystanders(weighed.parts.values(), parties, room, placing)
+
+    def parties_on(views: Mapping[str, TargetView]) -> list[Party]:
+        every = [_party(part, room, views, away, manners.get(part.name, Manner())) for part in moving]
+        every = [party for party in every if party.seats or party.leaving]
+        return every + _bystanders(weighed.parts.values(), every, room, views)
+
+    parties = parties_on(placing)
     places = {name: tuple(p for p in view.inventory.places if view.reads(p.name)) for name, view in placing.items()}
     sites = Sites(places, room)
     found = place_replicas(parties, sites, tell)
     note = _GAP.format(found.gap) if found.gap else ""
+    wider = None
+    if spares is not None and _may_go_elsewhere(question.request):
+        everywhere = parties_on(question.views)
+        if found.missing or lack_room(everywhere, room):
+            wider = spread(question, everywhere, spares(), room, tell)
+            if not wider.found.missing and wider.where:
+                return Spotted((), wider.note, wider.where)
     if found.missing and not question.request.targets and not question.request.excludes:
         parts = [part for part in weighed.parts.values() if part.name not in question.protected]
         others = _movable(parts, parties, room, placing, manners)
         if others and (with_moves := move_others(parties, others, sites)) is not None:
             found, note = with_moves, _moves_in_words(with_moves, others)
     if found.missing:
+        if wider is not None and wider.found.missing:
+            found, parties, sites = wider.found, list(wider.parties), wider.sites
         clash = find_clash(parties, found.missing, sites)
         raise InfctlError(*(no_room(missing, clash) for missing in found.missing))
     deployments = tuple(
@@ -94,6 +119,11 @@ def give_spots(
         for target, wish in zip(question.placed_on, question.deployments, strict=True)
     )  # fmt: skip
     return Spotted(deployments, note)
+
+
+def _may_go_elsewhere(request: Request) -> bool:
+    """Return whether no replica is asked for by its address: the address says where it lives."""
+    return not any(each.key for each in (*request.targets, *request.excludes, *request.replace))
 
 
 def lower_all(question: Question, lower: Lower) -> tuple[Desired, ...]:
@@ -147,7 +177,8 @@ def _party(
     mine = [verdict for verdict in part.replicas if verdict.target in placing and verdict.want is not None]
     replaced, coming, staying = [], [], dict[tuple[str, str], int]()
     for verdict in mine:
-        seat = Seat(verdict.target, verdict.address.slot, _asked(part.wishes[verdict.target]))
+        asked = asked_on(placing[verdict.target], part.wishes[verdict.target])
+        seat = Seat(verdict.target, verdict.address.slot, asked)
         if verdict in away:
             replaced.append(seat)
         elif verdict.action in {Action.REPLACE, Action.REPLACE_BESIDE}:
@@ -185,7 +216,14 @@ def _movable(
             continue
         stays = [v for v in part.replicas if v.target in placing and v.want is not None and not v.unknown]
         seats = tuple(
-            Seat(v.target, v.address.slot, _asked(part.wishes[v.target]), held_by(v, room), spot, runs=True)
+            Seat(
+                v.target,
+                v.address.slot,
+                asked_on(placing[v.target], part.wishes[v.target]),
+                held_by(v, room),
+                spot,
+                runs=True,
+            )
             for v in stays
             if v.action is Action.NOOP and v.live and v.live.running and (spot := spot_of(v.kind, v.values))
         )
@@ -210,8 +248,3 @@ def _cannot_go_on(part: ModelVerdicts, room: Room) -> Iterator[Verdict]:
     for verdict in started_again(part):
         if verdict.kind.place and any(room.free.get(pool, 0) < 0 for pool in promised_by(verdict, room)):
             yield verdict
-
-
-def _asked(wish: Deployment) -> Asked:
-    template = wish.template
-    return Asked(template.memory, template.gpus, template.gpu_memory, template.gpu_fraction, template.gpu_product)

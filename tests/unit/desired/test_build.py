@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infctl.desired.build import build, engine_warnings, ready_timeout
+from infctl.desired.build import build, engine_warnings, ready_timeout, spares
 from infctl.desired.settle import settle
 from infctl.desired.wanted import Wanted
 from infctl.diagnostics import InfctlError
@@ -211,3 +211,18 @@ def test_many_models_of_one_file_cost_little(tmp_path: Path) -> None:
     began = time.perf_counter()
     assert len(wishes(stack)) == 1_000
     assert time.perf_counter() - began < 1.0  # 0.02 s on a quiet machine
+
+
+def test_what_a_model_would_run_on_further_targets_has_no_slot_there(tmp_path: Path) -> None:
+    targets = "targets: {one: {type: local}, two: {type: local}, three: {type: local}}\n"
+    models = """
+    wide: {uri: 'file:m.gguf', placement: {order: [two, one]}}
+    alone: {uri: 'file:m.gguf'}
+    """
+    stack = stack_of(tmp_path, models, rest=targets)
+    decisions = decided(stack)
+    wanted = build(stack, decisions, decisions.pins, {})
+    assert [(each.deployment.model, each.target) for each in wanted] == [("wide", "two"), ("alone", "one")]
+    (spare,) = spares(stack, decisions, decisions.pins, wanted)
+    assert (spare.target, spare.deployment.model, spare.deployment.slots) == ("one", "wide", ())
+    assert spare.deployment.template == wanted[0].deployment.template

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from infctl.diagnostics import InfctlError
+from infctl.plan.model import Action
 from infctl.plan.request import Request
 from infctl.plan.revisions import assign
 from infctl.state.model import Failure
@@ -68,3 +69,33 @@ def test_the_same_spec_on_one_more_target_is_no_new_revision() -> None:
     toy.carry_out(toy.plan(wish()))
     (_, wanted) = wish()
     assert assign((("here", wanted), ("there", wanted)), toy.state, Request()).models["chat"].revision == 1
+
+
+def test_a_target_more_or_less_is_no_new_revision_and_replaces_nothing() -> None:
+    toy = Toy()
+    toy.carry_out(toy.plan(wish(x=1)))
+    more = toy.plan(wish(x=1), wish(x=2, target="there"))
+    assert {(str(each.address.target), each.action) for each in more.changes} >= {("there", Action.CREATE)}
+    assert not any(each.action in {Action.REPLACE, Action.REPLACE_BESIDE} for each in more.changes)
+    toy.carry_out(more)
+    assert toy.plan(wish(x=1), wish(x=2, target="there")).is_empty
+    (known,) = toy.state.models["chat"].revisions
+    assert {target: values["args"] for target, values in known.template.items()} == {
+        "here": {"x": 1}, "there": {"x": 2},
+    }  # fmt: skip
+    toy.carry_out(toy.plan(wish(x=1)))
+    assert (toy.state.models["chat"].revision, len(toy.state.models["chat"].revisions)) == (1, 1)
+    changed = toy.plan(wish(x=1), wish(x=3, target="there"))
+    assert [model.revision_after for model in changed.models] == [1]
+    toy.carry_out(changed)
+    assert [model.revision_after for model in toy.plan(wish(x=1), wish(x=4, target="there")).models] == [2]
+
+
+def test_a_hold_stays_when_a_held_model_lives_on_a_target_more() -> None:
+    toy = held_at_first()
+    wider = toy.plan(wish(x=2), wish(x=5, target="there"))
+    assert wider.holds
+    assert {model.revision_after for model in wider.models} == {1}
+    toy.carry_out(wider)
+    assert toy.plan(wish(x=2)).holds
+    assert not toy.plan(wish(x=3)).holds
