@@ -33,6 +33,7 @@ class Replica:
     revision: int
     state: str  # "ready" | "not ready" | "stopped" | "gone" | "unknown"
     detail: str = ""
+    count: int = 1  # the replicas that it stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,9 @@ class ModelStatus:
 
     @property
     def ready(self) -> int:
-        return sum(1 for replica in self.replicas if replica.state == "ready" and replica.revision == self.revision)
+        return sum(
+            replica.count for replica in self.replicas if replica.state == "ready" and replica.revision == self.revision
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,8 @@ def status_of(session: Session, hear: Hear = lambda _event: None) -> Status:
     replicas: dict[str, list[Replica]] = {}
     desired: dict[str, int] = {}
     for thing in things:
-        desired[thing.model] = desired.get(thing.model, 0) + (not thing.deposed)
+        count = _count(thing, views[thing.target])
+        desired[thing.model] = desired.get(thing.model, 0) + (0 if thing.deposed else count)
         replicas.setdefault(thing.model, []).append(_replica(thing, live.get(thing.id), healths, views[thing.target]))
     failures = _failures(session, state)
     models = tuple(
@@ -141,7 +145,13 @@ def _replica(thing: Resource, seen: Observed | None, healths: dict[str, Health],
     elif seen is not None and seen.running:
         health = healths[thing.id]
         found, detail = ("ready" if health.ready else "not ready"), health.detail
-    return Replica(str(thing.address), thing.target, place, thing.revision, found, detail)
+    return Replica(str(thing.address), thing.target, place, thing.revision, found, detail, _count(thing, view))
+
+
+def _count(thing: Resource, view: TargetView) -> int:
+    """Return how many replicas an object stands for."""
+    field = view.kinds[thing.address.kind].count
+    return int(thing.values.get(field) or 0) if field else 1
 
 
 def _probe_all(session: Session, running: Iterable[Observed]) -> dict[str, Health]:

@@ -205,10 +205,10 @@ def _in_words(change: FieldChange) -> str:
 
 
 def native_name(want: Desired, kind: KindSpec, stack: str, workspace: str, more: str = "") -> str:
-    """Return `<stack>[-<workspace>]-<model>-r<rev>-<slot>[-<more>]`, shortened with a hash to the platform's limit."""
+    """Return `<stack>[-<workspace>]-<model>-r<rev>[-<slot>][-<more>]`, shortened with a hash to the kind's limit."""
     parts = [stack] if workspace == "default" else [stack, workspace]
     if kind.role is Role.REPLICA:
-        parts += [want.model, f"r{want.revision}", str(want.address.slot)]
+        parts += [want.model, f"r{want.revision}", *([] if kind.count else [str(want.address.slot)])]
     else:
         parts += [want.address.kind, want.address.name, *([want.address.key] if want.address.key else [])]
     parts += [more] if more else []

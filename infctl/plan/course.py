@@ -176,6 +176,8 @@ def promised_by(verdict: Verdict, room: Room) -> Held:
 def needed_by(verdict: Verdict, model: ModelVerdicts, room: Room) -> Held:
     """Return what the new object of a verdict takes."""
     spot, memory = spot_of(verdict.kind, verdict.values), model.wishes[verdict.target].template.memory
+    if verdict.kind.count:
+        memory *= verdict.values.get(verdict.kind.count) or 0
     return {Pool(verdict.target): memory} if spot is None else room.held_at(verdict.target, spot, memory)
 
 

@@ -25,6 +25,8 @@ def promised(target: str, kind: KindSpec, values: Values, room: Room) -> Held:
     """Return what an object with `values` holds once it runs."""
     found = values.get("memory", 0)
     memory = found if isinstance(found, int) else 0
+    if kind.count:  # of each replica that it stands for
+        memory *= values.get(kind.count) or 0
     spot = spot_of(kind, values)
     return {Pool(target): memory} if spot is None else room.held_at(target, spot, memory)
 

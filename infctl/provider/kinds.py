@@ -45,6 +45,8 @@ class KindSpec:
     `exclusive` is a field whose value (unless 0) no two objects at a place may have, as a fixed port.
     `place` is the field that says at which place an object is, `devices` the one with its shares of devices, as
     pairs (uuid, bytes; 0 is the whole): both from its `Spot`. A kind of replica without `place` is put by its target.
+    `count` is the field that says how many replicas one object stands for, where that is not one: such an object is
+    all of a model's replicas on its target, so its address has no slot.
     """
 
     role: Role
@@ -57,4 +59,5 @@ class KindSpec:
     exclusive: str = ""
     place: str = ""
     devices: str = ""
+    count: str = ""
     name_limit: int = 63

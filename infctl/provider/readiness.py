@@ -19,22 +19,31 @@ _LONGEST = 1_000_000  # bytes of an answer that are read; an embedding has tens 
 _WORDS = 200  # characters of an engine's own words that are passed on
 
 Connect = Callable[[], Any]
+Send = Callable[[str, bytes | None, float], tuple[int, bytes]]  # path, body of a POST and timeout; status and answer
 
 
-def ask(url: str, probe: Probe, *, timeout: float = ANSWER_TIMEOUT, connect: Connect | None = None) -> Health:
+def ask(
+    url: str,
+    probe: Probe,
+    *,
+    timeout: float = ANSWER_TIMEOUT,
+    connect: Connect | None = None,
+    send: Send | None = None,
+) -> Health:
     """Return whether the engine at `url` (scheme, host and port) answers `probe`, `probe.requests` times in a row.
 
     Never raises for what an engine or a network does; never says `dead`. `timeout` is for each answer. `connect`
-    gives a connected socket, or what http.client takes for one, where the url cannot be reached from here: what it
-    raises besides OSError passes through.
+    gives a connected socket, or what http.client takes for one, where the url cannot be reached from here; `send` makes
+    the whole call, where only somebody else can: what they raise besides OSError passes through.
     """
     check = _CHECKS.get(probe.kind)
     if check is None:
         raise ValueError(f"a probe is one of {', '.join(_CHECKS)}, not {probe.kind!r}")
-    body = _BODIES[probe.kind](probe.model)
+    said = _BODIES[probe.kind](probe.model)
+    body = None if said is None else json.dumps(said).encode()
     for _ in range(max(1, probe.requests)):
         try:
-            status, answer = _send(url, probe.path, body, timeout, connect)
+            status, answer = send(probe.path, body, timeout) if send else _send(url, probe.path, body, timeout, connect)
         except (OSError, http.client.HTTPException) as failure:
             return Health(ready=False, detail=_reason(failure, timeout))
         if not 200 <= status < 300:  # noqa: PLR2004  # HTTP's own numbers
@@ -45,9 +54,7 @@ def ask(url: str, probe: Probe, *, timeout: float = ANSWER_TIMEOUT, connect: Con
     return Health(ready=True)
 
 
-def _send(
-    url: str, path: str, body: Mapping[str, Any] | None, timeout: float, connect: Connect | None
-) -> tuple[int, bytes]:
+def _send(url: str, path: str, body: bytes | None, timeout: float, connect: Connect | None) -> tuple[int, bytes]:
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     made = http.client.HTTPSConnection if secure else http.client.HTTPConnection
@@ -59,7 +66,7 @@ def _send(
         if body is None:
             connection.request("GET", path)
         else:
-            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
         response = connection.getresponse()
         return response.status, response.read(_LONGEST)
     finally:

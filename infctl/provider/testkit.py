@@ -48,8 +48,9 @@ def lower_is_pure_and_gives_exactly_the_fields_of_its_kinds(harness: Harness) ->
     first, second = bench.lower(wish), bench_of(harness).lower(wish)
     expect(as_text(first) == as_text(second), "equal wishes are lowered to equal resources, in the same order")
     expect(len({want.address for want in first}) == len(first), "no address is given twice")
-    roles = [bench.kinds[want.address.kind].role for want in first]
-    expect(roles.count(Role.REPLICA) == 2, "each slot is one replica")
+    replicas = [want for want in first if bench.kinds[want.address.kind].role is Role.REPLICA]
+    counted = [want.values[count] if (count := bench.kinds[want.address.kind].count) else 1 for want in replicas]
+    expect(sum(counted) == 2, "each slot is one replica")
     for want in first:
         kind = bench.kinds[want.address.kind]
         expect(set(want.values) == set(kind.fields), f"{want.address.kind} has exactly the fields of its KindSpec")
@@ -67,8 +68,9 @@ def kinds_are_whole(harness: Harness) -> None:
     provider = harness.provider()
     expect(bool(provider.kinds) and provider.lowering >= 1, "kinds and lowering are given")
     for name, kind in provider.kinds.items():
-        for field in filter(None, (kind.place, kind.devices, kind.exclusive)):
+        for field in filter(None, (kind.place, kind.devices, kind.exclusive, kind.count)):
             expect(field in kind.fields, f"{name}.{field} names a field")
+        expect(not kind.count or not kind.place, f"a {name} that stands for several is placed by its target")
         if kind.place and kind.role is Role.REPLICA:
             moved = {kind.place, *filter(None, (kind.devices,))}
             expect(all(kind.fields[field].forces_replace for field in moved), f"a {name} is moved by a new one")

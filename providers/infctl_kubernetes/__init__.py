@@ -1,0 +1,1 @@
+"""The kubernetes target: models as Deployments and Services of a cluster, whose scheduler says where they run."""
