@@ -23,6 +23,7 @@ from infctl.plan.planner import make_plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Question, Request, TargetView
 from infctl.plan.revisions import Assigned, assign
+from infctl.provider import registry
 from infctl.provider.values import Do, leaves
 from infctl.secrets import SecretRef
 from infctl.state.model import State
@@ -177,12 +178,19 @@ def _failed_before(plan: Plan, state: State, assigned: Assigned) -> Iterator[str
 
 
 def where_now(state: State) -> Where:
-    """Return model -> target -> slots, of everything that has a slot: replicas, for of routes keys name the host."""
+    """Return model -> target -> slots, of everything that has a slot: replicas, for of routes keys name the host.
+
+    One object that stands for several replicas has the lowest slots.
+    """
     found: dict[str, dict[str, list[int]]] = {}
     for thing in state.resources.values():
         _, slash, slot = thing.address.key.rpartition("/")
         if slash and slot.isdecimal() and not thing.deposed:
             found.setdefault(thing.model, {}).setdefault(thing.target, []).append(int(slot))
+        elif not slash and thing.spec_hash and not thing.deposed:
+            field = registry.load(thing.reach["type"]).kinds[thing.address.kind].count
+            many = int(thing.values.get(field) or 0) if field else 0
+            found.setdefault(thing.model, {}).setdefault(thing.target, []).extend(range(many))
     return found
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
+from os.path import normpath
+from pathlib import PurePosixPath
 from typing import Any
 
 from infctl.provider.errors import ProviderError
@@ -31,7 +33,7 @@ HOST = "kubernetes.io/hostname"
 @dataclass(frozen=True, slots=True)
 class Grounds:
     """What holds for all pods of a target, from its config. `products` are the labels that nodes have for their GPUs:
-    (label, value, product).
+    (label, value, product); `root` is the folder where relative paths start.
     """
 
     gpu_resource: str = "nvidia.com/gpu"
@@ -39,6 +41,7 @@ class Grounds:
     tolerations: Sequence[Mapping[str, Any]] = ()
     pull_secrets: Sequence[str] = ()
     folders: Mapping[str, str] = field(default_factory=dict)
+    root: PurePosixPath = PurePosixPath("/")
     cpus: float = 0.0
     user: int | None = None
     products: Sequence[tuple[str, str, str]] = ()
@@ -154,12 +157,11 @@ def _model(template: Template, grounds: Grounds) -> tuple[str, str]:
     uri = template.model_uri
     if not uri or template.container.get("download"):
         return uri.partition("://")[2] or uri, ""
-    path = uri.removeprefix("file:")
-    here = next(
-        (folder for folder in grounds.folders if path == folder or path.startswith(folder.rstrip("/") + "/")), ""
-    )
-    if uri.startswith("file:") and here:
-        return MODELS + path.removeprefix(here.rstrip("/")), grounds.folders[here]
+    path = PurePosixPath(normpath(grounds.root / PurePosixPath(uri.removeprefix("file:").removeprefix("//"))))
+    for here, there in sorted(grounds.folders.items(), key=lambda each: -len(each[0])):
+        folder = normpath(grounds.root / PurePosixPath(here))
+        if uri.startswith("file:") and path.is_relative_to(folder):
+            return str(PurePosixPath(MODELS) / path.relative_to(folder)), there
     hint = "name an engine that downloads its model (hf://), or a folder that every node has under `model_folders`"
     raise ProviderError(
         f"{uri} cannot be brought into a pod", f"{template.engine} does not download it by itself", hint=hint

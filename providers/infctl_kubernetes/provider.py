@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
 from infctl.provider.errors import ProviderError
@@ -82,9 +82,11 @@ class KubernetesProvider:
         said, context = self._config, self._context
         there = have.facts.get("namespace") or {"is_there": True, "stack": "", "workspace": ""}
         ours = (there["stack"], there["workspace"]) == (context.stack, context.workspace)
+        root = PurePosixPath(context.root.absolute())
         grounds = Grounds(
             said["gpu_resource"], said["node_selector"], said["tolerations"], said["image_pull_secrets"],
-            said["model_folders"], said["cpus"], said["run_as_user"], have.facts.get("products", ()),
+            said["model_folders"], root, said["cpus"], said["run_as_user"],
+            have.facts.get("products", ()),
         )  # fmt: skip
         made = ours or not there["is_there"]
         return lower(want, Estate(context.stack, context.workspace, said["namespace"], made, grounds))
