@@ -25,7 +25,8 @@ from infctl_kubernetes.errors import SERVER_ERROR, TOO_MANY, UNAUTHORIZED, ApiEr
 from infctl_kubernetes.kubeconfig import Access
 
 TIMEOUT = 30.0  # seconds for one answer
-PATIENCE = 60.0  # seconds for a call with all its repetitions, where the caller says nothing
+PATIENCE = 60.0  # seconds for a call with all its repetitions to a busy server, where the caller says nothing
+AWAY = 5.0  # seconds that a server may be away for a reading; one that is started again takes one to three
 CONNECTIONS = 16  # at once, to one server
 PAGE = 500  # objects of a list in one answer: as kubectl's default chunk
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  # seconds between repetitions where the server asks for none
@@ -120,7 +121,8 @@ class Api:
     ) -> Json:  # fmt: skip
         text = None if body is None else json.dumps(body).encode()
         headers = {"Accept": accept or "application/json", **({"Content-Type": kind} if body is not None else {})}
-        deadline, pause, fresh = time.monotonic() + patience, FIRST_PAUSE, False
+        begun, pause, fresh = time.monotonic(), FIRST_PAUSE, False
+        deadline = begun + patience
         while True:
             try:
                 answer, login = self._send(method, _url(path, query), text, headers)
@@ -137,8 +139,9 @@ class Api:
             except UnreachedError as unreached:
                 failure, again = unreached, unreached.retryable
             asked = failure.after if isinstance(failure, ApiError) else 0.0
-            wait = asked or pause
-            if not again or time.monotonic() + wait > deadline:
+            wait, now = asked or pause, time.monotonic()
+            limit = begun + AWAY if isinstance(failure, UnreachedError) and method == "GET" else deadline
+            if not again or now + wait > limit:
                 raise failure
             time.sleep(wait)
             pause = min(LONGEST_PAUSE, 2 * pause)
@@ -156,7 +159,7 @@ class Api:
         streamed = timeout is not None and timeout.read_timeout is None
         try:
             answer = pool.request(
-                method, f"{self.access.server}{url}", body=body, headers={**login.headers, **headers}, retries=False,
+                method, f"{self.access.server}{url}", body=body, headers=_headers(login, headers), retries=False,
                 timeout=timeout or urllib3.Timeout(TIMEOUT), preload_content=not streamed, redirect=False,
             )  # fmt: skip
         except urllib3.exceptions.HTTPError as failure:
@@ -180,6 +183,14 @@ class Api:
             if (found := self._pools.get(certificate)) is None:
                 found = self._pools[certificate] = _open(self.access, certificate, login.key or self.access.key)
             return found
+
+
+def _headers(login: Login, more: Mapping[str, str]) -> urllib3.HTTPHeaderDict:
+    found = urllib3.HTTPHeaderDict(more)
+    for name, value in login.headers.items():
+        for each in (value,) if isinstance(value, str) else value:
+            found.add(name, each)
+    return found
 
 
 def _is_final(failure: ApiError) -> bool:

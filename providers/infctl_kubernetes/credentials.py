@@ -29,11 +29,11 @@ VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1b
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """`headers` say who asks; `certificate` and `key` are PEM, where a plug-in gave them. `until` is the time
-    (time.time) after which it no longer holds.
+    """`headers` say who asks, several of one name as a tuple; `certificate` and `key` are PEM, where a plug-in gave
+    them. `until` is the time (time.time) after which it no longer holds.
     """
 
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, repr=False)
     certificate: str = field(default="", repr=False)
     key: str = field(default="", repr=False)
     until: float = float("inf")
@@ -83,12 +83,14 @@ def _log_in(access: Access) -> Login:
     return Login(acting)
 
 
-def _acting(user: Mapping[str, Any]) -> dict[str, str]:
+def _acting(user: Mapping[str, Any]) -> dict[str, str | tuple[str, ...]]:
     """Return the headers of whom the user acts as; to leave them out would be to act with other rights."""
-    if user.get("as-groups") or user.get("as-user-extra") or user.get("as-uid"):
-        hint = "give a user of its own, or `as:` alone"
-        raise ProviderError("as-groups, as-uid and as-user-extra of a kubeconfig are not served", hint=hint)
-    return {"Impersonate-User": str(user["as"])} if user.get("as") else {}
+    if user.get("as-user-extra") or user.get("as-uid"):
+        raise ProviderError(
+            "as-uid and as-user-extra of a kubeconfig are not served", hint="leave `as:` and `as-groups:`"
+        )
+    groups = {"Impersonate-Group": tuple(map(str, user["as-groups"]))} if user.get("as-groups") else {}
+    return {**({"Impersonate-User": str(user["as"])} if user.get("as") else {}), **groups}
 
 
 def _token_of(user: Mapping[str, Any]) -> str:
@@ -98,7 +100,7 @@ def _token_of(user: Mapping[str, Any]) -> str:
         raise ProviderError("The token of the kubeconfig's user cannot be read", str(failure)) from failure
 
 
-def _run(plugin: Mapping[str, Any], access: Access, acting: dict[str, str]) -> Login:
+def _run(plugin: Mapping[str, Any], access: Access, acting: Mapping[str, str | tuple[str, ...]]) -> Login:
     command = str(plugin.get("command", ""))
     summary = f"The credential plug-in {command} of context {access.context} gave no login"
     hint = str(plugin.get("installHint") or "") or f"run {command} by hand, with the arguments of the kubeconfig"
@@ -128,7 +130,7 @@ def _run(plugin: Mapping[str, Any], access: Access, acting: dict[str, str]) -> L
         ) from failure
 
 
-def _login_of(status: Mapping[str, Any], acting: dict[str, str]) -> Login:
+def _login_of(status: Mapping[str, Any], acting: Mapping[str, str | tuple[str, ...]]) -> Login:
     token, ends = status.get("token"), status.get("expirationTimestamp")
     until = datetime.fromisoformat(ends).timestamp() - EARLY if ends else float("inf")
     if not token and not status.get("clientCertificateData"):

@@ -139,7 +139,7 @@ def _service_seen(values: Values, live: Mapping[str, Any]) -> Values:
 
 def _service_outputs(values: Values, live: Mapping[str, Any]) -> Values:
     meta = live["metadata"]
-    return {"url": f"http://{meta['name']}.{meta['namespace']}.svc:{values['port']}"}
+    return {"url": f"http://{meta['name']}.{meta['namespace']}.svc:{values['port']}/v1"}
 
 
 def _namespace(values: Values, _labels: Labels, _name: str) -> Json:

@@ -28,6 +28,7 @@ LEAVING = 5  # seconds between a pod's end being known and SIGTERM: until then p
 START, LOAD_RATE = 1800, 50_000_000  # seconds to start in any case, and bytes of a model read in each more
 EVERY = 5  # seconds between two looks at a pod's health
 HOST = "kubernetes.io/hostname"
+_TOP = PurePosixPath("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Grounds:
     tolerations: Sequence[Mapping[str, Any]] = ()
     pull_secrets: Sequence[str] = ()
     folders: Mapping[str, str] = field(default_factory=dict)
-    root: PurePosixPath = PurePosixPath("/")
+    root: PurePosixPath = _TOP
     cpus: float = 0.0
     user: int | None = None
     products: Sequence[tuple[str, str, str]] = ()

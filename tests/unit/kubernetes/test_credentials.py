@@ -39,6 +39,7 @@ def plugin(tmp_path: Path, status: dict[str, Any], code: int = 0) -> dict[str, A
         ({"token": "t"}, {"Authorization": "Bearer t"}),
         ({"username": "u", "password": "p"}, {"Authorization": "Basic dTpw"}),
         ({"token": "t", "as": "jane"}, {"Authorization": "Bearer t", "Impersonate-User": "jane"}),
+        ({"as": "jane", "as-groups": ["a", "b"]}, {"Impersonate-User": "jane", "Impersonate-Group": ("a", "b")}),
         ({}, {}),
     ],
 )
@@ -85,9 +86,7 @@ def test_a_plugin_without_a_token_is_an_error(tmp_path: Path) -> None:
         Credentials(access(exec=plugin(tmp_path, {}))).login()
 
 
-@pytest.mark.parametrize(
-    "login", [{"auth-provider": {"name": "oidc"}}, {"as-groups": ["system:masters"], "token": "t"}]
-)
+@pytest.mark.parametrize("login", [{"auth-provider": {"name": "oidc"}}, {"as-uid": "1", "token": "t"}])
 def test_what_is_not_served_is_refused_rather_than_left_out(login: dict[str, Any]) -> None:
     with pytest.raises(ProviderError, match="not served"):
         Credentials(access(**login)).login()
