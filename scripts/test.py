@@ -21,6 +21,7 @@ TOX = "tox==4.67.13"
 sys.path.insert(0, str(ROOT))
 
 from tests.testbed import packages  # noqa: E402  # the standard library's only
+from tests.testbed.kube import parts  # noqa: E402  # the same
 
 SYSTEM = {"tmux": "tmux", "curl": "curl", "git": "git"}  # command the tests call: Debian package that has it
 
@@ -29,14 +30,25 @@ def main() -> int:
     if sys.version_info < (3, 11):  # noqa: UP036  # this file is what tells an older Python
         print("infctl needs Python 3.11 or newer; this is", sys.version.split()[0])
         return 1
+    building = build_kubernetes()
     install_system_packages()
     python = ENV / "bin" / "python"
     if not python.exists():
         venv.create(ENV, with_pip=True, clear=True)
     subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", TOX], check=True)
+    if building and building.wait():
+        print("Kubernetes was not built: tests that want a cluster say so")
     only = sys.argv[1:]
     environments = ["-e", "tests"] if only else []
     return subprocess.run([python, "-m", "tox", "run", *environments, "--", *only], cwd=ROOT, check=False).returncode
+
+
+def build_kubernetes() -> subprocess.Popen[bytes] | None:
+    """Start building what the tests' cluster is made of: minutes on a new machine, nothing later. Needs Go."""
+    if all(map(parts.folder, parts.PARTS)) or parts.missing_here():
+        return None
+    print("building Kubernetes from its Go modules, beside the rest of the set-up: minutes, once", flush=True)
+    return subprocess.Popen([sys.executable, "-m", "tests.testbed.kube.parts"], cwd=ROOT)
 
 
 def install_system_packages() -> None:

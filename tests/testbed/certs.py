@@ -1,9 +1,10 @@
-"""Owns the certificates of a bed: one authority, a certificate for each host that listens on TCP, one for clients."""
+"""Owns the certificates of a bed: authorities, and what they sign for servers and clients."""
 
 from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -27,15 +28,21 @@ class Authority:
         self._certificate = authority.add_extension(limits, critical=True).sign(self._key, hashes.SHA256())
         self.sign("client", folder)
 
-    def sign(self, name: str, folder: Path) -> None:
-        """Write cert.pem and key.pem of `name` (an IP address, or a client's name), and ca.pem."""
+    def sign(
+        self, name: str, folder: Path, *, groups: Sequence[str] = (), also: Sequence[str] = (), days: int = 2
+    ) -> None:
+        """Write cert.pem and key.pem of `name` (an IP address, or a client's name), and ca.pem.
+
+        `groups` are a client's (Kubernetes reads them as organizations), `also` a server's further names and
+        addresses. It ends in so many days; none: it has ended already.
+        """
         folder.mkdir(exist_ok=True, parents=True)
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = _certificate(subject, self._name, key.public_key())
-        if name[0].isdigit():
-            address = x509.IPAddress(ipaddress.ip_address(name))
-            builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        organizations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
+        subject = x509.Name([*organizations, x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = _certificate(subject, self._name, key.public_key(), days)
+        if names := [_server(text) for text in (*([name] if name[0].isdigit() else []), *also)]:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         signed = builder.sign(self._key, hashes.SHA256())
         pem = serialization.Encoding.PEM
         secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -44,7 +51,13 @@ class Authority:
             (folder / file).write_bytes(content)
 
 
-def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _server(name: str) -> x509.GeneralName:
+    return x509.IPAddress(ipaddress.ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
+
+
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int = 2
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
@@ -53,5 +66,5 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePub
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=2))
+        .not_valid_after(now + dt.timedelta(days=days, seconds=-1))
     )

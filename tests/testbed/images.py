@@ -51,6 +51,7 @@ IMAGES = {
     image.name: image
     for image in (
         Image("busybox:1", config={"Cmd": ["/bin/sh"]}),
+        Image("pause:1", config={"Cmd": ["/bin/sleep", "2147483647"]}),  # holds a pod's namespaces
         Image(
             "llama:1",
             "llama",

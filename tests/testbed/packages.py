@@ -31,13 +31,19 @@ SYSTEM = {
     "gcc": "gcc",
     "mkfs.ext4": "e2fsprogs",
     "faketime": "faketime",
+    "promtool": "prometheus",
 }
 UNITS = {
     "docker.io": ("docker.service", "docker.socket", "containerd.service"),
     "docker-registry": ("docker-registry.service",),
     "openssh-server": ("ssh.service",),
+    "prometheus": ("prometheus.service",),
 }
-FILES = {"/usr/include/stdio.h": "libc6-dev", "/usr/bin/python3": "python3"}
+FILES = {
+    "/usr/include/stdio.h": "libc6-dev",
+    "/usr/bin/python3": "python3",
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+}
 
 # What is unpacked from a newer suite, apart from this machine's packages. First the wished suite, then the fallback.
 # containerd and shim go with the daemon; runc stays this machine's.

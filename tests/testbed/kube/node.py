@@ -1,0 +1,185 @@
+"""Owns a real node of the bed's cluster: a host of the bed with containerd (its CRI), Debian's CNI plugins and kubelet.
+
+Its pods run real containers, at addresses that this machine and so the API server reach. No cluster DNS.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.testbed import images
+from tests.testbed.bed import CGROUPS, run
+from tests.testbed.hosts import DockerHost
+from tests.testbed.kube import nodes
+from tests.testbed.kube.cluster import START_SECONDS, config_of
+from tests.testbed.kube.plane import BedCluster
+
+SOCKET = "/run/ctr/ctr.sock"
+ETC = "/etc/kubernetes"
+PAUSE = "docker.io/library/pause:1"
+DAEMONS = {
+    "containerd": "containerd --config /etc/containerd/bed.toml",
+    "kubelet": f"kubebed kubelet --config {ETC}/kubelet.yaml --kubeconfig {ETC}/kubeconfig",  # and who it is
+}
+CONTAINERD = f"""version = 3
+root = "/var/lib/docker/ctr" # overlayfs cannot stand on the host's overlay
+state = "/run/ctr"
+[grpc]
+address = "{SOCKET}"
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = "{PAUSE}"
+[plugins."io.containerd.cri.v1.images".registry]
+config_path = "/etc/containerd/certs.d"
+[plugins."io.containerd.cri.v1.runtime"]
+restrict_oom_score_adj = true
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+BinaryName = "/usr/local/sbin/runc"
+"""
+
+
+class Node:
+    """On from when it is made, on a host that is its own and off until then; `host` is what can be hurt
+    (partition, crash, heal), and `up` brings back what is down."""
+
+    def __init__(self, cluster: BedCluster, host: DockerHost, number: int = 0) -> None:
+        self.cluster, self.host, self.name = cluster, host, host.name
+        self.subnet = f"10.78.{host.bed.number}.{64 * number}/26"  # of its pods
+        self._group = f"infctl-bed-{host.bed.number}-{host.name}-kube"
+        host.bed.closing.append(host.remove)
+        host.up()
+        self._install()
+        self.up()
+
+    def up(self) -> None:
+        """Start what does not run of its daemons, and wait until the node is ready with its images."""
+        if not self.host.on:
+            self.host.up()
+        self._make_groups()
+        self.host.sh("sh", "-c", "iptables -P FORWARD ACCEPT && echo 1 >/proc/sys/net/ipv4/ip_forward")  # dockerd drops
+        run("ip", "route", "replace", self.subnet, "via", self.host.address)
+        since = self._start_daemons()
+        until = time.monotonic() + START_SECONDS
+        while not self._ready(since):
+            assert self._runs("kubelet"), self.host.sh("tail", "-n", "20", "/var/log/kubelet.log")
+            assert time.monotonic() < until, self.host.sh("tail", "-n", "20", "/var/log/kubelet.log")
+            time.sleep(0.1)
+
+    def _start_daemons(self) -> str:
+        """Return since when the node is to be ready: what it was before its kubelet came back does not count."""
+        since = ""
+        who = f"--hostname-override {self.name} --node-ip {self.host.address} --node-labels bed/real=yes"
+        for daemon, command in DAEMONS.items():
+            if not self._runs(daemon):
+                since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+                argv = f"{command} {who}" if daemon == "kubelet" else command
+                self.host.sh("sh", "-c", f"setsid {argv} </dev/null >>/var/log/{daemon}.log 2>&1 &")
+            if daemon == "containerd":
+                self._wait_for_containerd()
+                self.load("pause:1")
+        return since
+
+    def _ready(self, since: str) -> bool:
+        path = '-o=jsonpath={range .status.conditions[?(@.type=="Ready")]}{.status} {.lastHeartbeatTime}{end}'
+        status, _, at = self.cluster.kubectl("get", "node", self.name, path, check=False).partition(" ")
+        return status == "True" and at >= since
+
+    def load(self, name: str) -> None:
+        """Put an image of images.IMAGES into it unless it is there, as docker.io/library/NAME."""
+        ctr = ("ctr", "--address", SOCKET, "--namespace", "k8s.io", "images")
+        if f"docker.io/library/{name} " not in self.host.sh(*ctr, "list"):
+            self.host.sh(*ctr, "import", "-", given=images.archive(name).read_bytes())
+
+    def set_gpus(self, gpus: str, *, shared: int = 1) -> None:
+        """Let it have GPUs that are not there, as nodes.node takes them; there is no device plugin behind them."""
+        labels, resources = nodes.gpus_of(gpus, shared)
+        self.cluster.kubectl("label", "--overwrite", "node", self.name, *(f"{k}={v}" for k, v in labels.items()))
+        status = {"status": {"capacity": resources, "allocatable": resources}}
+        self.cluster.kubectl("patch", "node", self.name, "--subresource=status", "-p", json.dumps(status))
+
+    def _runs(self, daemon: str) -> bool:
+        return bool(self.host.sh("pgrep", "-f", f"^{DAEMONS[daemon]}", check=False))
+
+    def _wait_for_containerd(self) -> None:
+        until = time.monotonic() + START_SECONDS
+        while "Server:" not in (said := self.host.sh("ctr", "--address", SOCKET, "version", check=False)):
+            assert time.monotonic() < until, said + self.host.sh("tail", "-n", "20", "/var/log/containerd.log")
+            time.sleep(0.05)
+
+    def _make_groups(self) -> None:
+        """Make the control group that kubelet puts pods under, in every hierarchy; the bed removes what is named so."""
+        hierarchies = [CGROUPS] if (CGROUPS / "cgroup.controllers").exists() else [*CGROUPS.iterdir()]
+        for top in hierarchies:
+            if top.is_dir() and not top.is_symlink():
+                (top / self._group).mkdir(exist_ok=True)
+        for field in ("cpuset.cpus", "cpuset.mems"):  # a new group of version 1 has neither, and takes no process so
+            own = CGROUPS / "cpuset" / self._group / field
+            if own.exists():
+                own.write_text((CGROUPS / "cpuset" / field).read_text())
+
+    def _install(self) -> None:
+        """Write its programs, certificates and configuration; a power cut leaves them."""
+        host, bed = self.host, self.host.bed
+        self._put("/usr/local/sbin/kubebed", self.cluster.binary.read_bytes(), mode="755")
+        host.sh("ln", "-sf", "/opt/newer/usr/bin/ctr", "/usr/local/sbin/ctr")
+        authority, folder = self.cluster.authority, self.cluster.folder / self.name
+        authority.sign(f"system:node:{self.name}", folder / "client", groups=("system:nodes",))
+        authority.sign(host.address, folder / "serving", also=(self.name,))
+        for who in ("client", "serving"):
+            for file in ("cert.pem", "key.pem"):
+                self._put(f"{ETC}/{who}-{file}", (folder / who / file).read_bytes())
+        self._put(f"{ETC}/ca.pem", (folder / "client" / "ca.pem").read_bytes())
+        cluster = {"server": self.cluster.url, "certificate-authority": f"{ETC}/ca.pem"}
+        shown = {"client-certificate": f"{ETC}/client-cert.pem", "client-key": f"{ETC}/client-key.pem"}
+        self._put(f"{ETC}/kubeconfig", yaml.safe_dump(config_of(cluster, shown)).encode())
+        self._put(f"{ETC}/kubelet.yaml", yaml.safe_dump(self._kubelet()).encode())
+        self._put("/etc/containerd/bed.toml", CONTAINERD.encode())
+        self._put("/etc/cni/net.d/10-bed.conflist", json.dumps(self._network()).encode())
+        for port in (5000, 5001):
+            at = f"{bed.address}:{port}"
+            told = f'server = "http://{at}"\n[host."http://{at}"]\ncapabilities = ["pull", "resolve"]\n'
+            self._put(f"/etc/containerd/certs.d/{at}/hosts.toml", told.encode())
+
+    def _put(self, path: str, content: bytes, mode: str = "600") -> None:
+        self.host.sh("mkdir", "-p", str(Path(path).parent))
+        self.host.sh("sh", "-c", 'cat >"$1" && chmod "$2" "$1"', "sh", path, mode, given=content)
+
+    def _network(self) -> dict[str, Any]:
+        ipam = {"type": "host-local", "ranges": [[{"subnet": self.subnet}]], "routes": [{"dst": "0.0.0.0/0"}]}
+        bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": True, "ipam": ipam}
+        ports = {"type": "portmap", "capabilities": {"portMappings": True}}
+        return {"cniVersion": "1.0.0", "name": "bed", "plugins": [bridge, ports]}
+
+    def _kubelet(self) -> dict[str, Any]:
+        return {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "authentication": {
+                "anonymous": {"enabled": False},
+                "x509": {"clientCAFile": f"{ETC}/ca.pem"},
+                "webhook": {"enabled": True},
+            },
+            "authorization": {"mode": "Webhook"},
+            "tlsCertFile": f"{ETC}/serving-cert.pem",
+            "tlsPrivateKeyFile": f"{ETC}/serving-key.pem",
+            "containerRuntimeEndpoint": f"unix://{SOCKET}",
+            "cgroupDriver": "cgroupfs",
+            "cgroupRoot": f"/{self._group}",
+            "failCgroupV1": False,
+            "failSwapOn": False,
+            "enforceNodeAllocatable": [],
+            "localStorageCapacityIsolation": False,  # it cannot tell how much of an overlay is used
+            "imageGCHighThresholdPercent": 100,
+            "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+            "nodeStatusUpdateFrequency": "2s",
+            "nodeStatusReportFrequency": "2s",
+            "syncFrequency": "5s",
+            "oomScoreAdj": 0,  # less than 0 asks for CAP_SYS_RESOURCE
+            "makeIPTablesUtilChains": False,
+        }
