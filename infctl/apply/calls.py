@@ -19,11 +19,13 @@ from infctl.plan.diff import resolve
 from infctl.plan.model import Step
 from infctl.provider.errors import ProviderError
 from infctl.provider.faults import point
-from infctl.provider.protocol import Provider
+from infctl.provider.protocol import Provider, SupportsLogs
+from infctl.provider.telling import telling_lines
 from infctl.provider.values import Change, Observed, Progress, Values, leaves, refs
 from infctl.secrets import Unknown
 from infctl.state.store import Lease
 
+READ_BACK = 400  # lines of the log of an object that never became ready
 RETRY_PAUSES = (0.2, 0.8, 3.0)  # seconds before each repetition of a call that the place says may succeed later
 
 
@@ -72,6 +74,16 @@ class Caller:
         self.stands(Stands(job, seen, kept or {}))
         return self._wait(job, seen, kept, step.gate.timeout)
 
+    def _last_lines(self, job: Job, seen: Observed) -> tuple[str, ...]:
+        """Return what the object wrote that may say why, where its place can tell: soon it may be gone."""
+        provider = self.providers[job.step.target]
+        if not isinstance(provider, SupportsLogs):
+            return ()
+        try:
+            return telling_lines(tuple(provider.logs(seen, tail=READ_BACK, follow=False)))
+        except ProviderError:
+            return ()  # the place cannot be asked: the failure says so
+
     def _values(self, step: Step) -> tuple[Values | None, Values | None]:
         """Return the step's values as they are kept, and as the place gets them. Raises InfctlError."""
         if step.set is None:
@@ -112,6 +124,8 @@ class Caller:
         health = wait_ready(probe, seen, timeout=timeout, abandon=job.abandon, tell=tell, clock=clock)
         if health is None:
             return Ended(job, seen, kept, abandoned=True)
+        if not health.ready and not health.log:
+            health = replace(health, log=self._last_lines(job, seen))
         health = self.vault.redact_health(health)
         failure = None if health.ready else gate_failed(job.step, health, timeout, self.narrator.clock() - begun)
         return Ended(job, seen, kept, failure, health)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from itertools import islice
@@ -23,10 +24,12 @@ from infctl_docker.errors import DaemonError
 from infctl_docker.grant import grant
 from infctl_docker.hosts import Host
 from infctl_docker.images import Image, have_image
+from infctl_docker.kept_logs import LINES, keep_log
 from infctl_docker.kinds import CONTAINER, KINDS
 from infctl_docker.labels import read_labels, write_labels
 from infctl_docker.models import deliver_model
 from infctl_docker.parts import Doc, Found, Part, Rack, wanted
+from infctl_docker.probing import log_lines
 from infctl_docker.promises import ID
 from infctl_docker.reading import inspect_path, value_of
 
@@ -46,7 +49,7 @@ def make_replica(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed
 
 
 def take_down(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed | None:
-    """Stop the container, gently, and remove it where that is asked."""
+    """Stop the container, gently, and remove it where that is asked: the end of its log is kept."""
     del emit
     doc = find(host, change.id) or _adopted(host, change)
     if doc is None:
@@ -56,6 +59,7 @@ def take_down(rack: Rack, host: Host, change: Change, emit: Emit) -> Observed | 
         if doc["State"]["Running"]:
             host.api.stop(ident, timeout=STOP_SECONDS)
         if change.do is Do.DELETE:
+            _keep_log(rack, host, doc)
             host.api.remove_container(ident, v=True, force=True)
             return None
     except DaemonError:
@@ -127,6 +131,14 @@ def _seen(rack: Rack, host: Host, change: Change, container: str) -> Observed:
     if described is None:
         return sighting.adopted(doc, change.id, rack.context.target, change.address, host.name)
     return sighting.observed(doc, described, change.address, host.name)
+
+
+def _keep_log(rack: Rack, host: Host, doc: Doc) -> None:
+    described = read_labels(doc["Config"].get("Labels"))
+    if described is None:
+        return
+    with suppress(ProviderError, OSError):  # it goes all the same
+        keep_log(rack.logs, described.labels, tuple(log_lines(host, str(doc["Id"]), tail=LINES, follow=False)))
 
 
 # ---------------------------------------------------------------- to make

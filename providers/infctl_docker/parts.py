@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from infctl.provider.errors import ProviderError
@@ -35,6 +36,11 @@ class Rack:
     ports: Ports
     images: dict[tuple[str, str], Image] = field(default_factory=dict)  # by host and name: those seen in this run
     brought: set[tuple[str, str]] = field(default_factory=set)  # host and path of the models that this run saw there
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the logs of replicas that were removed."""
+        return self.context.data / "logs"
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ from infctl_docker.errors import DaemonError, HostDown, hint_for
 from infctl_docker.hosts import Fleet, Host
 from infctl_docker.images import resolve
 from infctl_docker.inventory import Sights
+from infctl_docker.kept_logs import kept_lines
 from infctl_docker.kinds import CONTAINER, KINDS, LOWERING, NETWORK
 from infctl_docker.lower import House, lower
 from infctl_docker.model_cache import check_caches
@@ -135,11 +136,11 @@ class DockerProvider:
             return Health(ready=False, detail=": ".join(filter(None, (said.summary, said.detail))))
 
     def logs(self, what: Observed, *, tail: int, follow: bool) -> Iterator[str]:
-        """Yield a replica's lines; of one that was removed, nothing: its log went with it."""
-        host = self._host(what.place, str(what.address))
+        """Yield a replica's lines; of one that was removed, those that were kept on this machine."""
         container = str(what.outputs.get("container", ""))
-        if not container or containers.find_by_id(host, container) is None:
-            return iter(())
+        host = self._host(what.place, str(what.address)) if container else None
+        if host is None or containers.find_by_id(host, container) is None:
+            return iter(kept_lines(self._rack.logs, what.labels, tail) if what.labels else ())
         return log_lines(host, container, tail=tail, follow=follow)
 
     def resolve_image(self, image: str) -> str:

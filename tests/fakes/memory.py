@@ -1,7 +1,8 @@
 """Owns a place to run that costs no time: pretend processes, routes and a relay.
 
 The zero-latency provider of the benchmarks, and the world of the tests. A replica answers at once, unless its
-engine arguments say otherwise: `answers: never`, `answers: dies`, or `answers: N` (from the N-th probe on).
+engine arguments say otherwise: `answers: never`, `answers: mute` (never, and its log must be asked for),
+`answers: dies`, or `answers: N` (from the N-th probe on).
 """
 
 from __future__ import annotations
@@ -202,6 +203,8 @@ class MemoryProvider:
         answers = thing["values"].get("template", {}).get("args", {}).get("answers", self.settings.answers)
         if answers == "dies":
             return Health(ready=False, detail="it ended", dead=True, log=("loading", "out of memory"))
+        if answers == "mute":
+            return Health(ready=False, detail="nothing listens there yet")
         count = self.probed[what.id] = self.probed.get(what.id, 0) + 1
         if answers == "never" or count < int(answers):
             return Health(ready=False, detail="loading", log=("loading", "still loading"))

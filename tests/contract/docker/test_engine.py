@@ -159,4 +159,5 @@ def test_logs_are_followed_until_the_replica_ends(rack: Rack) -> None:
     rack.bench.do(replace(change, do=Do.STOP, after=None))
     assert list(lines) == ["last"]
     rack.bench.do(replace(change, do=Do.DELETE, after=None))
-    assert list(provider.logs(seen, tail=10, follow=False)) == []
+    assert list(provider.logs(seen, tail=10, follow=False)) == ["serving on 8000", "last"]  # they are kept
+    assert list(provider.logs(seen, tail=1, follow=False)) == ["last"]

@@ -94,6 +94,14 @@ def test_the_failure_says_what_the_log_says_and_what_serves_now() -> None:
     assert "infctl logs chat -revision 2" in failure.hint
 
 
+def test_what_never_answered_is_told_with_what_it_wrote() -> None:
+    bench = running()
+    mute = create("s1", "chat", "b", revision=2, replaces="a", timeout=0.0, answers="mute")
+    (failure,) = bench.run(mute, model_states=(revised("chat", 2),)).failures
+    assert "nothing listens there yet" in failure.detail
+    assert "line 399" in failure.detail
+
+
 def test_a_failed_gate_is_remembered_and_its_number_used_up() -> None:
     bench = running()
     bench.run(*surge(first="dies"), model_states=(revised("chat", 2),))
