@@ -13,6 +13,7 @@ from typing import Any
 from tests.testbed.bed import Bed, run
 from tests.testbed.certs import Authority
 from tests.testbed.kube import flags, nodes, parts
+from tests.testbed.kube.answers import Answers
 from tests.testbed.kube.cluster import START_SECONDS, Cluster, config_of, write_config
 from tests.testbed.leash import Leashed
 
@@ -37,6 +38,7 @@ class BedCluster(Cluster):
         self.front = Authority(folder / "front")  # by which the API server vouches for users to APIs behind it
         self._running: dict[str, Leashed] = {}
         self._write_identity()
+        self.answers = Answers(bed)
         bed.closing.append(self.stop)
         self.start()
 
@@ -118,7 +120,8 @@ class BedCluster(Cluster):
         self.kubectl("wait", "--for=create", "--timeout=60s", "-n", "default", "serviceaccount/default")
 
     def well(self) -> None:
-        """Start what does not run; exactly the standard nodes, as they were."""
+        """Start what does not run; exactly the standard nodes, as they were, and pods that answer."""
+        self.answers.well()
         self.start()
         there = self.kubectl("get", "node", "-l", nodes.PLAYED, "-o", "name").split()
         strange = [name for name in there if name.removeprefix("node/") not in STANDARD]

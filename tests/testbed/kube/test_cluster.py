@@ -62,6 +62,19 @@ def test_images_do_what_their_names_say(plane: BedCluster, namespace: str) -> No
     until(lambda: reasons() == {"ImagePullBackOff", "CrashLoopBackOff"})
 
 
+def test_pods_that_are_played_answer_as_engines(plane: BedCluster, namespace: str) -> None:
+    plane.apply(deployment("chat", namespace, replicas=2))
+    until(lambda: plane.get("deploy/chat", "-n", namespace)["status"].get("readyReplicas") == 2)
+    first, second = plane.get("pod", "-n", namespace)["items"]
+    plane.answers.say(second["status"]["podIP"], status=503, metrics="vllm:num_requests_waiting 7\n")
+    through = f"/api/v1/namespaces/{namespace}/pods/{{}}:8000/proxy/{{}}"
+    assert plane.kubectl("get", "--raw", through.format(first["metadata"]["name"], "health")) == "{}"
+    of_second = through.format(second["metadata"]["name"], "{}")
+    with pytest.raises(AssertionError, match="ended with 1"):
+        plane.kubectl("get", "--raw", of_second.format("health"))
+    assert plane.kubectl("get", "--raw", of_second.format("metrics")) == "vllm:num_requests_waiting 7\n"
+
+
 def test_gpus_cut_by_mig_are_resources_of_their_own(plane: BedCluster) -> None:
     plane.add_node("gpu-9", "a100-40x8:3g.20gb,2g.10gb,2g.10gb")
     found = plane.get("node/gpu-9")
