@@ -46,8 +46,13 @@ class Gpu:
     @property
     def sm(self) -> int:
         """The compute capability as an integer, 90 for "9.0"; 0 where there is none."""
-        major, dot, minor = self.compute.partition(".")
-        return int(major) * 10 + int(minor) if dot else 0
+        return _sm(self.compute)
+
+
+@cache
+def _sm(compute: str) -> int:
+    major, dot, minor = compute.partition(".")
+    return int(major) * 10 + int(minor) if dot else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,8 @@ def _decision(setup: Setup, fleet: Fleet, takes: float | None) -> Decision:
         many = max(1, fleet.total)
         serving = max(1, fleet.total - fleet.spare)
         rate, peak = (load.rate / many, load.peak / serving) if fleet.total else (0.0, 0.0)
-        at_rate, at_peak = load_of(setup, rate), load_of(setup, peak)
+        at_rate = load_of(setup, rate)
+        at_peak = load_of(setup, peak) if peak != rate else at_rate
         full = many * most(server)
         cost = cost_of(way.offer, many * way.gpus, at_rate, load.rate, load.rate / full)
     elif fleet.total:

@@ -107,7 +107,7 @@ def _flow(server: Server, rate: float, running: float, paces: Paces) -> Flow:
         + seat_variance
         + own**2 * (server.uneven * (1 - reading) + isl.squared_cv * reading)
     )
-    deviation = _pace_deviation(server, rate, running, token, crowd)
+    deviation = _pace_deviation(server, rate, running, (token, paces.added), crowd)
     return Flow(rate, running, paces, token, (floor, beyond, variance), deviation, crowd, stable, busy)
 
 
@@ -164,13 +164,14 @@ def _seat(server: Server, running: float, token: float, crowd: float) -> tuple[f
     return chance * held, chance * (2 - chance) * held**2
 
 
-def _pace_deviation(server: Server, rate: float, running: float, token: float, crowd: float) -> float:
+def _pace_deviation(server: Server, rate: float, running: float, paces: tuple[float, float], crowd: float) -> float:
     """Return the standard deviation of a request's mean seconds between tokens: how many others run beside it, and how
-    many questions happen to be read meanwhile, which makes it last longer and meet more.
+    many questions happen to be read meanwhile, which makes it last longer and meet more. `paces` are the seconds of a
+    token, and those that a question adds.
     """
     if not server.answers:
         return 0.0
-    added = server.paces(running).added
+    token, added = paces
     reading = min(0.99, rate * added)
     step = max(1.0, sqrt(crowd))
     more = server.paces(running + step)
@@ -182,18 +183,20 @@ def _pace_deviation(server: Server, rate: float, running: float, token: float, c
 
 def latencies(server: Server, at: Flow, parts: Sequence[int] = PERCENTILES) -> Mapping[str, float]:
     """Return seconds by name and percentile: ttft_p95, itl_p50, e2e_p99, and tpot_p95 of requests' own means."""
-    found: dict[str, float] = {}
-    floor, beyond, variance = at.first
-    for part in parts:
-        first = floor + max(gamma(beyond, variance, _Z[part]), log_normal(beyond, variance, _Z[part]))
-        found[f"ttft_p{part}"] = first
-        if server.answers:
-            found[f"itl_p{part}"] = _gap(server, at, part)
-            found[f"tpot_p{part}"] = at.token + _Z[part] * at.pace_deviation
-            found[f"e2e_p{part}"] = log_normal(*_whole(server, at), _Z[part])
-        else:
-            found[f"e2e_p{part}"] = first
-    return found
+    metrics = ("ttft", "itl", "tpot", "e2e") if server.answers else ("ttft", "e2e")
+    return {f"{metric}_p{part}": _latency(server, at, metric, part) for part in parts for metric in metrics}
+
+
+def _latency(server: Server, at: Flow, metric: str, part: int) -> float:
+    """Return a percentile of a metric in seconds; of what encoders do not have, nothing."""
+    if metric == "ttft" or (metric == "e2e" and not server.answers):
+        floor, beyond, variance = at.first
+        return floor + max(gamma(beyond, variance, _Z[part]), log_normal(beyond, variance, _Z[part]))
+    if not server.answers:
+        return 0.0
+    if metric == "itl":
+        return _gap(server, at, part)
+    return at.token + _Z[part] * at.pace_deviation if metric == "tpot" else log_normal(*_whole(server, at), _Z[part])
 
 
 def _whole(server: Server, at: Flow) -> tuple[float, float]:
@@ -250,9 +253,9 @@ def missed(server: Server, at: Flow, objectives: Sequence[Objective]) -> tuple[O
     """Return the objective that is missed by most, with its figure; None where all are met."""
     if not objectives:
         return None
-    found = latencies(server, at, sorted({each.percentile for each in objectives}))
-    worst = max(objectives, key=lambda each: found.get(each.name, 0.0) / each.seconds)
-    return (worst, found[worst.name]) if found.get(worst.name, 0.0) > worst.seconds else None
+    found = [_latency(server, at, each.metric, each.percentile) for each in objectives]
+    worst, seconds = max(zip(objectives, found, strict=True), key=lambda pair: pair[1] / pair[0].seconds)
+    return (worst, seconds) if seconds > worst.seconds else None
 
 
 def capacity(server: Server, objectives: Sequence[Objective], share: float | None = None) -> float:
@@ -264,7 +267,8 @@ def capacity(server: Server, objectives: Sequence[Objective], share: float | Non
     def at(point: float) -> Flow:
         if not server.answers:
             return flow(server, point)
-        return _flow(server, rate_of(server, point), point, server.paces(point))
+        paces = server.paces(point)
+        return _flow(server, point / (server.answers * paces.alone + point * paces.added), point, paces)
 
     def meets(found: Flow) -> bool:
         if not found.stable or missed(server, found, objectives):

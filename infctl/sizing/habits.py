@@ -18,6 +18,7 @@ Sources: vLLM (vllm/config/cache.py, engine/arg_utils.py, v1/worker/gpu_worker.p
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from infctl.catalog.gpus import Gpu
@@ -66,6 +67,7 @@ _HABITS: Final = {
 }
 
 
+@lru_cache(256)  # a search for the best GPU asks the same of thousands of ways
 def habits_of(engine: str, version: str) -> Habits:
     """Return an engine's habits; of one that is not known, those of vLLM."""
     if engine == "vllm":

@@ -48,12 +48,16 @@ def ways_of(need: Need, offers: Sequence[Offer], versions: Mapping[str, str], ow
     found: list[Way] = []
     refused: list[Refused] = []
     alike: set[tuple[object, ...]] = set()  # what starts, as the gate sees it
+    formats: dict[tuple[object, ...], tuple[Precision, ...]] = {}
     for offer in offers:
         if need.ask.product and need.ask.product not in {each.name for each in offer.gpus}:
             continue
         for engine in engines_of(need, offer):
             version = need.ask.engine_version or versions.get(engine, "")
-            for precision in precisions_of(need, engine, version, offer, own):
+            sort = (engine, *((offer.gpus[0].vendor, offer.gpus[0].compute) if offer.gpus else ()))
+            if sort not in formats:
+                formats[sort] = precisions_of(need, engine, version, offer, own)
+            for precision in formats[sort]:
                 for way in _splits(need, offer, (engine, version), precision, own):
                     if _seen(way) in alike or (why := _refusal(need, way, own)) is None:
                         alike.add(_seen(way))
