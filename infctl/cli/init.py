@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from infctl.cli.command import Command, option
+from infctl.cli.command import Command, flag, option
 from infctl.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ class Init(Command):
 
 @click.command("init", cls=Init)
 @option("stack", "NAME", f"Write this stack; {DEFAULT} where none is named.", default="")
+@flag("reconfigure", "Take the place of the state in the file as it is; what was kept elsewhere is left there.")
 @click.pass_obj
-def command(terminal: Terminal, stack: str) -> int:
+def command(terminal: Terminal, stack: str, reconfigure: bool) -> int:
     """Write a stack that runs at once into an empty folder; look over the one that is there.
 
     Where there is an inference.yaml nothing is changed: its files, its state and its targets are checked.
@@ -39,6 +40,10 @@ def command(terminal: Terminal, stack: str) -> int:
 
     where = Where(env=os.environ)
     if where.has_file and not stack:
+        if reconfigure:
+            from infctl.ops.stores import asked_config, remember
+
+            remember(where.root, asked_config(where.root))
         return _look_over(terminal, where)
     return _write(terminal, where, stack or DEFAULT)
 

@@ -20,6 +20,8 @@ from infctl.spec.stack import Stack
 from infctl.state.model import State
 from infctl.state.store import Store, new_state
 
+ELSEWHERE = "://"  # part of the location of a store that is no folder: reading it showed that it can be reached
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -103,6 +105,8 @@ def _state(store: Store) -> tuple[State | None, Finding]:
 
 
 def _writable(store: Store) -> Finding:
+    if ELSEWHERE in store.location:
+        return Finding("kept at", ok=True, detail=store.location)
     folder = Path(store.location).absolute().parent
     there = next(each for each in (folder, *folder.parents) if each.exists())
     ok = there.is_dir() and os.access(there, os.W_OK | os.X_OK)

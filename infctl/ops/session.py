@@ -18,7 +18,7 @@ from infctl.provider import registry
 from infctl.provider.form import takes_plain_values
 from infctl.provider.protocol import Context, Provider
 from infctl.provider.values import Values
-from infctl.state import workspaces
+from infctl.state import disk, workspaces
 from infctl.state.model import Resource, State
 from infctl.state.store import Lease, Store, Waiting, new_state
 
@@ -79,7 +79,8 @@ class Session:
         """
         found = load(where) if read and (stack or where.has_file) else None
         root = found.root if found is not None else where.root
-        return cls(where, open_store(root, where.env), found)
+        config = found.state if found is not None else None
+        return cls(where, open_store(root, where.env, config=config, files=where.files), found)
 
     @classmethod
     def look(cls, where: Where) -> Self:
@@ -140,6 +141,7 @@ class Session:
         return found
 
     def lock(self, operation: str, *, timeout: float, waiting: Waiting | None = None) -> Lease:
+        disk.make_folder(self.root / workspaces.FOLDER / self.store.workspace)  # providers keep theirs in it
         return self.store.lock(who(), operation, timeout=timeout, waiting=waiting)
 
     # ------------------------------------------------------------ targets

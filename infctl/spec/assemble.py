@@ -15,7 +15,8 @@ from infctl.spec.problems import Problem
 from infctl.spec.reading import LOCAL, Reading, Typed
 from infctl.spec.secrets import SecretSource
 from infctl.spec.sourcemap import Sources
-from infctl.spec.stack import Inputs, Move, Stack, StateConfig, Target
+from infctl.spec.stack import Inputs, Move, Stack, Target
+from infctl.spec.state_section import config_of
 from infctl.spec.types import TargetTypes
 
 IMAGE = "image"  # the field of a model that types of targets serve whose replicas are containers of images
@@ -64,7 +65,7 @@ def _assemble(root: Path, sources: Sources, typed: Typed, warnings: tuple[Diagno
             name: SecretSource(name, secret.env or "", secret.file or "", secret.command or ())
             for name, secret in file.secrets.items()
         },
-        state=StateConfig(file.state.backend, file.state.model_extra or {}),
+        state=config_of(file.state, {name: secret.model_dump() for name, secret in file.secrets.items()}),
         targets={
             name: Target(name, kind, config.model_dump(mode="json"), config)
             for name, (kind, config) in typed.configs.items()

@@ -35,7 +35,10 @@ class SecretSpec(Part):
 
 class Encryption(Part):
     noun: ClassVar[str] = "encryption"
-    key: SecretSpec = Field(description="where its key comes from")
+    key: SecretSpec = Field(description="where its key comes from: 32 bytes in base64 or in hex")
+    previous: SecretSpec | Literal["none"] | None = Field(
+        None, description="the key before, which still reads; none for a state that was not encrypted"
+    )
 
 
 class StateSpec(Part):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from infctl.spec.paths import Loc
 
 FILE = "stack.json"
-FORM = 2  # raised whenever what is kept looks different
+FORM = 3  # raised whenever what is kept looks different
 MOST_BYTES = 32 * 1024 * 1024  # of one file that is looked at here
 _PREFIX = "INFCTL_VAR_"
 

@@ -29,7 +29,7 @@ def stack_from(plain: dict[str, Any], root: Path, sources: Positions) -> Stack:
         root=root,
         files=tuple(plain["files"]),
         secrets=_secrets(plain["secrets"]),
-        state=StateConfig(plain["backend"], _decode(plain["options"])),
+        state=StateConfig(*plain["state"]),
         targets={name: Target(name, kind, values) for name, (kind, values) in plain["targets"].items()},
         models=_models(plain["defaults"], plain["bodies"], plain["models"]),
         moved=tuple(Move(old, new) for old, new in plain["moved"]),
@@ -43,6 +43,7 @@ def stack_to_plain(stack: Stack) -> dict[str, Any]:
     """Return a stack that was read, and about which there is no warning. Raises TypeError where JSON has no word."""
     from infctl.spec.model import Model  # noqa: PLC0415  -- loaded already, by whoever read the stack
 
+    state = stack.state
     bodies: dict[str, int] = {}
     models: dict[str, int | list[Any]] = {}
     for name, model in stack.models.items():
@@ -55,8 +56,7 @@ def stack_to_plain(stack: Stack) -> dict[str, Any]:
         "requires": stack.requires,
         "files": stack.files,
         "secrets": {name: [source.env, source.file, source.command] for name, source in stack.secrets.items()},
-        "backend": stack.state.backend,
-        "options": _encode(stack.state.options),
+        "state": [state.backend, state.options, state.encryption, state.secrets],
         "targets": {name: [target.type, _values(target)] for name, target in stack.targets.items()},
         "policies": _encode(stack.policies),
         "moved": [[move.from_, move.to] for move in stack.moved],

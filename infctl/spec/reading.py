@@ -23,6 +23,7 @@ from infctl.spec.paths import listed, parse, texts
 from infctl.spec.policy_rules import breaches, check_policies
 from infctl.spec.problems import Problem, problem
 from infctl.spec.sourcemap import Sources
+from infctl.spec.state_section import check_state
 from infctl.spec.versions import allows
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ VERSION_UNSUPPORTED = Code(
     "Install a version that `requires` allows, or change `requires`.",
 )
 LOCAL = "local"  # name and type of the target of a stack that names none
-_AS_WRITTEN = ("apiVersion", "requires", "variables")  # sections that variables cannot stand in
+_AS_WRITTEN = ("apiVersion", "requires", "variables", "state")  # sections that variables cannot stand in
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Reading:
         self._check_version(values.get("requires"))
         values = self._inherit(self._fill_in(values))
         file: File = self.found.check(File, _with_names(values), (), {"apiVersion": API_VERSION, "name": "stack"})
+        self.found.add(check_state(values))
         kinds = self._kinds(file)
         configs = dict(self._configs(file, kinds))
         self.found.add(rules.check(file, rules.Context(kinds, frozenset(self._types.names()))))

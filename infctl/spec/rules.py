@@ -18,7 +18,7 @@ from infctl.spec.like import UNKNOWN_MODEL
 from infctl.spec.model_rules import BAD_NAME, check_model
 from infctl.spec.paths import Loc, listed, quote, texts
 from infctl.spec.problems import Problem, near, problem
-from infctl.spec.shape import BAD_VALUE, MISSING_FIELD, UNKNOWN_FIELD
+from infctl.spec.shape import BAD_VALUE, MISSING_FIELD
 
 if TYPE_CHECKING:
     from infctl.spec.file import File
@@ -71,7 +71,6 @@ def check(file: File, context: Context) -> Iterator[Problem]:
     """Yield every breach of a rule."""
     yield from _names(file)
     yield from _secrets(file)
-    yield from _state(file)
     for name, model in file.models.items():
         yield from check_model(name, model)
         yield from _references(("models", name), model, file, context)
@@ -125,14 +124,6 @@ def _secrets(file: File) -> Iterator[Problem]:
                 hint="keep one",
                 at_key=True,
             )
-
-
-def _state(file: File) -> Iterator[Problem]:
-    """The fields of other backends are theirs to check."""
-    for name in (file.state.model_extra or {}) if file.state.backend == "local" else ():
-        hint = near(name, ("backend", "encryption")) or "a local state has no fields of its own"
-        detail = "not a field of a local state"
-        yield problem(UNKNOWN_FIELD, "Unsupported field", detail, loc=("state", name), hint=hint, at_key=True)
 
 
 def _references(loc: Loc, model: Model, file: File, context: Context) -> Iterator[Problem]:

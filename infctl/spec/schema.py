@@ -25,7 +25,7 @@ _NAMED = {
     "secrets": f"^{NAME}$",
     "variables": f"^{NAME}$",
 }
-_AS_WRITTEN = frozenset({"apiVersion", "requires", "variables"})
+_AS_WRITTEN = frozenset({"apiVersion", "requires", "variables", "state"})
 
 
 def json_schema(types: TargetTypes) -> Schema:

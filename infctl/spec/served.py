@@ -115,23 +115,6 @@ def check_stack(values: Mapping[str, Any]) -> Iterator[Problem]:
             yield problem(
                 NOT_SERVED, f"{section} is not served yet", "no code does this", loc=(section,), hint=_HINT, at_key=True
             )
-    state = values.get("state")
-    if isinstance(state, dict):
-        backend = state.get("backend", "local")
-        if backend != "local":
-            detail = f"{quote(backend)} is not served"
-            yield problem(
-                NOT_SERVED,
-                "This state backend is not served yet",
-                detail,
-                loc=("state", "backend"),
-                hint="served: local",
-            )
-        if state.get("encryption") is not None:
-            loc = ("state", "encryption")
-            yield problem(
-                NOT_SERVED, "state.encryption is not served yet", "no code does this", loc=loc, hint=_HINT, at_key=True
-            )
     secrets = values.get("secrets")
     for name, secret in secrets.items() if isinstance(secrets, dict) else ():
         if isinstance(secret, dict) and secret.get("aws_secrets_manager") is not None:

@@ -60,10 +60,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class StateConfig:
-    """Where state is kept. `options` are the backend's own fields."""
+    """Where state is kept, as plain values. `options` are the backend's own fields; `encryption` says where `key` and
+    `previous` come from; `secrets` where those come from that `options` name. No secret is in it.
+    """
 
     backend: str = "local"
     options: Mapping[str, Any] = field(default_factory=dict)
+    encryption: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,25 @@ import json
 import os
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from infctl.diagnostics import InfctlError, error
+from infctl.diagnostics import Code, InfctlError, error
 from infctl.frozen import dataclass
 from infctl.state.holder import Holder, is_surely_dead, this_process
-from infctl.state.problems import LEASE_LOST, STATE_LOCKED
-from infctl.state.store import LockInfo, Waiting
+from infctl.state.problems import LEASE_LOST, NO_SUCH_LOCK, STATE_LOCKED
+from infctl.state.store import LEASE_SECONDS, LockInfo, Waiting
 
+BAD_LEASE = Code(
+    "bad-lease",
+    "INFCTL_LEASE is not a number of seconds above zero.",
+    "Unset it: the lease is then 60 s. It is there for tests.",
+)
 UNREADABLE = LockInfo("unreadable", 0, "somebody", "doing what is unknown", "")
 _TELL_EVERY = 1.0  # seconds between two words to a waiting person
-_POLL = (0.005, 0.25)  # seconds between two looks at a held lock: at first, at last
+POLL = (0.005, 0.25)  # seconds between two looks at a held lock: at first, at last
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +81,21 @@ def info_of(text: bytes) -> LockInfo:
 
 
 def acquire(
-    cell: Cell, lease: float, who: str, operation: str, *, timeout: float, waiting: Waiting | None, location: str
+    cell: Cell,
+    lease: float,
+    who: str,
+    operation: str,
+    *,
+    timeout: float,
+    waiting: Waiting | None,
+    location: str,
+    poll: tuple[float, float] = POLL,
 ) -> Heart:
-    """Take the lock and return its heart, beating. Times in seconds. Raises InfctlError (state-locked)."""
+    """Take the lock and return its heart, beating. Times in seconds; `poll` is the pause between two looks, at first
+    and at last. Raises InfctlError (state-locked).
+    """
     began = seen_at = time.monotonic()
-    told_at, pause = -_TELL_EVERY, _POLL[0]
+    told_at, pause = -_TELL_EVERY, poll[0]
     seen = cell.read()
     since = datetime.now(UTC).isoformat(timespec="seconds")
     mine = Held(os.urandom(8).hex(), 0, who, operation, since, 0, this_process())
@@ -96,10 +112,42 @@ def acquire(
             told_at = now - began
             waiting(info_of(seen), told_at)
         time.sleep(min(pause, lease / 10, max(0.0, timeout - (now - began))))
-        pause = min(pause * 1.5, _POLL[1])
+        pause = min(pause * 1.5, poll[1])
         found = cell.read()
         if found != seen:
             seen, seen_at = found, time.monotonic()
+
+
+def seconds_from(env: Mapping[str, str]) -> float:
+    """Return the lease that INFCTL_LEASE asks for, in seconds. Raises InfctlError (bad-lease)."""
+    asked = env.get("INFCTL_LEASE", "")
+    try:
+        seconds = float(asked or LEASE_SECONDS)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise InfctlError(
+            error(BAD_LEASE, f"INFCTL_LEASE={asked} is not a number of seconds above zero", hint=BAD_LEASE.remedy)
+        )
+    return seconds
+
+
+def holder_of(cell: Cell) -> LockInfo | None:
+    text = cell.read()
+    return None if text is None else info_of(text)
+
+
+def open_by_force(cell: Cell, ident: str) -> LockInfo:
+    """Take the lock `ident` from its holder and return whose it was. Raises InfctlError (no-such-lock)."""
+    text = cell.read()
+    info = None if text is None else info_of(text)
+    while text is not None and info is not None and info.id == ident:  # its holder may beat in between
+        if cell.swap(text, None):
+            return info
+        text = cell.read()
+        info = None if text is None else info_of(text)
+    held = f"the lock that is held is {info.id}, by {info.who} ({info.operation})" if info else "no lock is held"
+    raise InfctlError(error(NO_SUCH_LOCK, f"There is no lock {ident}", held, hint=NO_SUCH_LOCK.remedy))
 
 
 def is_abandoned(text: bytes) -> bool:
@@ -147,7 +195,14 @@ class Heart:
         """Raise InfctlError (lease-lost) once half a lease has passed without a confirmed beat."""
         silent = _running_clock() - self._confirmed
         if self._lost or silent > self._lease / 2:
-            raise self.lost(self._cell.read(), silent)
+            raise self.lost(self._look(), silent)
+
+    def _look(self) -> bytes | None:
+        """Return what the cell holds; where nobody can tell, what this lease wrote last."""
+        try:
+            return self._cell.read()
+        except InfctlError:
+            return encode(self.held)
 
     def owns(self, text: bytes | None) -> bool:
         """Return whether the cell's `text` is this lease's, at whatever beat."""

@@ -20,22 +20,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from infctl.address import NAME_PATTERN
-from infctl.diagnostics import Code, InfctlError, error
 from infctl.provider import faults
 from infctl.state import disk, lease
 from infctl.state.files import StateFiles
 from infctl.state.guard import Guard
-from infctl.state.problems import NO_SUCH_LOCK, damaged
+from infctl.state.problems import damaged
 from infctl.state.store import DEFAULT_WORKSPACE, LEASE_SECONDS, NO_WORKSPACES, Loaded, LockInfo, Salvaged, Waiting
 from infctl.state.workspaces import FOLDER
 from infctl.state.writer import LocalLease
 
 PATIENCE = 10.0  # seconds that a write of another process may take before this one says so
-BAD_LEASE = Code(
-    "bad-lease",
-    "INFCTL_LEASE is not a number of seconds above zero.",
-    "Unset it: the lease is then 60 s. It is there for tests.",
-)
 _KEY_BYTES = 32
 
 
@@ -69,19 +63,10 @@ class LocalStore:
         return LocalLease(self._files, self._cell.guard, heart)
 
     def lock_info(self) -> LockInfo | None:
-        text = self._cell.read()
-        return None if text is None else lease.info_of(text)
+        return lease.holder_of(self._cell)
 
     def force_unlock(self, ident: str) -> LockInfo:
-        text = self._cell.read()
-        info = None if text is None else lease.info_of(text)
-        while text is not None and info is not None and info.id == ident:  # its holder may beat in between
-            if self._cell.swap(text, None):
-                return info
-            text = self._cell.read()
-            info = None if text is None else lease.info_of(text)
-        held = f"the lock that is held is {info.id}, by {info.who} ({info.operation})" if info else "no lock is held"
-        raise InfctlError(error(NO_SUCH_LOCK, f"There is no lock {ident}", held, hint=NO_SUCH_LOCK.remedy))
+        return lease.open_by_force(self._cell, ident)
 
     def digest_key(self, initial: bytes = b"") -> bytes:
         path = self._files.key
@@ -157,13 +142,4 @@ class FileCell:
 
 def open_local(root: Path, workspace: str, env: Mapping[str, str]) -> LocalStore:
     """Return the local store of the stack in `root`; INFCTL_LEASE sets the lease. Raises InfctlError (bad-lease)."""
-    asked = env.get("INFCTL_LEASE", "")
-    try:
-        lease_seconds = float(asked or LEASE_SECONDS)
-    except ValueError:
-        lease_seconds = 0.0
-    if not 0 < lease_seconds < float("inf"):
-        raise InfctlError(
-            error(BAD_LEASE, f"INFCTL_LEASE={asked} is not a number of seconds above zero", hint=BAD_LEASE.remedy)
-        )
-    return LocalStore(root, workspace, lease=lease_seconds)
+    return LocalStore(root, workspace, lease=lease.seconds_from(env))

@@ -12,6 +12,6 @@ TABLE = {
     "pull": ("infctl.cli.state.pull", "Print the whole state."),
     "push": ("infctl.cli.state.push", "Replace the whole state by a file's."),
     "recover": ("infctl.cli.state.recover", "Rebuild a lost or damaged state from what runs."),
-    "migrate": ("infctl.cli.state.migrate", "Copy state into another folder's store."),
+    "migrate": ("infctl.cli.state.migrate", "Copy state to where the file says now."),
 }
 command = LazyGroup("state", table=TABLE, help="Look at state, and mend it by hand.", subcommand_metavar="COMMAND")

@@ -1,0 +1,43 @@
+"""Owns what the parts of a shared state are called: by serial and by the fence of the lease that wrote them. Pure.
+
+A lease has its fence alone, so a name is never given twice, whoever was killed or came back late.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+HISTORY = 10  # snapshots kept beside the current one, as the local store does
+_SNAPSHOT = re.compile(r"history/(\d{10})-(\d{10})\.json")
+_SEGMENT = re.compile(r"journal/(\d{10})/(\d{10})-(\d{6})\.jsonl")
+
+
+def snapshot_name(serial: int, fence: int) -> str:
+    return f"history/{serial:010}-{fence:010}.json"
+
+
+def segment_name(serial: int, fence: int, first: int) -> str:
+    """Return the name of the records from the `first` on that follow the snapshot `serial`."""
+    return f"journal/{serial:010}/{fence:010}-{first:06}.jsonl"
+
+
+def serial_in(name: str) -> int:
+    """Return the serial of a snapshot by its name, -1 for what is none."""
+    found = _SNAPSHOT.fullmatch(name)
+    return int(found[1]) if found else -1
+
+
+def fence_in(name: str) -> int:
+    """Return the fence of the lease that wrote a part, 0 for what is none."""
+    found = _SNAPSHOT.fullmatch(name) or _SEGMENT.fullmatch(name)
+    return int(found[2]) if found else 0
+
+
+def highest_fence(names: Iterable[str]) -> int:
+    return max(map(fence_in, names), default=0)
+
+
+def snapshots(names: Iterable[str]) -> list[str]:
+    """Return those that are snapshots, newest first."""
+    return sorted((name for name in names if serial_in(name) >= 0), reverse=True)

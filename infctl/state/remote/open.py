@@ -1,0 +1,74 @@
+"""Owns making a shared store of what a file says of it: its place, its seal, the secrets that both need.
+
+Imports pydantic, and one backend: the one that is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infctl.secrets import Secret
+from infctl.spec.backends import BACKENDS, HttpState, PostgresState, S3State
+from infctl.spec.secrets import SecretSource, resolve_secret
+from infctl.state.remote.seal import Seal, key_from
+from infctl.state.remote.store import RemoteStore
+
+if TYPE_CHECKING:
+    from infctl.spec.stack import StateConfig
+    from infctl.state.remote.place import Place
+
+_REFERENCE = "secret://"
+
+
+def open_remote(
+    config: StateConfig, workspace: str, root: Path, env: Mapping[str, str], lease_seconds: float
+) -> RemoteStore:
+    """Return the store that `config` describes; nothing is asked of its place yet. `root` is the stack's folder.
+
+    Raises InfctlError (secret-unavailable, bad-state-key, extra-missing, state-forbidden ...).
+    """
+    options = BACKENDS[config.backend].model_validate(config.options)
+    password = _password(config, root, env)
+    return RemoteStore(_place(options, workspace, password), workspace, _seal(config, root, env), lease=lease_seconds)
+
+
+def _place(options: Any, workspace: str, password: Secret) -> Place:
+    match options:
+        case S3State():
+            from infctl.state.remote.s3 import open_s3  # noqa: PLC0415  -- one backend is loaded
+
+            return open_s3(options, workspace)
+        case PostgresState():
+            from infctl.state.remote.postgres import open_postgres  # noqa: PLC0415
+
+            return open_postgres(options, workspace, password)
+        case HttpState():
+            from infctl.state.remote.http import open_http  # noqa: PLC0415
+
+            return open_http(options, workspace, password)
+    raise ValueError(f"{type(options).__name__} is no shared place")
+
+
+def _password(config: StateConfig, root: Path, env: Mapping[str, str]) -> Secret:
+    name = str(config.options.get("password", "")).removeprefix(_REFERENCE)
+    return resolve_secret(_source(name, config.secrets[name]), root, env) if name else Secret("")
+
+
+def _seal(config: StateConfig, root: Path, env: Mapping[str, str]) -> Seal:
+    if not config.encryption:
+        return Seal()
+    previous = config.encryption.get("previous")
+    key = _key("key", config.encryption["key"], root, env)
+    before = _key("previous", previous, root, env) if isinstance(previous, Mapping) else b""
+    return Seal(key, before, plain=previous == "none")
+
+
+def _key(name: str, source: Mapping[str, Any], root: Path, env: Mapping[str, str]) -> bytes:
+    path = f"state.encryption.{name}"
+    return key_from(resolve_secret(_source(path, source), root, env).reveal().strip(), path)
+
+
+def _source(name: str, source: Mapping[str, Any]) -> SecretSource:
+    return SecretSource(name, source.get("env") or "", source.get("file") or "", tuple(source.get("command") or ()))

@@ -1,0 +1,191 @@
+"""Owns a bucket as a shared place: conditional writes of one object, and objects beside it.
+
+    KEY                                       the head
+    KEY.history/… KEY.journal/…               its parts
+    KEY.workspaces/NAME                       the head of another workspace, its parts beside it
+
+Source: docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html (If-None-Match, If-Match; 412 where the
+condition does not hold, 409 where another write was under way). Imports boto3 when it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from infctl.diagnostics import InfctlError
+from infctl.state.remote.place import Version, absent, forbidden, missing_extra, unreadable, unwritable
+from infctl.state.store import DEFAULT_WORKSPACE
+
+if TYPE_CHECKING:
+    from infctl.spec.backends import S3State
+
+T = TypeVar("T")
+_OTHER_IS_THERE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+_NOT_THERE = frozenset({"NoSuchKey", "404", "NotFound"})
+_FORBIDDEN = frozenset({"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled"})
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
+_CONNECT, _READ = 5, 15  # seconds; several tries have to end within half a lease
+_TRIES = 3
+_LOGIN = "log in again (aws sso login, or new keys), and run the same command again"
+_CREDENTIALS = "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or state.profile in the file"
+
+
+class S3Place:
+    """The state of one workspace in a bucket. `client` is boto3's, thread-safe; `extra` goes with every write."""
+
+    holds_parts = True
+
+    def __init__(self, client: Any, bucket: str, key: str, workspace: str, extra: Mapping[str, str]) -> None:
+        self._client, self._bucket, self._base, self._extra = client, bucket, key, dict(extra)
+        self._key = key if workspace == DEFAULT_WORKSPACE else f"{key}.workspaces/{workspace}"
+        self.location = f"s3://{bucket}/{self._key}"
+
+    def read(self) -> Version | None:
+        found = self._get(self._key)
+        return None if found is None else Version(found[0], found[1])
+
+    def write(self, text: bytes, seen: str) -> str:
+        condition = {"IfMatch": seen} if seen else {"IfNoneMatch": "*"}
+
+        def put() -> str:
+            tag: str = self._put(self._key, text, **condition)["ETag"]
+            return tag
+
+        return self._ask(unwritable, put, otherwise={*_OTHER_IS_THERE, *_NOT_THERE}) or ""
+
+    def erase(self, seen: str) -> bool:
+        def delete() -> bool:
+            self._client.delete_object(Bucket=self._bucket, Key=self._key, IfMatch=seen)
+            return True
+
+        return self._ask(unwritable, delete, otherwise=_OTHER_IS_THERE | _NOT_THERE) or False
+
+    def put(self, name: str, data: bytes) -> None:
+        self._ask(unwritable, lambda: self._put(f"{self._key}.{name}", data))
+
+    def get(self, name: str) -> bytes | None:
+        found = self._get(f"{self._key}.{name}")
+        return None if found is None else found[0]
+
+    def drop(self, name: str) -> None:
+        self._ask(unwritable, lambda: self._client.delete_object(Bucket=self._bucket, Key=f"{self._key}.{name}"))
+
+    def names(self) -> tuple[str, ...]:
+        start = len(self._key) + 1
+        folders = (f"{self._key}.history/", f"{self._key}.journal/")
+        return tuple(name[start:] for folder in folders for name in self._list(folder))
+
+    def workspaces(self) -> tuple[str, ...]:
+        prefix = f"{self._base}.workspaces/"
+        return tuple(name.removeprefix(prefix) for name in self._list(prefix, Delimiter="/"))
+
+    def enter(self, ident: str, dead: str) -> bool:  # noqa: ARG002  -- a bucket knows no locks
+        return True
+
+    def leave(self) -> None:
+        """A bucket knows no locks."""
+
+    # ---------------------------------------------------------------- requests
+
+    def _get(self, key: str) -> tuple[bytes, str] | None:
+        def get() -> tuple[bytes, str]:
+            found = self._client.get_object(Bucket=self._bucket, Key=key)
+            return found["Body"].read(), found["ETag"]
+
+        for _ in range(_TRIES - 1):  # boto3 tries a request again, but not a body that breaks off
+            try:
+                return self._ask(unreadable, get, otherwise=_NOT_THERE)
+            except BrokenOffError:
+                continue
+        return self._ask(unreadable, get, otherwise=_NOT_THERE)
+
+    def _put(self, key: str, data: bytes, **condition: str) -> Any:
+        return self._client.put_object(Bucket=self._bucket, Key=key, Body=data, **condition, **self._extra)
+
+    def _list(self, prefix: str, **asked: str) -> tuple[str, ...]:
+        def pages() -> Iterator[str]:
+            for page in self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=prefix, **asked
+            ):
+                yield from (each["Key"] for each in page.get("Contents", ()))
+
+        return self._ask(unreadable, lambda: tuple(pages())) or ()
+
+    def _ask(
+        self,
+        failed: Callable[[str, str], InfctlError],
+        request: Callable[[], T],
+        otherwise: frozenset[str] | set[str] = frozenset(),
+    ) -> T | None:
+        """Return what `request` gives, None where the bucket's answer is one of `otherwise`."""
+        from botocore.exceptions import (  # noqa: PLC0415  -- loaded already, by whoever made the client
+            BotoCoreError,
+            ClientError,
+            HTTPClientError,
+            NoCredentialsError,
+            ResponseStreamingError,
+        )
+
+        try:
+            return request()
+        except ClientError as answer:
+            code = answer.response.get("Error", {}).get("Code", "")
+            if code in otherwise:
+                return None
+            raise self._refused(code, answer, failed) from answer
+        except NoCredentialsError as failure:
+            raise forbidden(self.location, "there are no credentials", _CREDENTIALS) from failure
+        except ResponseStreamingError as failure:
+            raise BrokenOffError(*failed(self.location, "the answer broke off").diagnostics) from failure
+        except (HTTPClientError, BotoCoreError) as failure:
+            raise failed(self.location, str(failure)) from failure
+
+    def _refused(self, code: str, answer: Any, failed: Callable[[str, str], InfctlError]) -> InfctlError:
+        said = answer.response.get("Error", {}).get("Message", "") or str(answer)
+        if code == "NoSuchBucket":
+            hint = f"aws s3 mb s3://{self._bucket}, with versioning on; or correct state.bucket"
+            return absent(self.location, f"there is no bucket {self._bucket}", hint)
+        if code in _EXPIRED:
+            return forbidden(self.location, f"{code}: {said}", _LOGIN)
+        if code in _FORBIDDEN:
+            return forbidden(self.location, f"{code}: {said}")
+        return failed(self.location, f"{code}: {said}")
+
+
+class BrokenOffError(InfctlError):
+    """An answer that ended before its end."""
+
+
+def open_s3(state: S3State, workspace: str) -> S3Place:
+    """Return the place that `state` describes, with credentials as boto3 finds them; nothing is asked of it yet.
+
+    Raises InfctlError (extra-missing, state-forbidden).
+    """
+    extra = {"ServerSideEncryption": state.sse, "SSEKMSKeyId": state.kms_key}
+    client = connect(state.region, state.profile, state.endpoint, path_style=state.path_style)
+    return S3Place(client, state.bucket, state.key, workspace, {key: value for key, value in extra.items() if value})
+
+
+def connect(region: str | None, profile: str | None, endpoint: str | None, *, path_style: bool) -> Any:
+    """Return a client of S3. Raises InfctlError (extra-missing, state-forbidden)."""
+    try:
+        import boto3  # noqa: PLC0415  -- a fifth of a second, and only a state in S3 needs it
+        from botocore.config import Config  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+    except ImportError as failure:
+        raise missing_extra("s3", "boto3", "aws") from failure
+    config = Config(
+        connect_timeout=_CONNECT,
+        read_timeout=_READ,
+        retries={"mode": "standard", "max_attempts": _TRIES},
+        s3={"addressing_style": "path"} if path_style else None,
+        user_agent_extra="infctl",
+    )
+    try:
+        session = boto3.Session(profile_name=profile, region_name=region)
+        return session.client("s3", endpoint_url=endpoint, config=config)
+    except (BotoCoreError, ValueError) as failure:  # no such profile, no region, an endpoint that is no address
+        raise forbidden(
+            "state in S3", str(failure), "correct state.profile, state.region or state.endpoint"
+        ) from failure
