@@ -14,6 +14,7 @@ PAID = {"owned": 0, "reserved": 0, "on_demand": 100 * DOLLAR, "spot": 200 * DOLL
 MOVE = DOLLAR // 2  # each device of a running replica that moves: it holds old and new for half an hour (at $1)
 FETCH = DOLLAR // 20  # a replica that is replaced, and not on the devices that it had: model and image come anew
 MIXED = DOLLAR // 20  # each product beyond the first of one replica: all wait for the slowest
+CROSSED = DOLLAR // 20  # each island of fast links beyond the first of one replica: they talk over the bus
 APART = DOLLAR // 50  # a replica without one of a model beside it that it is to be colocated with
 PAIR = DOLLAR // 100  # two replicas of one model on one place: they fall together
 GRAINS = 16  # parts of the largest device, or memory: what is free goes up and down a little, the choice should not

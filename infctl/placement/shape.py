@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from infctl.placement.fit import Asked, is_product
-from infctl.placement.objective import MIXED, hole
+from infctl.placement.objective import CROSSED, MIXED, hole
 from infctl.provider.values import Device, Place
 
 Row = tuple[int, ...]  # bytes of a place: of its memory, then of each of its devices
@@ -99,17 +99,27 @@ def fit_at(shape: Shape, final: Row, asked: Asked, positions: tuple[int, ...]) -
     """Return what a replica takes of the devices at `positions`, and what that costs now."""
     takes = tuple(_takes(shape.slots[position], asked) for position in positions)
     products = len({shape.slots[position].product for position in positions})
-    cost = _lost(shape, final, asked.memory, positions, takes) + MIXED * max(0, products - 1)
+    islands = len({shape.slots[position].island for position in positions})
+    cost = _lost(shape, final, asked.memory, positions, takes)
+    cost += MIXED * max(0, products - 1) + CROSSED * max(0, islands - 1)
     return Fit(positions, takes, cost, _scattered(shape, positions))
 
 
 def usable(shape: Shape, have: Row, asked: Asked) -> list[list[int]]:
-    """Return the devices that have what is asked of each, by island."""
+    """Return the devices that have what is asked of each, by island; all together where no island is large enough."""
     islands: dict[str, list[int]] = {}
+    is_joined = 1 < asked.devices <= _most_joined(shape, asked)
     for position, slot in enumerate(shape.slots):
         if is_of(asked, slot) and 0 < _takes(slot, asked) <= have[position + 1]:
-            islands.setdefault(slot.island if asked.devices > 1 else "", []).append(position)
+            islands.setdefault(slot.island if is_joined else "", []).append(position)
     return list(islands.values())
+
+
+@cache
+def _most_joined(shape: Shape, asked: Asked) -> int:
+    """Return how many of the devices that will do fast links join, whoever has them now."""
+    every = _islands(shape).values()
+    return max((sum(is_of(asked, shape.slots[position]) for position in island) for island in every), default=0)
 
 
 def most(left: Left, asked: Asked) -> int:
@@ -176,7 +186,8 @@ def least_hole(left: Left, asked: Asked) -> int:
     for island in usable(shape, left.have, asked):
         if len(island) >= asked.devices:
             grains = sorted(shape.slots[position].grains for position in island)[: asked.devices]
-            found.append(sum(grains) * _untouched(left, shape.slots[island[0]].island, asked))
+            names = {shape.slots[position].island for position in island}
+            found.append(sum(grains) * min(_untouched(left, name, asked) for name in names))
     return min(found, default=0)
 
 
@@ -196,7 +207,9 @@ def _takes(slot: Slot, asked: Asked) -> int:
 
 
 def _chosen(left: Left, asked: Asked, was: frozenset[int], claimed: frozenset[int]) -> Iterator[tuple[int, ...]]:
-    """Yield sets of devices, of those that are alike the least scattered one. None reaches from island to island."""
+    """Yield sets of devices, of those that are alike the least scattered one. None reaches from island to island where
+    one of these is large enough.
+    """
     if not asked.devices:
         yield ()
         return

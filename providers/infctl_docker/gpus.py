@@ -25,7 +25,8 @@ CDI_NAME = re.compile(r"^nvidia\.com/gpu=(.+)$")
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """What a host tells of its GPUs. `owners` is the container each process runs in, by pid. `access` is how devices
+    """What a host tells of its GPUs. `owners` is the container each process runs in, by pid, `islands` the fast links'
+    group of each GPU, by index ("" where it is not there). `access` is how devices
     are given to a container: "nvidia" (a runtime or hook), "cdi" (by the names in `cdi`), "amd" (device nodes), or ""
     where there is no way. `said` is what the tools said, for doctor.
     """
@@ -35,6 +36,7 @@ class Tell:
     slice_memory: Mapping[tuple[int, int], SliceMemory] | None = None
     apps: tuple[App, ...] = ()
     owners: Mapping[int, str] | None = None
+    islands: Mapping[int, str] | None = None
     access: str = ""
     cdi: tuple[str, ...] = ()
     said: str = ""
@@ -142,7 +144,10 @@ def _count(part: Part, tell: Tell, promises: Sequence[Promise], claimed: Collect
     room = max(ours, 0 if asked else part.usable - others)  # what we hold stays ours, whoever came after
     taken = asked or ours > 0 or others > part.total * LITTLE or _has_stranger(part, tell, promises)
     gpu = part.gpu
-    device = Device(gpu.index, part.uuid, part.product, part.total, room - ours, taken, part.parent, gpu.compute)
+    island = (tell.islands or {}).get(gpu.index, "")
+    device = Device(
+        gpu.index, part.uuid, part.product, part.total, room - ours, taken, part.parent, gpu.compute, island
+    )
     return Counted(device, room)
 
 

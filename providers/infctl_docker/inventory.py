@@ -20,6 +20,7 @@ from infctl_docker.facts.cdi import parse_cdi
 from infctl_docker.facts.daemon import Daemon, parse_daemon, parse_taken
 from infctl_docker.facts.machine import Disk, disk_of, parse_cgroups, parse_df, parse_meminfo
 from infctl_docker.facts.nvidia import Gpu, parse_apps, parse_gpus, parse_slice_memory, parse_slices
+from infctl_docker.facts.topology import parse_islands
 from infctl_docker.gpus import Tell, claims, count_devices
 from infctl_docker.hosts import Fleet, Host
 from infctl_docker.pipeline import Answer
@@ -168,6 +169,7 @@ def read_tell(said: Said, daemon: Daemon) -> Tell:
         parse_slice_memory(sections.get("table", "")),
         parse_apps(sections.get("apps", "")),
         parse_cgroups(sections.get("cgroups", "")),
+        parse_islands(sections.get("topo", "")),
         said.way or _way(daemon, sections.get("hooks", "").split(), cdi),
         cdi,
         complaints,

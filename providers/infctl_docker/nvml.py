@@ -5,14 +5,17 @@ The only user of pynvml, which is imported when a machine is looked at. A machin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from infctl_docker.facts.machine import parse_cgroups
 from infctl_docker.facts.nvidia import App, Gpu, Slice, SliceMemory
+from infctl_docker.facts.topology import islands_of
 from infctl_docker.gpus import Tell
 
+LEAST_APART = 3  # GPUs: of two no island is smaller than the whole
 NOT_TOLD = frozenset({3, 4, 13})  # NVML: not supported here, no permission, function not in this driver's library
 
 
@@ -38,15 +41,15 @@ def read_library(nvml: Any) -> Tell:
     """Return what a library that was begun tells. Raises its NVMLError when a device is lost."""
     driver = str(nvml.nvmlSystemGetDriverVersion())
     gpus, slices, memory, apps = [], [], {}, []
-    for index in range(nvml.nvmlDeviceGetCount()):
-        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+    for index, handle in enumerate(handles):
         gpu = _gpu(nvml, handle, index, driver)
         gpus.append(gpu)
         apps += _apps(nvml, handle, gpu.uuid)
         for one, used in _slices(nvml, handle, gpu) if gpu.mig else ():
             slices.append(one)
             memory[index, one.number] = used
-    return Tell(tuple(gpus), tuple(slices), memory, tuple(apps), _owners(apps))
+    return Tell(tuple(gpus), tuple(slices), memory, tuple(apps), _owners(apps), _islands(nvml, handles))
 
 
 def _gpu(nvml: Any, handle: Any, index: int, driver: str) -> Gpu:
@@ -79,6 +82,15 @@ def _slices(nvml: Any, handle: Any, gpu: Gpu) -> Iterator[tuple[Slice, SliceMemo
         profile = str(nvml.nvmlDeviceGetName(part)).partition(" MIG ")[2]
         found = Slice(gpu.index, gpu.uuid, number, profile, str(nvml.nvmlDeviceGetUUID(part)))
         yield found, SliceMemory(int(memory.used), int(memory.total))
+
+
+def _islands(nvml: Any, handles: Sequence[Any]) -> Mapping[int, str]:
+    def is_linked(one: int, other: int) -> bool:
+        asked = handles[one], handles[other], nvml.NVML_P2P_CAPS_INDEX_NVLINK
+        return bool(_told(nvml, lambda: nvml.nvmlDeviceGetP2PStatus(*asked)) == nvml.NVML_P2P_STATUS_OK)
+
+    pairs = combinations(range(len(handles)), 2) if len(handles) >= LEAST_APART else ()
+    return islands_of(range(len(handles)), (pair for pair in pairs if is_linked(*pair)))
 
 
 def _apps(nvml: Any, handle: Any, uuid: str) -> list[App]:

@@ -18,6 +18,7 @@ from infctl_docker.facts.daemon import parse_daemon, parse_taken
 from infctl_docker.facts.machine import disk_of, parse_cgroups, parse_df, parse_loadavg, parse_meminfo
 from infctl_docker.facts.nvidia import parse_apps, parse_gpus, parse_slice_memory, parse_slices
 from infctl_docker.facts.script import split_answer
+from infctl_docker.facts.topology import parse_islands
 from infctl_docker.facts.trouble import read_trouble
 
 FILES = sorted((Path(__file__).parent / "facts").glob("*.yaml"))
@@ -30,6 +31,7 @@ PARSERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "nvidia.apps": lambda case: parse_apps(case["output"]),
     "nvidia.slices": lambda case: parse_slices(case["output"]),
     "nvidia.slice_memory": lambda case: parse_slice_memory(case["output"]),
+    "nvidia.islands": lambda case: parse_islands(case["output"]),
     "trouble": lambda case: read_trouble(case["output"]),
     "amd.rocm_smi": lambda case: parse_rocm_smi(case["output"]),
     "amd.amd_smi": lambda case: parse_amd_smi(case["list"], case["static"], case["metric"]),

@@ -14,7 +14,7 @@ from math import ceil, prod
 import pytest
 
 from infctl.placement.fit import Asked
-from infctl.placement.objective import APART, DOLLAR, FETCH, MIXED, MOVE, PAID, PAIR, STEP
+from infctl.placement.objective import APART, CROSSED, DOLLAR, FETCH, MIXED, MOVE, PAID, PAIR, STEP
 from infctl.placement.parties import Party, Seat, Sites
 from infctl.placement.room import Pool, Room
 from infctl.placement.spots import Found, place_replicas
@@ -131,11 +131,20 @@ def ways(trial: Instance, seat: Seat) -> Iterator[Had]:
             if of != target:
                 continue
             for chosen in combinations(range(len(place.devices)), asked.devices):
-                if asked.devices > 1 and len({place.devices[n].island for n in chosen}) > 1:
+                if islands_of(place, chosen) > 1 and asked.devices <= _largest_island(place, asked):
                     continue
                 if asked.product and any(place.devices[n].product != f"NVIDIA {asked.product}" for n in chosen):
                     continue
                 yield Had(number, chosen, step)
+
+
+def islands_of(place: Place, devices: Sequence[int]) -> int:
+    return len({place.devices[number].island for number in devices})
+
+
+def _largest_island(place: Place, asked: Asked) -> int:
+    will_do = [d.island for d in place.devices if not asked.product or d.product == f"NVIDIA {asked.product}"]
+    return max((will_do.count(island) for island in will_do), default=0)
 
 
 def takes(trial: Instance, seat: Seat, had: Had) -> dict[Pool, int]:
@@ -207,6 +216,7 @@ def _own_cost(trial: Instance, seat: Seat, had: Had) -> int:
     target, place = trial.places[had.place]
     devices = [place.devices[number] for number in had.devices]
     cost = STEP * had.step + PAID[place.purchase] + MIXED * max(0, len({d.product for d in devices}) - 1)
+    cost += CROSSED * max(0, islands_of(place, had.devices) - 1)
     is_whole = seat.choices[had.step][1].is_whole
     taken = takes(trial, seat, had)
     for device in devices:

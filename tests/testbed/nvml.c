@@ -139,6 +139,24 @@ Result nvmlDeviceGetMigDeviceHandleByIndex(Gpu *gpu, unsigned index, Gpu **into)
     *into = &gpu->slices[index];
     return SUCCESS;
 }
+/* As ../gpu-topo says, a matrix as `nvidia-smi topo -m` prints it: 0 is NVML_P2P_STATUS_OK, 5 ..._NOT_SUPPORTED. */
+Result nvmlDeviceGetP2PStatus(Gpu *one, Gpu *other, int what, int *into) {
+    const char *folder = getenv("TESTBED_GPUS");
+    char path[512], line[4096], name[16];
+    (void)what;
+    *into = 5;
+    snprintf(path, sizeof path, "%s/../gpu-topo", folder ? folder : "/etc/testbed/gpus.d");
+    snprintf(name, sizeof name, "GPU%d", (int)(one - gpus));
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file)) {
+        char *word = strtok(line, " \t");
+        if (!word || strcmp(word, name)) continue;
+        for (int column = 0; word && column <= other - gpus; column++) word = strtok(NULL, " \t");
+        if (word && !strncmp(word, "NV", 2)) *into = 0;
+    }
+    if (file) fclose(file);
+    return SUCCESS;
+}
 typedef struct { char legacy[16]; unsigned domain, bus, device, id, subsystem; char bus_id[32]; } Pci;
 Result nvmlDeviceGetPciInfo_v3(Gpu *gpu, Pci *into) {
     memset(into, 0, sizeof *into);

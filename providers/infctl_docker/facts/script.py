@@ -44,6 +44,7 @@ if [ "$1" != without-nvidia ] && has nvidia-smi; then
   done
   say list; list=$(ask nvidia-smi -L); echo "$list"
   case $list in *MIG-*) say table; ask nvidia-smi;; esac
+  [ "$(echo "$list" | grep -c '^GPU ')" -lt 3 ] || {{ say topo; ask nvidia-smi topo -m; }}
 fi
 if has rocm-smi; then
   say rocm; ask rocm-smi --showmeminfo vram --showproductname --showuniqueid --json

@@ -220,13 +220,29 @@ def test_an_image_that_cannot_ask_is_passed_over_and_said_when_there_is_no_other
     host.docker("rmi", "empty:1")
 
 
+PAIR_AND_ONE = "\tGPU0\tGPU1\tGPU2\nGPU0\t X \tNV4\tSYS\nGPU1\tNV4\t X \tSYS\nGPU2\tSYS\tSYS\t X \n"
+
+
+def test_a_host_tells_which_of_its_gpus_links_join(sights: SightsOf, hosts: HostsOf) -> None:
+    (host,) = hosts(HOOK)
+    assert {device.island for device in one(sights(by_ssh(host))).devices} == {""}
+    host.sh("tee", "/etc/testbed/gpu-topo", given=PAIR_AND_ONE.encode())
+    assert [device.island for device in one(sights(by_ssh(host))).devices] == ["nvlink-0", "nvlink-0", ""]
+    host.sh("rm", "/etc/testbed/gpu-topo")
+
+
 def test_this_machine_tells_its_gpus_by_nvidias_library(tmp_path: Path) -> None:
     gpus.write_gpus("h100x1+l4x1", tmp_path)
     assert told(PRINT_NVML, LD_LIBRARY_PATH=str(gpus.nvml()), TESTBED_GPUS=str(tmp_path / gpus.GPUS_D)) == [
         f"0, {GPU[0]}, NVIDIA H100 80GB HBM3, {81559 * MIB}, 9.0",
         f"1, {GPU[1]}, NVIDIA L4, {23034 * MIB}, 8.9",
+        "{}",
     ]
-    assert told(PRINT_NVML) == []
+    gpus.write_gpus("h100x3", tmp_path)
+    (tmp_path / gpus.GPUS_D).with_name("gpu-topo").write_text(PAIR_AND_ONE)
+    *_, joined = told(PRINT_NVML, LD_LIBRARY_PATH=str(gpus.nvml()), TESTBED_GPUS=str(tmp_path / gpus.GPUS_D))
+    assert joined == "{0: 'nvlink-0', 1: 'nvlink-0'}"
+    assert told(PRINT_NVML) == ["None"]
 
 
 def test_a_daemon_of_this_machine_is_promised_this_machines_gpus(hosts: HostsOf, tmp_path: Path) -> None:
@@ -242,8 +258,10 @@ def test_a_daemon_of_this_machine_is_promised_this_machines_gpus(hosts: HostsOf,
 
 PRINT_NVML = """
 from infctl_docker.nvml import read_nvml
-for gpu in read_nvml().gpus:
+tell = read_nvml()
+for gpu in tell.gpus:
     print(gpu.index, gpu.uuid, gpu.product, gpu.memory_total, gpu.compute, sep=", ")
+print(tell.islands)
 """
 PRINT_LOCAL = """
 import os

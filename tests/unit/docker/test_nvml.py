@@ -44,6 +44,8 @@ def library(slices: tuple[int, ...] = (0, 2), versions: tuple[int, ...] = (1, 2)
         "nvmlDeviceGetMaxMigDeviceCount": lambda _: 4,
         "nvmlDeviceGetMigDeviceHandleByIndex": part,
         "nvmlDeviceGetCudaComputeCapability": lambda _: (8, 0),
+        "NVML_P2P_CAPS_INDEX_NVLINK": pynvml.NVML_P2P_CAPS_INDEX_NVLINK,
+        "NVML_P2P_STATUS_OK": pynvml.NVML_P2P_STATUS_OK,
         "nvmlDeviceGetComputeRunningProcesses": lambda _: [SimpleNamespace(pid=os.getpid(), usedGpuMemory=None)],
     }
     return SimpleNamespace(**{**told, **changes})
@@ -96,3 +98,16 @@ def test_what_is_not_told_is_left_open(code: int) -> None:
 def test_a_gpu_that_is_lost_is_an_error_and_not_a_gpu_without_memory() -> None:
     with pytest.raises(pynvml.NVMLError):
         read_library(library(nvmlDeviceGetMemoryInfo=refuses(pynvml.NVML_ERROR_GPU_IS_LOST)))
+
+
+def test_which_gpus_links_join_is_asked_pair_by_pair() -> None:
+    linked = {("gpu0", "gpu1"), ("gpu2", "gpu3")}
+
+    def status(one: str, other: str, what: int) -> Any:
+        assert what == pynvml.NVML_P2P_CAPS_INDEX_NVLINK
+        return pynvml.NVML_P2P_STATUS_OK if (one, other) in linked else pynvml.NVML_P2P_STATUS_NOT_SUPPORTED
+
+    four = library((), nvmlDeviceGetCount=lambda: 4, nvmlDeviceGetP2PStatus=status)
+    assert read_library(four).islands == {0: "nvlink-0", 1: "nvlink-0", 2: "nvlink-2", 3: "nvlink-2"}
+    older = refuses(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND)
+    assert read_library(library((), nvmlDeviceGetCount=lambda: 4, nvmlDeviceGetP2PStatus=older)).islands == {}

@@ -83,8 +83,8 @@ def test_the_error_says_what_clashes_and_the_ways_out() -> None:
 
 
 def test_islands_are_told_where_they_are_in_the_way() -> None:
-    pairs = tuple(device(f"g{n}", n, island="ab"[n // 2]) for n in range(4))
-    sites = rack(replace(host("a"), devices=pairs))
-    assert not place_replicas([party("chat", 2, Asked(0, 2))], sites).missing
-    (missing,) = place_replicas([party("chat", 1, Asked(0, 3))], sites).missing
-    assert "a: 2 of its 4 GPUs free in one island of fast links" in no_room(missing).detail
+    joined = tuple(device(f"g{n}", n, island="aaabbb"[n]) for n in range(6))
+    used = tuple(replace(each, memory_free=0, taken=True) if each.index in {0, 3} else each for each in joined)
+    assert not place_replicas([party("chat", 2, Asked(0, 3))], rack(replace(host("a"), devices=joined))).missing
+    (missing,) = place_replicas([party("chat", 1, Asked(0, 3))], rack(replace(host("a"), devices=used))).missing
+    assert "a: 2 of its 6 GPUs free in one island of fast links" in no_room(missing).detail
