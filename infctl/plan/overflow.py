@@ -1,7 +1,7 @@
 """Owns which replicas go on to the next targets of their model's order, where those before have no room for them. Pure.
 
-What runs stays on its target while it can. Targets that choose places themselves count as one place, with the memory
-that they say they have, or with as much as is asked for where they say nothing.
+What runs stays on its target while it can. Of targets that choose places themselves it is asked whether there is room,
+not where: one that tells no places takes whatever is left.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from infctl.placement.place import Where
 from infctl.placement.room import Pool, Room
 from infctl.placement.search import Tell
 from infctl.placement.spots import Found, place_replicas
+from infctl.plan.compare import Verdict
 from infctl.plan.request import Question, TargetView
 from infctl.provider.values import Deployment, Place
 
@@ -34,15 +35,6 @@ class Spread(NamedTuple):
     sites: Sites
 
 
-def lack_room(parties: Iterable[Party], room: Room) -> bool:
-    """Return whether a target that chooses places itself has less memory than what comes there asks for."""
-    needs: dict[Pool, int] = {}
-    for seat in (seat for party in parties for seat in party.coming):
-        pool = Pool(seat.target)
-        needs[pool] = needs.get(pool, 0) + seat.asked.memory
-    return any(pool in room.free and size > room.free[pool] for pool, size in needs.items())
-
-
 def spread(question: Question, parties: Sequence[Party], spares: Spares, room: Room, tell: Tell) -> Spread:
     """Return where all replicas live when each may go to any target of its model's order, its own preferred.
 
@@ -59,17 +51,22 @@ def spread(question: Question, parties: Sequence[Party], spares: Spares, room: R
 def sites_of(views: Mapping[str, TargetView], parties: Iterable[Party], room: Room) -> Sites:
     """Return all places where something new may be made."""
     asked = sum(max(each.memory for _, each in seat.choices) for party in parties for seat in party.seats)
-    places = {name: tuple(_places(view, room, asked)) for name, view in views.items()}
-    unlimited = {Pool(name): asked for name, view in views.items() if not view.places_replicas}
-    return Sites(places, Room({**unlimited, **room.free}, room.whole))
-
-
-def _places(view: TargetView, room: Room, asked: int) -> Iterator[Place]:
-    if view.places_replicas:
-        yield from (place for place in view.inventory.places if view.reads(place.name))
-    elif view.takes_new(""):
-        free = room.free.get(Pool(view.name), asked)
-        yield Place("", 0, free, free)
+    free, whole = dict(room.free), dict(room.whole)
+    places: dict[str, tuple[Place, ...]] = {}
+    for name, view in views.items():
+        if view.places_replicas:
+            places[name] = tuple(place for place in view.inventory.places if view.reads(place.name))
+        elif not view.takes_new(""):
+            places[name] = ()
+        else:
+            places[name] = view.inventory.places or (Place("", 0, asked, asked),)
+            limit = room.free.get(Pool(name), asked)
+            for place in places[name]:
+                free[Pool(name, place.name)] = min(place.memory_free, limit)
+                devices = {Pool(name, place.name, each.uuid): each for each in place.devices}
+                free.update({pool: each.memory_free for pool, each in devices.items()})
+                whole.update({pool: each.memory_free for pool, each in devices.items() if not each.taken})
+    return Sites(places, Room(free, whole))
 
 
 def _others(question: Question, spares: Spares) -> Mapping[str, Mapping[str, Asked]]:
@@ -82,11 +79,18 @@ def _others(question: Question, spares: Spares) -> Mapping[str, Mapping[str, Ask
 
 
 def asked_on(view: TargetView, wish: Deployment) -> Asked:
-    """Return what one replica asks of a place; which devices it gets is a target's own matter where that places it."""
+    """Return what one replica asks of a place; of a target that tells no places nobody knows the devices."""
     template = wish.template
-    if not view.places_replicas:
+    if not view.places_replicas and not view.inventory.places:
         return Asked(template.memory)
     return Asked(template.memory, template.gpus, template.gpu_memory, template.gpu_fraction, template.gpu_product)
+
+
+def coming_to(verdict: Verdict, wish: Deployment, asked: Asked) -> tuple[Seat, ...]:
+    """Return the replicas that come by a verdict on a target that places them itself; how it replaces is its own."""
+    slots = wish.slots if verdict.kind.count else (verdict.address.slot,)
+    many = verdict.have.values.get(verdict.kind.count) or 0 if verdict.kind.count and verdict.have else 0
+    return tuple(Seat(verdict.target, slot, asked) for slot in slots[many if verdict.live else 0 :])
 
 
 def _with_others(party: Party, every: Mapping[str, Asked]) -> Party:
@@ -108,7 +112,16 @@ def _where(question: Question, found: Found) -> Where:
         where[model][target].remove(slot)
         there = where[model].setdefault(other, [])
         there.append(next(number for number in range(len(there) + 1) if number not in there))
-    return {model: {target: tuple(sorted(slots)) for target, slots in mine.items()} for model, mine in where.items()}
+    return {
+        model: {target: _in_order(slots, question.views[target]) for target, slots in mine.items()}
+        for model, mine in where.items()
+    }
+
+
+def _in_order(slots: list[int], view: TargetView) -> tuple[int, ...]:
+    """Return slots in order; of what one object stands for only how many counts."""
+    counted = any(kind.count for kind in view.kinds.values())
+    return tuple(range(len(slots))) if counted else tuple(sorted(slots))
 
 
 def _in_words(question: Question, where: Where) -> Iterator[str]:

@@ -24,7 +24,7 @@ from infctl.plan.compare import Verdict
 from infctl.plan.course import ModelVerdicts, first_to_leave, held_by, opening, promised_by, started_again, with_back
 from infctl.plan.evacuate import give_up
 from infctl.plan.model import Action
-from infctl.plan.overflow import Spares, asked_on, lack_room, spread
+from infctl.plan.overflow import Spares, asked_on, coming_to, spread
 from infctl.plan.promised import room_of, spot_of
 from infctl.plan.refresh import reinstate
 from infctl.plan.refusals import refuse
@@ -97,7 +97,7 @@ def give_spots(
     wider = None
     if spares is not None and _may_go_elsewhere(question.request):
         everywhere = parties_on(question.views)
-        if found.missing or lack_room(everywhere, room):
+        if found.missing or any(seat.target not in placing for party in everywhere for seat in party.coming):
             wider = spread(question, everywhere, spares(), room, tell)
             if not wider.found.missing and wider.where:
                 return Spotted((), wider.note, wider.where)
@@ -175,9 +175,14 @@ def _party(
     part: ModelVerdicts, room: Room, placing: Mapping[str, TargetView], away: list[Verdict], manner: Manner
 ) -> Party:
     mine = [verdict for verdict in part.replicas if verdict.target in placing and verdict.want is not None]
-    replaced, coming, staying = [], [], dict[tuple[str, str], int]()
+    replaced, coming = list[Seat](), list[Seat]()
+    staying: dict[tuple[str, str], int] = {}
     for verdict in mine:
-        asked = asked_on(placing[verdict.target], part.wishes[verdict.target])
+        wish = part.wishes[verdict.target]
+        asked = asked_on(placing[verdict.target], wish)
+        if not placing[verdict.target].places_replicas:
+            coming += coming_to(verdict, wish, asked) if verdict.action is Action.CREATE or verdict.kind.count else ()
+            continue
         seat = Seat(verdict.target, verdict.address.slot, asked)
         if verdict in away:
             replaced.append(seat)

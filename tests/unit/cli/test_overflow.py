@@ -12,6 +12,8 @@ GIB = 1 << 30
 TARGETS = """
   rack: {type: yard, places: [a, b], gpus: {a: [81920], b: [81920]}}
   lab: {type: yard, places: [c], gpus: {c: [40960, 40960]}}
+  prod: {type: platform}
+  small: {type: platform, elastic: false, gpus: {n1: [40960], n2: [40960]}}
 """
 HEAD = f"apiVersion: infctl/v1\nname: acme\ntargets:{TARGETS}models:\n"
 SERVES = f"engine: custom, image: 'me/chat@sha256:{'1' * 64}', command: [serve], port: 80, health: /up"
@@ -33,7 +35,7 @@ def where(shell: Shell) -> dict[str, dict[str, int]]:
         if each["type"] == "fake_process":
             target = each["index"].partition("/")[0]
             mine = found.setdefault(each["name"], {})
-            mine[target] = mine.get(target, 0) + 1
+            mine[target] = mine.get(target, 0) + each["values"].get("replicas", 1)
     return found
 
 
@@ -115,6 +117,22 @@ def test_a_target_that_places_by_itself_takes_its_part(shell: Shell, order: str,
     assert "No changes" in shell("plan").out
     shell.write(small(4, order), head)
     assert "error[no-room]" in shell("plan").err
+
+
+def test_a_platform_takes_whatever_is_left_and_hosts_what_a_platform_has_no_room_for(shell: Shell) -> None:
+    assert "3 to prod" in applied(shell, chat(5, "rack, prod"))
+    assert where(shell) == {"chat": {"rack": 2, "prod": 3}}
+    applied(shell, chat(6, "rack, prod"))
+    assert where(shell) == {"chat": {"rack": 2, "prod": 4}}
+    applied(shell, chat(3, "rack, prod"))
+    assert where(shell) == {"chat": {"rack": 2, "prod": 1}}
+
+
+def test_hosts_take_what_a_platform_has_no_devices_for(shell: Shell) -> None:
+    applied(shell, chat(1, "small, rack"))
+    assert where(shell) == {"chat": {"small": 1}}
+    applied(shell, chat(4, "small, rack"))
+    assert where(shell) == {"chat": {"small": 2, "rack": 2}}
 
 
 def test_where_no_target_has_room_all_are_named(shell: Shell) -> None:
