@@ -2,6 +2,12 @@
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ("tests.testbed.plugin", "tests.testbed.aws.plugin", "tests.testbed.buckets")
+pytest_plugins = (
+    "tests.testbed.plugin",
+    "tests.testbed.aws.plugin",
+    "tests.testbed.buckets",
+    "tests.testbed.postgres",
+    "tests.testbed.state_server",
+)
 settings.register_profile("infctl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("infctl")

@@ -33,7 +33,9 @@ SYSTEM = {
     "faketime": "faketime",
     "promtool": "prometheus",
 }
+POSTGRES = "postgresql"  # Debian keeps its programs out of everybody's PATH
 UNITS = {
+    "postgresql": ("postgresql.service",),
     "docker.io": ("docker.service", "docker.socket", "containerd.service"),
     "docker-registry": ("docker-registry.service",),
     "openssh-server": ("ssh.service",),
@@ -72,7 +74,14 @@ def missing_here() -> tuple[str, ...]:
     """Return the Debian packages that this machine lacks."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # a user's PATH may lack the places of daemons
     commands = [package for command, package in SYSTEM.items() if not shutil.which(command, path=path)]
-    return tuple(sorted({*commands, *(package for file, package in FILES.items() if not Path(file).exists())}))
+    files = [package for file, package in FILES.items() if not Path(file).exists()]
+    return tuple(sorted({*commands, *files, *(() if postgres_program("initdb") else (POSTGRES,))}))
+
+
+def postgres_program(name: str) -> str:
+    """Return where a program of PostgreSQL's server is, "" if nowhere; the newest where there are several."""
+    path = os.pathsep.join([*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), os.defpath])
+    return shutil.which(name, path=f"{path}{os.pathsep}/usr/local/bin") or ""
 
 
 def install(packages: list[str]) -> None:

@@ -7,6 +7,7 @@ late: the epoch does. Imports psycopg when it is made.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -114,6 +115,7 @@ class PostgresPlace:
         if self._connection is None or self._connection.closed:
             password = self._password.reveal() or None
             self._connection = self._pg.connect(self._url, password=password, autocommit=True, **_CONNECT)
+            weakref.finalize(self, self._connection.close)
         found = self._connection.execute(self._texts[name], values, prepare=False)
         return tuple(found.fetchall()) if found.description else ()
 

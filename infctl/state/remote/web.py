@@ -15,7 +15,6 @@ from urllib.parse import urlencode
 from infctl.secrets import Secret
 from infctl.state.remote.place import forbidden, unreadable, unwritable
 
-MOST_BYTES = 256 * 1024 * 1024  # of an answer
 _FORBIDDEN = frozenset({401, 403})
 _SHOWN = 200  # characters of an answer in a message
 
@@ -48,10 +47,10 @@ class Web:
         request = urllib.request.Request(url, body or None, self._headers(body), method=method)  # noqa: S310  -- http(s): the spec
         try:
             with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310
-                found = Answer(answer.status, answer.read(MOST_BYTES))
+                found = Answer(answer.status, answer.read())
         except urllib.error.HTTPError as refusal:
             with refusal:
-                found = Answer(refusal.code, refusal.read(MOST_BYTES))
+                found = Answer(refusal.code, refusal.read())
         except (OSError, http.client.HTTPException, ValueError) as failure:
             failed = unreadable if method == "GET" else unwritable
             raise failed(address, str(getattr(failure, "reason", "") or failure or type(failure).__name__)) from failure
