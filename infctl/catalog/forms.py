@@ -47,6 +47,7 @@ GpuRow: Any = create_model(
         mig=(dict[str, Count], Field(default_factory=dict)),
         aliases=(tuple[Text, ...], ()),
         vendor=(Literal["nvidia", "amd"] | None, None),
+        market=(Literal["datacenter", "workstation", "gaming"] | None, None),
     ),
 )
 GpuRow.noun = "a GPU"

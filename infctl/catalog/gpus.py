@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from infctl.catalog.files import read_rows
 from infctl.catalog.names import plain_gpu
 from infctl.frozen import dataclass
+
+Market = Literal["datacenter", "workstation", "gaming"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,9 @@ class Gpu:
     `fp8`, `int8`, `fp4` in dense TFLOPS, 0 where the hardware has no such path; `fp32` in TFLOPS of the ordinary cores,
     0 where it is not known; `sustained` is the part of the fp16 FLOPS that large products reach for longer, under the
     limits of power and clock; `link_rate` in GB/s per direction.
+
+    `market` is for what it is sold: servers are not offered with the others, and the licence of GeForce's driver keeps
+    it out of data centers (NVIDIA, License for Customer Use of GeForce Software).
 
     `compute` is the CUDA compute capability ("9.0") or AMD's target ("gfx942"). `mig`: profile -> how many fit.
     """
@@ -40,6 +45,7 @@ class Gpu:
     link_rate: float = 32.0
     mig: Mapping[str, int] = field(default_factory=dict)
     vendor: str = "nvidia"
+    market: Market = "datacenter"
     aliases: tuple[str, ...] = ()
     source: str = ""
 

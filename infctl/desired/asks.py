@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from infctl.catalog.gpus import Gpu, gpus
 from infctl.engines.resolve import engine_of, serving_of
-from infctl.frozen import dataclass
 from infctl.provider.values import Device, Place, Purchase
 from infctl.sizing.decision import Ask, Offer
 
@@ -76,18 +75,11 @@ def _operated(stack: Stack, besides: Model) -> Iterable[str]:
 # ---------------------------------------------------------------- what there is
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """What targets offer; `unknown` are products that no catalogue has: nothing can be predicted of them."""
-
-    offers: tuple[Offer, ...]
-    unknown: tuple[str, ...] = ()
-
-
 def offers_of(
     target: str, places: Iterable[Place], whole: Mapping[str, int], engines: Collection[str] = (), own: str = ""
-) -> Offered:
-    """Return what a target offers, one for each kind of device and price.
+) -> tuple[Offer, ...]:
+    """Return what a target offers, one for each kind of device and price; of a product that no catalogue has nothing
+    can be predicted, so it is none.
 
     `whole` maps the uuid of each device that can be had whole, or is had by ourselves already, to its bytes; others do
     not count. `engines` are those that the target can start, `own` is a user's catalogue file.
@@ -103,11 +95,10 @@ def offers_of(
                 by_product.setdefault(device.product, []).append(device)
         for product, devices in by_product.items():
             groups.setdefault((product, place.price, place.purchase, place.priced), []).append(devices)
-    found, unknown = [], []
+    found = []
     for (product, price, purchase, priced), hosts in groups.items():
         cards = gpus(own).find(product)
         if not cards:
-            unknown.append(product)
             continue
         most = max(map(len, hosts))
         every = [device for host in hosts for device in host]
@@ -120,7 +111,7 @@ def offers_of(
     found += [
         Offer(target, (), 0, hosts, None, price, purchase, tuple(engines)) for (price, purchase), hosts in bare.items()
     ]
-    return Offered(tuple(found), tuple(dict.fromkeys(unknown)))
+    return tuple(found)
 
 
 def _free(devices: Iterable[Device], whole: Mapping[str, int], card: Gpu) -> float | None:

@@ -58,7 +58,19 @@ def asking_of(stack: Stack, model: Model, env: Mapping[str, str]) -> Asking | No
     checkpoint = _checkpoint(stack, model, env)
     if checkpoint is None:
         return None
-    return Asking(checkpoint, ask_of(stack, model), _workload(stack, model), slo_of(model.slo))
+    workload = _workload(stack, model)
+    if workload is not None and workload.cached and not _keeps_prefixes(model, checkpoint):
+        workload = replace(workload, cached=0.0)
+    return Asking(checkpoint, ask_of(stack, model), workload, slo_of(model.slo))
+
+
+def _keeps_prefixes(model: Model, checkpoint: Checkpoint) -> bool:
+    """Return whether an engine keeps the prefixes of questions: all do, unless they are told not to (`vllm serve
+    -help`, SGLang's server arguments); an encoder has none to keep.
+    """
+    args = model.engine_args
+    told_not_to = args.get("enable_prefix_caching") is False or args.get("disable_radix_cache") is True
+    return not told_not_to and not checkpoint.shape.encoder
 
 
 def choice_of(stack: Stack, asking: Asking, offers: Offers) -> Choice:
@@ -89,7 +101,7 @@ def offers_from(stack: Stack, views: Mapping[str, TargetView], state: State) -> 
             for place in view.inventory.places
             for device in place.devices
         }
-        return offers_of(target, view.inventory.places, whole, allowed_engines(stack), own_catalog(stack)).offers
+        return offers_of(target, view.inventory.places, whole, allowed_engines(stack), own_catalog(stack))
 
     return lambda targets: tuple(offer for target in targets for offer in of(target))
 

@@ -41,7 +41,7 @@ _PER_HOST = 8  # GPUs that a host is taken to have where no inventory says
 @dataclass(frozen=True, slots=True)
 class Explained:
     """One model: what was asked, what is chosen, and one replica's figures over all loads. `live` is whether the
-    targets' inventory was read: else every GPU of the catalogue is taken to be there.
+    targets' inventory was read: else every data-center GPU of the catalogue is taken to be there.
     """
 
     name: str
@@ -148,8 +148,8 @@ def _offers(stack: Stack, offers: Offers, views: Mapping[str, TargetView]) -> Of
 
 
 def _catalogue(stack: Stack) -> Offers:
-    """Return what says that each target has every GPU of the catalogue, as many as wanted."""
-    rows = tuple(gpus(own_catalog(stack)).rows.values())
+    """Return what says that each target has every GPU of the catalogue that is made for servers, as many as wanted."""
+    rows = tuple(row for row in gpus(own_catalog(stack)).rows.values() if row.market == "datacenter")
 
     def of(targets: Collection[str]) -> tuple[Offer, ...]:
         return tuple(Offer(target, (row,), _PER_HOST, None) for target in tuple(targets)[:1] for row in rows)

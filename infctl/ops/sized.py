@@ -162,10 +162,14 @@ def inputs_of(stack: Stack, model: Model) -> str:
     return digest(said)
 
 
+_LATER = frozenset({"prefix_cache_hit_rate"})  # not counted where unused: what is pinned already stays so
+
+
 def _plain(value: Any) -> Any:
     """Return a mapping of the language as plain values, whether it was read just now or kept."""
     fields = getattr(type(value), "model_fields", None) or getattr(value, "__dict__", None)
-    return {name: _plain(getattr(value, name)) for name in fields} if fields else value
+    said = {name: _plain(getattr(value, name)) for name in fields} if fields else value
+    return {name: each for name, each in said.items() if each is not None or name not in _LATER} if fields else said
 
 
 def _sum_of(path: Path) -> str:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from math import exp, log, sqrt
 from typing import TYPE_CHECKING, Final
 
+from infctl.frozen import replace
 from infctl.sizing.decision import PERCENTILES, Lengths, Metric, Objective, Request, Slo, Workload
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ def workload_of(said: vocabulary.Workload, rows: Iterable[Mapping[str, str]] | N
 
     Raises ValueError where a trace's rows cannot be read.
     """
+    cached = said.prefix_cache_hit_rate or 0.0
     if rows is not None:
-        return workload_of_trace(rows, said.trace or "")
+        return replace(workload_of_trace(rows, said.trace or ""), cached=cached)
     if said.isl is None or (said.rate is None and said.peak is None):
         return None
     asked = lengths_of(said.isl, SPREAD[0])
@@ -46,7 +48,7 @@ def workload_of(said: vocabulary.Workload, rows: Iterable[Mapping[str, str]] | N
     peak = max(rate, said.peak) if said.peak is not None else rate
     if peak <= 0:
         return None
-    return Workload(asked, answered, rate, peak, source="the file")
+    return Workload(asked, answered, rate, peak, cached=cached, source="the file")
 
 
 def lengths_of(said: vocabulary.Tokens, otherwise: float) -> Lengths | None:

@@ -56,6 +56,9 @@ class Workload(Part):
     rate: Rate | None = Field(None, description="requests as usual, as 6/s")
     peak: Rate | None = Field(None, description="requests at the worst hour, as 20/s")
     trace: Text | None = Field(None, description="a CSV file of requests, instead of the figures above")
+    prefix_cache_hit_rate: Share | None = Field(
+        None, description="share of a question's tokens that the prefix cache has already, as 40%"
+    )
 
 
 class Latency(Part):

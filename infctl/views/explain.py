@@ -133,7 +133,7 @@ def headline(model: View) -> str:
 
 def _doubts(model: View, style: Style) -> Iterator[str]:
     if not model["live"]:
-        text = "No target's inventory was read: every GPU of the catalogue is taken to be there, at no price."
+        text = "No target's inventory was read: all data-center GPUs of the catalogue are taken to be there, unpriced."
         yield from style.wrap(text)
     for place in model["unreachable"]:
         yield from style.wrap(f"{place['place']} cannot be read: {place['reason']}", hanging="  ")

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from infctl.catalog.gpus import gpus
 from infctl.views.explain_html import explain_html
 from tests.shell import Shell
 
@@ -119,7 +120,13 @@ def test_without_asking_targets_the_catalogue_is_what_there_is(yard: Shell) -> N
     done = yard("explain", "chat", "-refresh=false")
     assert done.code == 0, done.err
     assert "No target's inventory was read" in done.out
-    assert not model_of(yard, "-refresh=false")["live"]
+    found = model_of(yard, "-refresh=false")
+    assert not found["live"]
+    decision = found["decision"]
+    assert isinstance(decision, dict)
+    assert gpus().rows[decision["gpu"]].market == "datacenter"
+    alternatives = json.dumps(found["alternatives"])
+    assert not any(name in alternatives for name, row in gpus().rows.items() if row.market == "gaming")
 
 
 def test_the_page_needs_no_network_and_is_whole(yard: Shell, tmp_path: Path) -> None:
@@ -168,6 +175,27 @@ def test_a_trace_is_the_workload_where_the_file_names_one(yard: Shell, tmp_path:
     done = yard("explain", "chat")
     assert done.code == 0, done.err + done.out
     assert "300 requests of chat.csv" in " ".join(done.out.split())
+
+
+def test_what_a_prefix_cache_has_is_not_reckoned_again_and_is_shown(yard: Shell) -> None:
+    def ttft() -> float:
+        decision = model_of(yard)["decision"]
+        assert isinstance(decision, dict)
+        return float(decision["at_rate"]["latency"]["ttft_p50"]["value"])
+
+    engine = CHAT.replace("  replicas:", "  engine: vllm\n  gpu: {count: 1}\n  replicas:").replace(
+        "min: 2, max: 8", "min: 4, max: 4"
+    )
+    yard.write(engine, HEAD % "")
+    fresh = ttft()
+    cached = engine.replace("peak: 12/s}", "peak: 12/s, prefix_cache_hit_rate: 60%}")
+    yard.write(cached, HEAD % "")
+    assert ttft() < 0.8 * fresh
+    assert "60 % of a question cached" in " ".join(yard("explain", "chat").out.split())
+    yard.write(cached + "  engine_args: {enable_prefix_caching: false}\n", HEAD % "")
+    assert ttft() == fresh
+    yard.write(cached.replace("60%", "120%"), HEAD % "")
+    assert "expected a share of at most 100%" in yard("validate").err
 
 
 def test_an_encoder_has_no_cache_and_no_tokens(yard: Shell) -> None:

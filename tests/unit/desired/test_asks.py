@@ -39,7 +39,7 @@ def test_devices_of_one_kind_and_price_are_one_offer() -> None:
         place("c", (H100, 79), (H100, 79), price=3.5),
         place("d"),
     )
-    found = offers_of("rack", places, whole(*places)).offers
+    found = offers_of("rack", places, whole(*places))
     assert [(each.product, each.devices, each.hosts, each.price) for each in found] == [
         ("H100-SXM-80GB", 2, 2, 2.5),
         ("L4", 1, 1, 2.5),
@@ -52,14 +52,14 @@ def test_devices_of_one_kind_and_price_are_one_offer() -> None:
 def test_what_others_have_is_not_on_offer_and_what_is_partly_free_is_told() -> None:
     a = place("a", (H100, 79), (H100, 79), (H100, 79))
     free = {**whole(a), "a0": 0, "a1": 40 * GIB}
-    (offer,) = offers_of("rack", (a,), free).offers
+    (offer,) = offers_of("rack", (a,), free)
     assert (offer.devices, offer.hosts, offer.free_gib) == (2, 1, 40)
-    assert offers_of("rack", (a,), {}).offers == ()
+    assert offers_of("rack", (a,), {}) == ()
 
 
-def test_a_device_that_no_catalogue_has_is_named() -> None:
+def test_of_a_device_that_no_catalogue_has_nothing_is_offered() -> None:
     a = place("a", ("Acme Brain 3", 10))
-    assert offers_of("rack", (a,), whole(a)).unknown == ("Acme Brain 3",)
+    assert offers_of("rack", (a,), whole(a)) == ()
 
 
 FILE = """\
@@ -97,6 +97,13 @@ def test_a_decision_is_made_from_the_files_words_kept_or_read(tmp_path: Path) ->
     assert inputs_of(kept, kept.models["chat"]) == same
     other = stack_of(tmp_path, rate="7/s")
     assert inputs_of(other, other.models["chat"]) != same
+
+
+def test_a_field_that_came_later_changes_no_decision_that_was_made_without_it(tmp_path: Path) -> None:
+    stack = stack_of(tmp_path)
+    assert inputs_of(stack, stack.models["chat"]) == "3954d256e6384af2"  # as before there was prefix_cache_hit_rate
+    cached = stack_of(tmp_path, rate="6/s, prefix_cache_hit_rate: 40%")
+    assert inputs_of(cached, cached.models["chat"]) != inputs_of(stack, stack.models["chat"])
 
 
 def test_nothing_is_decided_without_knowing_what_there_is(tmp_path: Path) -> None:
@@ -138,7 +145,7 @@ def test_a_model_that_owes_latencies_and_says_no_load_is_named(tmp_path: Path) -
         "models:\n  chat: {uri: 'file:m', slo: {ttft: {p95: 500ms}}}\n  odd: {uri: 'hf://a/b', workload: {rate: 1/s}}\n"
     )
     stack = load_stack(Inputs(tmp_path), RackTypes())
-    offers = offers_of("rack", (place("a", (H100, 79)),), whole(place("a", (H100, 79)))).offers
+    offers = offers_of("rack", (place("a", (H100, 79)),), whole(place("a", (H100, 79))))
     env = {"HF_ENDPOINT": "http://127.0.0.1:9"}
     with pytest.raises(InfctlError) as failed:
         size_models(stack, {}, lambda _: offers, env, renamed={})

@@ -99,3 +99,11 @@ def test_an_slo_is_its_objectives() -> None:
     assert found.objectives == (Objective("ttft", 95, 0.5), Objective("e2e", 50, 2.0), Objective("e2e", 99, 15.0))
     assert (found.goodput, found.max_cost_per_1m) == (0.99, 1.2)
     assert slo_of(None).objectives == ()
+
+
+def test_what_a_prefix_cache_has_is_a_share_of_questions_recorded_or_declared() -> None:
+    assert said(isl={"mean": 900}, rate="6/s", prefix_cache_hit_rate="40%").cached == 0.4  # type: ignore[union-attr]
+    rows = [{"TIMESTAMP": str(n), "ContextTokens": "9", "GeneratedTokens": "3"} for n in range(3)]
+    recorded = workload_of(adapter("Workload").validate_python({"trace": "a.csv", "prefix_cache_hit_rate": 0.2}), rows)
+    assert recorded is not None
+    assert (recorded.cached, len(recorded.trace)) == (0.2, 3)
