@@ -1,0 +1,1 @@
+"""GPU instances of AWS in auto scaling groups, which start a model by themselves."""
