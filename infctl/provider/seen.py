@@ -62,7 +62,8 @@ class Place:
     """A host or node. Memory in bytes, free as the operating system would give it to a new process.
 
     `price` is what an hour of one whole device there costs in dollars, None where nobody says; `priced` tells
-    where that is from, and of when. `zone` is what fails together with it, "" where nobody says.
+    where that is from, and of when. `zone` is what fails together with it, "" where nobody says. `instance` is the type
+    that it is rented as ("g6e.xlarge"), `region` where: the catalogue has prices for those that tell none.
     """
 
     name: str
@@ -74,6 +75,8 @@ class Place:
     purchase: Purchase = "owned"
     zone: str = ""
     priced: str = ""
+    instance: str = ""
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)

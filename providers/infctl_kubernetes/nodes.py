@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from infctl.provider.values import Device, Place
+from infctl.provider.values import Device, Place, Purchase
 from infctl_kubernetes.quantities import read_quantity
 
 MIB = 1024**2
@@ -25,6 +25,15 @@ PRODUCTS = (
     "karpenter.k8s.aws/instance-gpu-name",
     "k8s.amazonaws.com/accelerator",
 )
+INSTANCE, REGION = "node.kubernetes.io/instance-type", "topology.kubernetes.io/region"
+# Whether a node may be taken away, as EKS, Karpenter, GKE and AKS label it (their documentation of node labels).
+CAPACITY = (
+    "eks.amazonaws.com/capacityType",
+    "karpenter.sh/capacity-type",
+    "cloud.google.com/gke-spot",
+    "kubernetes.azure.com/scalesetpriority",
+)
+_SPOT = frozenset({"spot", "true"})
 _OVER = frozenset({"Succeeded", "Failed"})
 
 Doc = Mapping[str, Any]
@@ -87,7 +96,13 @@ def _place(node: Doc, promised: Mapping[str, int], resource: str, price: float |
         meta["name"], max(1, int(read_quantity(has.get("cpu", 0)))), memory,
         min(memory, max(0, memory - promised.get("memory", 0))), _devices(node, promised, resource), price,
         zone=labels.get(ZONE, ""), priced="" if price is None else "price_per_gpu_hour of the target",
+        purchase=_purchase(labels), instance=labels.get(INSTANCE, ""), region=labels.get(REGION, ""),
     )  # fmt: skip
+
+
+def _purchase(labels: Mapping[str, str]) -> Purchase:
+    """Return how a node is paid for: spot where its cloud says so, else owned, until a price says otherwise."""
+    return "spot" if any(labels.get(name, "").lower() in _SPOT for name in CAPACITY) else "owned"
 
 
 def _devices(node: Doc, promised: Mapping[str, int], resource: str) -> tuple[Device, ...]:

@@ -63,3 +63,15 @@ def test_products_are_known_by_the_labels_of_feature_discovery_and_of_clouds() -
         ("karpenter.k8s.aws/instance-gpu-name", "h100", "h100"),
         ("nvidia.com/gpu.product", "NVIDIA-H100-80GB-HBM3", "NVIDIA H100 80GB HBM3"),
     )
+
+
+def test_a_node_says_what_it_is_rented_as_and_how() -> None:
+    labels = {
+        "node.kubernetes.io/instance-type": "g6e.12xlarge", "topology.kubernetes.io/region": "us-east-1",
+        "karpenter.sh/capacity-type": "spot",
+    }  # fmt: skip
+    ready = {"conditions": [{"type": "Ready", "status": "True"}], "allocatable": {"cpu": "4", "memory": "1Gi"}}
+    nodes = [{"metadata": {"name": name, "labels": said}, "status": ready} for name, said in (("a", labels), ("b", {}))]
+    rented, own = read_places(nodes, (), "nvidia.com/gpu", None)
+    assert (rented.instance, rented.region, rented.purchase) == ("g6e.12xlarge", "us-east-1", "spot")
+    assert (own.instance, own.region, own.purchase) == ("", "", "owned")
