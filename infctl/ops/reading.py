@@ -95,9 +95,18 @@ class Readings:
         seen = read(lambda: provider.observe(scope), name, nothing) if look else Reading(_remembered(self._state, name))
         unreadable = tuple({place.place: place for place in (*have.unreadable, *seen.unreadable)}.values())
         view = TargetView(
-            name, reach.type, reach.config, provider.kinds, provider.lowering, have.value, seen.value, unreadable
-        )
+            name, reach.type, reach.config, provider.kinds, provider.lowering, self._priced(have.value), seen.value,
+            unreadable,
+        )  # fmt: skip
         return with_places_left(view, self._state.resources.values())
+
+    def _priced(self, have: Inventory) -> Inventory:
+        if not any(place.instance for place in have.places):  # of hosts that nobody rents out
+            return have
+        from infctl.catalog.files import find_own  # the catalogue is read where it is asked
+        from infctl.catalog.pricing import with_prices
+
+        return with_prices(have, find_own(self._session.root))
 
     def finish(self) -> Mapping[str, TargetView]:
         """Return what each target has, in the targets' order. Raises what a provider should not have raised."""
