@@ -20,7 +20,7 @@ ENV = ROOT / ".cache" / "test-env"
 TOX = "tox==4.67.13"
 sys.path.insert(0, str(ROOT))
 
-from tests.testbed import packages  # noqa: E402  # the standard library's only
+from tests.testbed import packages, versitygw  # noqa: E402  # the standard library's only
 from tests.testbed.kube import parts  # noqa: E402  # the same
 
 SYSTEM = {"tmux": "tmux", "curl": "curl", "git": "git"}  # command the tests call: Debian package that has it
@@ -32,6 +32,7 @@ def main() -> int:
         return 1
     building = build_kubernetes()
     install_system_packages()
+    versitygw.build()
     python = ENV / "bin" / "python"
     if not python.exists():
         venv.create(ENV, with_pip=True, clear=True)

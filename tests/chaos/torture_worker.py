@@ -2,7 +2,7 @@
 
 Each time it has the lock it appends two records and commits, adding to the chain in the state's outputs the fence of
 every write it finds or makes. What was acknowledged goes to LOG, a line each: the next holder must find it.
-Ends when ROOT/stop exists.
+Ends when ROOT/stop exists. The store is the one that ROOT/.infctl/backend.json remembers, ROOT's own without it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from infctl.diagnostics import InfctlError
+from infctl.ops.stores import last_config, make_store
 from infctl.state.journal import Record
-from infctl.state.local import open_local
 from infctl.state.store import Lease, Store
 
 
@@ -39,9 +39,10 @@ def work(store: Store, lease: Lease, dice: random.Random, log: int) -> None:
 
 
 def main(root: Path, log: int, dice: random.Random) -> None:
+    config = last_config(root)
     while not (root / "stop").exists():
-        store = open_local(root, "default", os.environ)
         try:
+            store = make_store(root, "default", os.environ, config)
             with store.lock(f"pid {os.getpid()}", "torture", timeout=60) as lease:
                 work(store, lease, dice, log)
         except InfctlError as failure:

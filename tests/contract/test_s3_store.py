@@ -20,9 +20,9 @@ def store_in(bucket: Bucket, workspace: str = "default", lease: float = 60.0) ->
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: str(check.__name__))
-def test_s3_store(check: Check, bucket: Bucket) -> None:
+def test_s3_store(check: Check, any_bucket: Bucket) -> None:
     def open_store(workspace: str = "default", lease: float = 60.0) -> RemoteStore:
-        return store_in(bucket, workspace, lease)
+        return store_in(any_bucket, workspace, lease)
 
     check(open_store)
 

@@ -1,6 +1,6 @@
-"""Owns S3 servers on this machine for tests of what a bucket keeps: moto's, in a process of its own.
+"""Owns S3 servers on this machine for tests of what a bucket keeps: moto's and versitygw, processes of their own.
 
-Tests that use it carry `pytest.mark.xdist_group("buckets")`: one worker starts it once.
+Tests that use them carry `pytest.mark.xdist_group("buckets")`: one worker starts each once.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from tests.needs import need
+from tests.testbed import versitygw
 
 PATIENCE = 60.0  # seconds; a busy machine
 _numbers = itertools.count(1)
@@ -105,6 +108,27 @@ def client_of(server: S3Server) -> Any:
     if found is None:
         found = clients[os.getpid(), server.url] = server.client()
     return found
+
+
+@pytest.fixture(scope="session")
+def versity_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server, with exact conditional writes."""
+    program = versitygw.built()
+    need(program is not None, "versitygw (scripts/test.py builds it with Go)")
+    home, port = tmp_path_factory.mktemp("versity"), free_port()
+    (home / "buckets").mkdir()
+    url = f"http://127.0.0.1:{port}"
+    argv = [str(program), "--port", f"127.0.0.1:{port}", "posix", str(home / "buckets")]
+    root = {"ROOT_ACCESS_KEY": "AKIAVERSITY", "ROOT_SECRET_KEY": "sesame-of-versity"}
+    env = {"AWS_ACCESS_KEY_ID": root["ROOT_ACCESS_KEY"], "AWS_SECRET_ACCESS_KEY": root["ROOT_SECRET_KEY"]}
+    with serving(argv, url, home / "log", root):
+        yield S3Server(url, {**env, "AWS_DEFAULT_REGION": "us-east-1"})
+
+
+@pytest.fixture(params=["moto", "versitygw"])
+def any_bucket(request: pytest.FixtureRequest) -> Bucket:
+    """A bucket that nobody has used, on each server in turn."""
+    return make_bucket(request.getfixturevalue({"moto": "moto_s3", "versitygw": "versity_s3"}[request.param]))
 
 
 def make_bucket(server: S3Server) -> Bucket:
