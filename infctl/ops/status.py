@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from infctl.diagnostics import InfctlError
 from infctl.frozen import dataclass
 from infctl.ops.reading import Hear, Readings
+from infctl.plan.promised import replicas_of
 from infctl.provider.errors import ProviderError
 from infctl.provider.kinds import Role
 from infctl.provider.values import Health, Observed, Unreadable
@@ -81,7 +82,7 @@ def status_of(session: Session, hear: Hear = lambda _event: None) -> Status:
     replicas: dict[str, list[Replica]] = {}
     desired: dict[str, int] = {}
     for thing in things:
-        count = _count(thing, views[thing.target])
+        count = replicas_of(views[thing.target].kinds[thing.address.kind], thing.values)
         desired[thing.model] = desired.get(thing.model, 0) + (0 if thing.deposed else count)
         replicas.setdefault(thing.model, []).append(_replica(thing, live.get(thing.id), healths, views[thing.target]))
     failures = _failures(session, state)
@@ -145,13 +146,15 @@ def _replica(thing: Resource, seen: Observed | None, healths: dict[str, Health],
     elif seen is not None and seen.running:
         health = healths[thing.id]
         found, detail = ("ready" if health.ready else "not ready"), health.detail
-    return Replica(str(thing.address), thing.target, place, thing.revision, found, detail, _count(thing, view))
-
-
-def _count(thing: Resource, view: TargetView) -> int:
-    """Return how many replicas an object stands for."""
-    field = view.kinds[thing.address.kind].count
-    return int(thing.values.get(field) or 0) if field else 1
+    return Replica(
+        str(thing.address),
+        thing.target,
+        place,
+        thing.revision,
+        found,
+        detail,
+        replicas_of(view.kinds[thing.address.kind], thing.values),
+    )
 
 
 def _probe_all(session: Session, running: Iterable[Observed]) -> dict[str, Health]:

@@ -1,7 +1,7 @@
 """Owns the arithmetic of room: what replicas hold, and whether a way of replacing them fits into what is free. Pure.
 
-All figures are bytes. Room is counted in pools: the memory of a target, or, where the core chooses the place, the
-memory of each place and of each device. Knows nothing of steps or resources.
+All figures are bytes, but for counted devices. Room is counted in pools: the memory of a target, or, where the core
+chooses the place, the memory of each place and of each device. Knows nothing of steps or resources.
 """
 
 from __future__ import annotations
@@ -15,11 +15,17 @@ from infctl.provider.values import Spot
 
 
 class Pool(NamedTuple):
-    """What room is counted in: the memory of a target, that of a place of it, or that of a device there."""
+    """What room is counted in: the memory of a target, that of a place of it, or that of a device there. A device
+    without a place is all devices of a target that chooses them itself, and is counted in devices, not in bytes.
+    """
 
     target: str
     place: str = ""
     device: str = ""
+
+    @property
+    def is_counted(self) -> bool:
+        return bool(self.device) and not self.place
 
 
 Held = Mapping[Pool, int]  # what something takes, by pool

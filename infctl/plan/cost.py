@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from infctl.frozen import dataclass
 from infctl.plan.compare import Verdict
 from infctl.plan.model import Cost
-from infctl.plan.promised import spot_of
+from infctl.plan.promised import replicas_of, spot_of
 from infctl.plan.request import TargetView
 from infctl.provider.kinds import KindSpec
 from infctl.provider.values import Values
@@ -73,6 +73,8 @@ def _count(
 
 def _devices(kind: KindSpec, values: Values, sizes: Mapping[str, int]) -> tuple[float, str]:
     """Return how many devices an object has, shares as their parts, and where."""
+    if kind.count:
+        return float(replicas_of(kind, values) * (values.get(kind.devices) or 0)), ""
     spot = spot_of(kind, values)
     if spot is None:
         return 0.0, ""

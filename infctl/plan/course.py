@@ -16,7 +16,7 @@ from infctl.placement.room import Held, Load, Pool, Rollout, Room, Way, add, bes
 from infctl.placement.shortage import NO_ROOM
 from infctl.plan.compare import Verdict
 from infctl.plan.model import Action
-from infctl.plan.promised import promised, spot_of
+from infctl.plan.promised import of_all, promised, replicas_of, spot_of
 from infctl.provider.values import Deployment
 
 _GIB = 1024**3
@@ -177,7 +177,8 @@ def needed_by(verdict: Verdict, model: ModelVerdicts, room: Room) -> Held:
     """Return what the new object of a verdict takes."""
     spot, memory = spot_of(verdict.kind, verdict.values), model.wishes[verdict.target].template.memory
     if verdict.kind.count:
-        memory *= verdict.values.get(verdict.kind.count) or 0
+        devices = verdict.values.get(verdict.kind.devices) or 0
+        return of_all(verdict.target, replicas_of(verdict.kind, verdict.values), memory, devices)
     return {Pool(verdict.target): memory} if spot is None else room.held_at(verdict.target, spot, memory)
 
 
@@ -230,6 +231,8 @@ def _devices(load: Load, left: Held, room: Room) -> tuple[int, int]:
     needed = 0
     for held in (*(new for _, new in load.replaced), *load.coming):
         for pool, size in held.items():
+            if pool.is_counted:
+                return load.total[pool], left.get(pool, 0)
             if pool.device:
                 needed += 1
                 asked.setdefault(pool.target, (size, size == room.whole.get(pool)))
@@ -299,13 +302,19 @@ def _no_room(name: str, load: Load, most: Held, free: Held) -> Iterator[Diagnost
             yield error(
                 NO_ROOM,
                 f"{_in_words(pool)} has no room for {name}",
-                f"needs {total[pool] / _GIB:.2f} GiB, {free[pool] / _GIB:.2f} GiB are free",
+                f"needs {_size(pool, total[pool])}, {_size(pool, free[pool])} are free",
                 hint=NO_ROOM.remedy,
                 path=f"models.{name}",
                 address=f"model.{name}",
             )
 
 
+def _size(pool: Pool, size: int) -> str:
+    return f"{size} {pool.device}" if pool.is_counted else f"{size / _GIB:.2f} GiB"
+
+
 def _in_words(pool: Pool) -> str:
+    if pool.is_counted:
+        return pool.target
     place = f"{pool.target}/{pool.place}" if pool.place else pool.target
     return f"GPU {pool.device} of {place}" if pool.device else place

@@ -142,7 +142,7 @@ def _protect(part: ModelVerdicts, course: Course, question: Question) -> list[An
 
 def _write_support(verdicts: list[Verdict], book: Book) -> None:
     for verdict in verdicts:
-        if verdict.model or verdict.action is Action.FORGET:
+        if (verdict.model and verdict.kind.role is not Role.SUPPORT) or verdict.action is Action.FORGET:
             continue
         if verdict.action is Action.CREATE:
             book.create(verdict, timeout=60.0, ids=book.ids)

@@ -10,6 +10,7 @@ from infctl.provider.kinds import KindSpec
 from infctl.provider.values import Device, Share, Spot, Values
 from infctl.state.model import Resource
 
+DEVICES = "GPUs"  # all of a target that chooses them itself
 LITTLE = 0.1  # the part of a device that others may use before it can no longer be had whole
 
 
@@ -21,14 +22,25 @@ def spot_of(kind: KindSpec, values: Values) -> Spot | None:
     return Spot(values.get(kind.place) or "", shares)
 
 
+def replicas_of(kind: KindSpec, values: Values) -> int:
+    """Return how many replicas an object with `values` stands for."""
+    return int(values.get(kind.count) or 0) if kind.count else 1
+
+
 def promised(target: str, kind: KindSpec, values: Values, room: Room) -> Held:
     """Return what an object with `values` holds once it runs."""
     found = values.get("memory", 0)
     memory = found if isinstance(found, int) else 0
-    if kind.count:  # of each replica that it stands for
-        memory *= values.get(kind.count) or 0
+    if kind.count:
+        return of_all(target, replicas_of(kind, values), memory, values.get(kind.devices) or 0)
     spot = spot_of(kind, values)
     return {Pool(target): memory} if spot is None else room.held_at(target, spot, memory)
+
+
+def of_all(target: str, replicas: int, memory: int, devices: int) -> Held:
+    """Return what `replicas` take together of a target that chooses places itself, each so much memory and devices."""
+    held = {Pool(target): replicas * (0 if devices else memory)}  # with devices, memory is theirs
+    return {**held, Pool(target, device=DEVICES): replicas * devices} if devices else held
 
 
 def room_of(views: Mapping[str, TargetView], resources: Iterable[Resource]) -> Room:
@@ -40,6 +52,9 @@ def room_of(views: Mapping[str, TargetView], resources: Iterable[Resource]) -> R
         if not view.places_replicas:
             if view.inventory.places:
                 free[Pool(name)] = sum(place.memory_free for place in view.inventory.places)
+                if any(kind.count and kind.devices for kind in view.kinds.values()):
+                    every = (device for place in view.inventory.places for device in place.devices)
+                    free[Pool(name, device=DEVICES)] = sum(not device.taken for device in every)
             continue
         for place in view.inventory.places:
             free[Pool(name, place.name)] = place.memory_free

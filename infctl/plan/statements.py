@@ -8,7 +8,7 @@ from typing import Any
 
 from infctl.placement.room import Pool, Rollout, add
 from infctl.plan.compare import Verdict, World, drift_of
-from infctl.plan.course import Course, ModelVerdicts, freed_first
+from infctl.plan.course import Course, ModelVerdicts, freed_first, needed_by
 from infctl.plan.diff import diff
 from infctl.plan.model import (
     Action,
@@ -21,7 +21,7 @@ from infctl.plan.model import (
     ModelChange,
     ResourceChange,
 )
-from infctl.plan.promised import LITTLE, room_of, spot_of
+from infctl.plan.promised import LITTLE, replicas_of, room_of, spot_of
 from infctl.plan.request import Question, TargetView
 from infctl.provider.kinds import KindSpec, Role
 from infctl.provider.values import Deployment, Ref, leaves, template_from, template_values
@@ -72,7 +72,7 @@ def model_change(part: ModelVerdicts, course: Course, question: Question) -> Mod
     where: dict[str, int] = {}
     places: dict[str, int] = {}
     for verdict in after:
-        where[verdict.target] = where.get(verdict.target, 0) + 1
+        where[verdict.target] = where.get(verdict.target, 0) + replicas_of(verdict.kind, verdict.values)
         if (spot := spot_of(verdict.kind, verdict.values)) is not None:
             place = f"{verdict.target}/{spot.place}"
             places[place] = places.get(place, 0) + 1
@@ -88,8 +88,8 @@ def model_change(part: ModelVerdicts, course: Course, question: Question) -> Mod
         action=action,
         revision_before=known.revision if before else 0,
         revision_after=0 if removed or wish is None else wish.revision,
-        replicas_before=len(before),
-        replicas_after=len(after),
+        replicas_before=sum(replicas_of(v.kind, v.have.values) for v in before if v.have),
+        replicas_after=sum(replicas_of(v.kind, v.values) for v in after),
         spec_hash_before=before[0].have.spec_hash if before and before[0].have else "",
         spec_hash_after=wish.spec_hash if wish and not removed else "",
         template=template_values(wish.template) if wish and not removed else {},
@@ -155,6 +155,7 @@ def assumptions(
     """Return what apply must find as it was: free memory, the model files, the secrets."""
     found: dict[str, Assumption] = {}
     memory: dict[str, int] = {}  # by target: what comes beside all that is held
+    room = room_of(question.views, question.state.resources.values())
     for part in parts:
         made = [v for v in part.replicas if v.action in {Action.CREATE, Action.REPLACE_BESIDE, Action.REPLACE}]
         for verdict in made:
@@ -169,8 +170,8 @@ def assumptions(
                     found[f"secret:{leaf.name}"] = Assumption(f"secret:{leaf.name}", digest)
             placed = question.views[verdict.target].places_replicas
             if not placed and courses[part.name].rollout in {Rollout.FIRST, Rollout.SURGE, Rollout.NONE}:
-                memory[verdict.target] = memory.get(verdict.target, 0) + template.memory
-    room = room_of(question.views, question.state.resources.values())
+                comes = needed_by(verdict, part, room).get(Pool(verdict.target), 0)
+                memory[verdict.target] = memory.get(verdict.target, 0) + comes
     freed = freed_first(parts, courses, room)
     needs = {Pool(target): comes - freed.get(Pool(target), 0) for target, comes in memory.items()}
     for part in parts:

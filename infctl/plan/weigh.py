@@ -112,9 +112,9 @@ def _served(verdicts: list[Verdict]) -> list[Verdict]:
 def _by_model(verdicts: list[Verdict], world: World) -> dict[str, ModelVerdicts]:
     """Return each model's verdicts by part, models in the order of the file, then those only state knows."""
     sorted_out: dict[str, tuple[list[Verdict], list[Verdict], list[Verdict]]] = {}
-    router = Role.ROUTER
+    router, support = Role.ROUTER, Role.SUPPORT
     for verdict in verdicts:
-        if not verdict.model:
+        if not verdict.model or verdict.kind.role is support:
             continue
         if (found := sorted_out.get(verdict.model)) is None:
             found = sorted_out[verdict.model] = ([], [], [])

@@ -46,7 +46,7 @@ class KindSpec:
     `place` is the field that says at which place an object is, `devices` the one with its shares of devices, as
     pairs (uuid, bytes; 0 is the whole): both from its `Spot`. A kind of replica without `place` is put by its target.
     `count` is the field that says how many replicas one object stands for, where that is not one: such an object is
-    all of a model's replicas on its target, so its address has no slot.
+    all of a model's replicas on its target, so its address has no slot; `devices` is then how many each of them has.
     """
 
     role: Role

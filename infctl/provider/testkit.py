@@ -70,7 +70,7 @@ def kinds_are_whole(harness: Harness) -> None:
     for name, kind in provider.kinds.items():
         for field in filter(None, (kind.place, kind.devices, kind.exclusive, kind.count)):
             expect(field in kind.fields, f"{name}.{field} names a field")
-        expect(not kind.count or not kind.place, f"a {name} that stands for several is placed by its target")
+        expect(not (kind.count and kind.place), f"a {name} that stands for several is placed by its target")
         if kind.place and kind.role is Role.REPLICA:
             moved = {kind.place, *filter(None, (kind.devices,))}
             expect(all(kind.fields[field].forces_replace for field in moved), f"a {name} is moved by a new one")

@@ -39,6 +39,7 @@ _DEPLOYMENT = KindSpec(
     outputs=("name", "namespace", "uid", "selector"),
     gated=True,
     count="replicas",
+    devices="gpus",
     name_limit=NAME_LIMIT,
 )
 _SERVICE = KindSpec(

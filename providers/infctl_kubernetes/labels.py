@@ -64,10 +64,6 @@ def pod_labels(labels: Labels) -> dict[str, str]:
     }  # fmt: skip
 
 
-def model_selector(stack: str, workspace: str, model: str) -> dict[str, str]:
-    return {STACK: stack, WORKSPACE: workspace, MODEL: model}
-
-
 def scope_selector(scope: Scope) -> str:
     """Return the label selector of all that is looked for by labels."""
     of = f"{LINEAGE}={scope.lineage}" if scope.lineage else f"{STACK}={scope.stack},{WORKSPACE}={scope.workspace}"

@@ -14,7 +14,6 @@ from infctl.provider.errors import ProviderError
 from infctl.provider.values import Deployment, Desired, Ref, TargetWant, Template, digest
 from infctl.secrets import SecretRef
 from infctl_kubernetes.kinds import ACCOUNT, BUDGET, DEPLOYMENT, LABEL_LIMIT, NAMESPACE, SERVICE
-from infctl_kubernetes.labels import model_selector
 from infctl_kubernetes.pod import PORT, Grounds, pod_spec
 
 # kubernetes.io/docs/concepts/security/pod-security-standards: "baseline" forbids what gives a pod its node
@@ -50,11 +49,10 @@ def lower(want: TargetWant, estate: Estate) -> tuple[Desired, ...]:
 
 def _model(wish: Deployment, target: str, namespace: str | Ref, estate: Estate) -> Iterator[Desired]:
     model, template = wish.model, wish.template
-    selector = model_selector(estate.stack, estate.workspace, model)
     account = Desired(
         Address(ACCOUNT, model, target), target, {"namespace": namespace, "token": False}, model, wish.revision
     )
-    pod = pod_spec(wish, estate.grounds, selector, _nodes(wish, target, estate.grounds.products))
+    pod = pod_spec(wish, estate.grounds, _nodes(wish, target, estate.grounds.products))
     replicas = Desired(
         Address(DEPLOYMENT, model, target),
         target,
@@ -74,7 +72,7 @@ def _model(wish: Deployment, target: str, namespace: str | Ref, estate: Estate) 
         wish.revision,
         wish.spec_hash,
     )
-    budget = {"namespace": namespace, "selector": selector, "max_unavailable": 1}
+    budget = {"namespace": namespace, "selector": Ref(replicas.address, "selector"), "max_unavailable": 1}
     route = {
         "namespace": namespace,
         "name": service_name(estate.stack, estate.workspace, model),
@@ -82,8 +80,8 @@ def _model(wish: Deployment, target: str, namespace: str | Ref, estate: Estate) 
         "backends": (Ref(replicas.address, "selector"),),
     }
     yield account
-    yield Desired(Address(BUDGET, model, target), target, budget, model, wish.revision)
     yield replicas
+    yield Desired(Address(BUDGET, model, target), target, budget, model, wish.revision)
     yield Desired(Address(SERVICE, model, target), target, route, model, wish.revision)
 
 

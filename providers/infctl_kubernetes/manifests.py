@@ -157,7 +157,7 @@ def _account_seen(values: Values, live: Mapping[str, Any]) -> Values:
 
 
 def _budget(values: Values, _labels: Labels, _name: str) -> Json:
-    selector = {"matchLabels": dict(values["selector"])}
+    selector = {"matchLabels": {ID: values["selector"]}}
     return {"spec": {"maxUnavailable": values["max_unavailable"], "selector": selector}}
 
 
@@ -166,7 +166,7 @@ def _budget_seen(values: Values, live: Mapping[str, Any]) -> Values:
     return {
         **values,
         "namespace": live["metadata"]["namespace"],
-        "selector": as_seen(values["selector"], (spec.get("selector") or {}).get("matchLabels")),
+        "selector": ((spec.get("selector") or {}).get("matchLabels") or {}).get(ID),
         "max_unavailable": spec.get("maxUnavailable"),
     }
 

@@ -15,6 +15,7 @@ from typing import Any
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Deployment, Template, Values
 from infctl.secrets import SecretRef
+from infctl_kubernetes.labels import ID, MANAGED_BY, MANAGER
 from infctl_kubernetes.quantities import write_bytes, write_cpus
 
 ENGINE = "engine"  # the container's name
@@ -48,11 +49,9 @@ class Grounds:
     products: Sequence[tuple[str, str, str]] = ()
 
 
-def pod_spec(
-    wish: Deployment, grounds: Grounds, selector: Mapping[str, str], nodes: Sequence[tuple[str, tuple[str, ...]]]
-) -> Values:
-    """Return the spec of a pod. `selector` is what all pods of the model have in common; `nodes` are the labels, with
-    their values, of the nodes that have what it asks for (one is enough), () for any.
+def pod_spec(wish: Deployment, grounds: Grounds, nodes: Sequence[tuple[str, tuple[str, ...]]]) -> Values:
+    """Return the spec of a pod. `nodes` are the labels, with their values, of the nodes that have what it asks for (one
+    is enough), () for any.
 
     Raises ProviderError where the model's files cannot be had in a pod.
     """
@@ -74,7 +73,8 @@ def pod_spec(
                 "maxSkew": 1,
                 "topologyKey": HOST,
                 "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": dict(selector)},
+                "labelSelector": {"matchLabels": {MANAGED_BY: MANAGER}},
+                "matchLabelKeys": (ID,),  # of one revision
             },
         ),
     }

@@ -37,7 +37,7 @@ def test_a_model_is_a_deployment_its_account_budget_and_service_in_a_namespace_o
     made = lowered()
     assert list(made) == [
         "kubernetes_namespace.prod", 'kubernetes_service_account.chat["prod"]',
-        'kubernetes_disruption_budget.chat["prod"]', 'kubernetes_deployment.chat["prod"]',
+        'kubernetes_deployment.chat["prod"]', 'kubernetes_disruption_budget.chat["prod"]',
         'kubernetes_service.chat["prod"]',
     ]  # fmt: skip
     replicas = made['kubernetes_deployment.chat["prod"]']
