@@ -1,0 +1,99 @@
+"""A model's whole life on AWS through the command: made, left alone, changed, scaled, taken down, with nothing left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.stack import Stack
+from tests.testbed.aws.cloud import AMI_PARAMETER, REGION, Cloud
+
+pytestmark = pytest.mark.xdist_group("aws")
+FILE = """\
+apiVersion: infctl/v1
+name: acme
+targets:
+  burst:
+    type: aws
+    region: {region}
+    subnets: [{subnets}]
+    instance_types: [g5.xlarge, g5.12xlarge]
+    ami: ssm:{ami}
+    max_instances: 6
+models:
+  chat:
+    engine: custom
+    image: registry.example/engine@sha256:{digest}
+    command: [serve, --port, "{{port}}"]
+    health: /health
+    port: 9000
+    gpu: {{count: 1}}
+    replicas: 2
+    tags: {{cost-center: "42"}}
+"""
+DIGEST = "a" * 64
+
+
+@pytest.fixture
+def stack(cloud: Cloud, tmp_path: Path) -> Stack:
+    made = Stack(tmp_path, cloud.env)
+    made.write(FILE.format(region=REGION, subnets=", ".join(cloud.subnets()), ami=AMI_PARAMETER, digest=DIGEST))
+    return made
+
+
+def left(cloud: Cloud) -> list[str]:
+    """Return the names of everything that infctl made and that is still there."""
+    ec2, elb, iam = cloud.client("ec2"), cloud.client("elbv2"), cloud.client("iam")
+    groups = cloud.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    running = [
+        one["InstanceId"]
+        for reservation in ec2.describe_instances()["Reservations"]
+        for one in reservation["Instances"]
+        if one["State"]["Name"] not in {"terminated", "shutting-down"}
+    ]
+    return [
+        *(one["AutoScalingGroupName"] for one in groups),
+        *running,
+        *(one["LaunchTemplateName"] for one in ec2.describe_launch_templates()["LaunchTemplates"]),
+        *(one["GroupName"] for one in ec2.describe_security_groups()["SecurityGroups"] if one["GroupName"] != "default"),
+        *(one["LoadBalancerName"] for one in elb.describe_load_balancers()["LoadBalancers"]),
+        *(one["TargetGroupName"] for one in elb.describe_target_groups()["TargetGroups"]),
+        *(one["RoleName"] for one in iam.list_roles(PathPrefix="/infctl/")["Roles"]),
+        *(one["InstanceProfileName"] for one in iam.list_instance_profiles()["InstanceProfiles"]),
+        *(one["logGroupName"] for one in cloud.client("logs").describe_log_groups()["logGroups"]),
+        *(one["Name"] for one in cloud.client("ssm").describe_parameters()["Parameters"] if one["Name"] != AMI_PARAMETER),
+    ]  # fmt: skip
+
+
+def groups(cloud: Cloud) -> dict[str, int]:
+    found = cloud.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    return {one["AutoScalingGroupName"]: len(one["Instances"]) for one in found}
+
+
+def test_a_model_lives_on_aws(stack: Stack, cloud: Cloud) -> None:
+    done = stack.run("apply", "-auto-approve")
+    assert done.code == 0, done.said
+    assert groups(cloud) == {"acme-chat-r1": 2}, done.said
+    again = stack.run("plan", "-detailed-exitcode")
+    assert (again.code, "No changes" in again.out) == (0, True), again.said
+
+    stack.change(DIGEST, "b" * 64)
+    planned = stack.run("plan", "-json")
+    assert planned.code == 0, planned.said
+    changed = stack.run("apply", "-auto-approve")
+    assert changed.code == 0, changed.said
+    assert groups(cloud) == {"acme-chat-r2": 2}, changed.said
+
+    stack.change("replicas: 2", "replicas: 3")
+    scaled = stack.run("apply", "-auto-approve")
+    assert "0 to add, 1 to change, 0 to destroy" in scaled.out, scaled.said
+    assert groups(cloud) == {"acme-chat-r2": 3}
+    told = json.loads(stack.run("status", "-json").out)
+    assert (told["models"][0]["ready"], told["models"][0]["desired"]) == (3, 3)
+    assert stack.run("plan", "-detailed-exitcode").code == 0
+
+    gone = stack.run("destroy", "-auto-approve")
+    assert gone.code == 0, gone.said
+    assert left(cloud) == []
