@@ -281,7 +281,7 @@ def _refuse_what_costs_too_much(session: Session, plan: Plan) -> None:
         return
     from infctl.plan.policies import break_policies
 
-    if broken := tuple(_at_line(session, each) for each in break_policies(stack.policies, plan.costs)):
+    if broken := tuple(_at_line(session, each) for each in break_policies(stack.policies, plan.costs, plan.unpriced)):
         raise InfctlError(*broken)
 
 

@@ -216,6 +216,15 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpriced:
+    """How many devices replicas have on a target of which nobody tells a price, shares as their parts."""
+
+    target: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
 class TargetRef:
     """How apply reaches a target: the provider's type and its config, no secret in it."""
 
@@ -255,6 +264,7 @@ class Plan:
     secrets: Mapping[str, Values] = field(default_factory=dict)  # name -> source (env, file, command): references only
     costs: tuple[Cost, ...] = ()  # of every model that has a price, changed or not
     priced: tuple[str, ...] = ()  # where prices are from, and of when
+    unpriced: tuple[Unpriced, ...] = ()
 
     @property
     def changes(self) -> tuple[ResourceChange, ...]:

@@ -14,7 +14,7 @@ from infctl.diagnostics import Code, InfctlError, error
 from infctl.placement.room import Rollout
 from infctl.plan.book import Book, Key
 from infctl.plan.compare import Verdict, referred
-from infctl.plan.cost import costs, sources
+from infctl.plan.cost import costs, sources, unpriced
 from infctl.plan.course import Course, ModelVerdicts, choose
 from infctl.plan.model import Action, Mode, Plan, TargetRef
 from infctl.plan.promised import room_of
@@ -109,6 +109,7 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
         secrets=question.secrets,
         costs=costs(verdicts, question.views),
         priced=sources(question.views),
+        unpriced=unpriced(verdicts, question.views),
     )
 
 

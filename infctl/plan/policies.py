@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from infctl.diagnostics import Diagnostic, error
-from infctl.plan.model import Cost
+from infctl.plan.model import Cost, Unpriced
 from infctl.spec.policy_rules import POLICY_BROKEN
 
 if TYPE_CHECKING:
@@ -15,9 +15,16 @@ if TYPE_CHECKING:
 _NAMED = 3  # models that are named; the dearest ones
 
 
-def break_policies(policies: Policies, costs: Iterable[Cost]) -> Iterator[Diagnostic]:
-    """Yield an error for each policy that the costs of a plan break. A stack's first costs are no increase."""
-    costs = tuple(costs)
+def break_policies(
+    policies: Policies, costs: Iterable[Cost], unpriced: Iterable[Unpriced] = ()
+) -> Iterator[Diagnostic]:
+    """Yield an error for each policy that the costs of a plan break, or of which nobody can tell whether they do. A
+    stack's first costs are no increase.
+    """
+    costs, more = tuple(costs), tuple(each for each in unpriced if each.after > each.before)
+    for field in ("max_cost_per_hour", "max_cost_increase"):
+        if more and getattr(policies, field) is not None:
+            yield _not_known(field, more)
     before, after = sum(each.before for each in costs), sum(each.after for each in costs)
     if policies.max_cost_per_hour is not None and after > policies.max_cost_per_hour and after > before:
         rows = {name: cost for name, (_, cost) in _by_model(costs).items() if cost}
@@ -33,6 +40,18 @@ def break_policies(policies: Policies, costs: Iterable[Cost]) -> Iterator[Diagno
             f"The plan would raise the cost by {after / before - 1:.0%}: ${before:,.2f}/h → ${after:,.2f}/h",
             f"at most {policies.max_cost_increase:.0%} is allowed; {_most(rows)}",
         )
+
+
+def _not_known(field: str, more: Iterable[Unpriced]) -> Diagnostic:
+    names = [each.target for each in more]
+    used = ", ".join(f"{each.after - each.before:g} more GPUs of {each.target}" for each in more)
+    return error(
+        POLICY_BROKEN,
+        f"Whether the plan keeps {field} is not known: no price of {' and '.join(names)} is",
+        f"it takes {used}",
+        hint=f"say targets.{names[0]}.price_per_gpu_hour, or take the policy out",
+        path=f"policies.{field}",
+    )
 
 
 def _by_model(costs: Iterable[Cost]) -> dict[str, tuple[float, float]]:

@@ -280,6 +280,8 @@ def _fleet(model: View, decision: View, style: Style) -> list[str]:
         rows.append(("Replicas", _replica_words(model, many)))
     if cost is not None:
         rows.append(("Cost", _cost_words(cost, load)))
+    elif model["live"]:
+        rows.append(("Cost", f"not known: no price of {decision['target']} is"))
     return _pairs(rows, style)
 
 

@@ -207,8 +207,8 @@ def _sum(view: View, style: Style) -> list[str]:
         return [style.paint("No changes. ", "bold", "green") + f"What runs is what the file{held} asks for."]
     line = f"{total['add']:,} to add, {total['change']:,} to change, {total['remove']:,} to destroy."
     lines = [style.paint("Plan:", "bold") + f" {line}"]
-    if "cost" in ours:
-        lines += style.wrap(_cost(ours["cost"]), hanging="  ")
+    if "cost" in ours or "unpriced" in ours:
+        lines += style.wrap(_cost(ours.get("cost"), ours.get("unpriced", {})), hanging="  ")
     dark = [name for name, model in ours["models"].items() if model["downtime"]]
     turning = [name for name, model in ours["models"].items() if model.get("in_turn") and name not in dark]
     if (dark or turning) and ours["mode"] != "destroy":
@@ -222,8 +222,18 @@ def _sum(view: View, style: Style) -> list[str]:
     return lines
 
 
-def _cost(cost: View) -> str:
-    """Return what the stack costs, and what of it where and how paid for, when there are several."""
+def _cost(cost: View | None, unpriced: View) -> str:
+    """Return what the stack costs, and what of it where and how paid for, when there are several; and what of it nobody
+    knows the price of.
+    """
+    rest = f"no price of {' and '.join(unpriced)} is known" if unpriced else ""
+    if cost is None:
+        return f"Cost: not known ({rest})."
+    words = _known_cost(cost)
+    return f"{words} Not in it: {rest}." if rest else words
+
+
+def _known_cost(cost: View) -> str:
     said = f"Cost: {dollars(cost['before'], cost['after'])}"
     if cost["before"] and cost["after"] != cost["before"]:
         said += f" ({cost['after'] / cost['before'] - 1:+.1%})"

@@ -220,6 +220,7 @@ def _ours(plan: Plan) -> dict[str, Any]:
         "mode": plan.mode.value,
         "summary": summary(plan),
         **({"cost": cost_json(plan)} if plan.costs else {}),
+        **({"unpriced": _unpriced_json(plan)} if plan.unpriced else {}),
         "models": {model.name: model_json(model) for model in plan.models},
         "assumptions": [{"what": a.what, "value": plain(a.value), "needs": a.needs} for a in plan.assumptions],
         "holds": list(plan.holds),
@@ -261,6 +262,11 @@ def model_json(model: ModelChange) -> dict[str, Any]:
         "memory_needed": model.memory_needed,
         "memory_free": model.memory_free,
     }
+
+
+def _unpriced_json(plan: Plan) -> dict[str, Any]:
+    """Return how many devices are in use, by target, of which nobody tells a price."""
+    return {each.target: {"before": each.before, "after": each.after} for each in plan.unpriced}
 
 
 def cost_json(plan: Plan) -> dict[str, Any]:

@@ -116,6 +116,11 @@ def test_a_device_that_nobody_knows_is_named(yard: Shell) -> None:
     assert "Toy 10: the catalogue does not know this device" in " ".join(done.out.split())
 
 
+def test_a_target_without_a_price_is_said_to_have_none(yard: Shell) -> None:
+    yard.write(CHAT, HEAD.replace("    prices: {a: [0.85, owned], b: [0.85, owned]}", "") % "")
+    assert "Cost not known: no price of rack is" in " ".join(yard("explain", "chat").out.split())
+
+
 def test_without_asking_targets_the_catalogue_is_what_there_is(yard: Shell) -> None:
     done = yard("explain", "chat", "-refresh=false")
     assert done.code == 0, done.err

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infctl.plan.file import read_plan, write_plan
-from infctl.plan.model import Cost, Plan
+from infctl.plan.model import Cost, Plan, Unpriced
 from infctl.plan.policies import break_policies
 from infctl.plan.request import Request
 from infctl.provider.values import Purchase
@@ -38,10 +38,33 @@ def test_whole_devices_and_shares_cost_their_part() -> None:
     assert less.costs == (Cost("chat", "rack", "owned", 4.0, 2.0), Cost("embed", "rack", "owned", 0.5, 0.0))
 
 
-def test_what_has_no_price_costs_nothing_and_nothing_is_said() -> None:
-    plan = fleet({}).plan({"chat": GpuWish(1, gpus=1)})
-    assert plan.costs == ()
-    assert "cost" not in plan_json(plan)["infctl"]
+def test_what_has_no_price_is_said_rather_than_counted_as_nothing(tmp_path: Path) -> None:
+    stack = fleet({})
+    plan = stack.plan({"chat": GpuWish(1, gpus=1), "embed": GpuWish(1, gpus=1, share=20)})
+    assert (plan.costs, plan.unpriced) == ((), (Unpriced("rack", 0.0, 1.25),))
+    said = plan_json(plan)["infctl"]
+    assert "cost" not in said
+    assert said["unpriced"] == {"rack": {"before": 0.0, "after": 1.25}}
+    assert show_plan(plan_view(plan), Style(200))[-1] == "Cost: not known (no price of rack is known)."
+    write_plan(plan, tmp_path / "x.plan")
+    assert read_plan(tmp_path / "x.plan").unpriced == plan.unpriced
+
+
+def test_of_hosts_without_gpus_nobody_asks_a_price() -> None:
+    plan = fleet({}).plan({"chat": GpuWish(1)})
+    assert plan.unpriced == ()
+    assert not any("Cost:" in line for line in show_plan(plan_view(plan), Style(200)))
+
+
+def test_a_policy_that_nobody_can_judge_is_broken_by_what_is_new_only() -> None:
+    for name in ("max_cost_per_hour", "max_cost_increase"):
+        policies = Policies(**{name: 0.9})
+        (found,) = break_policies(policies, (), (Unpriced("rack", 1, 3), Unpriced("lab", 1, 1)))
+        assert found.summary == f"Whether the plan keeps {name} is not known: no price of rack is"
+        assert found.detail == "it takes 2 more GPUs of rack"
+        assert "targets.rack.price_per_gpu_hour" in found.hint
+        assert not list(break_policies(policies, (), (Unpriced("rack", 2, 2),)))
+    assert not list(break_policies(Policies(), (), (Unpriced("rack", 0, 2),)))
 
 
 def test_what_cannot_be_read_goes_on_costing_what_it_did() -> None:
