@@ -116,7 +116,7 @@ class BedCluster(Cluster):
     def _wait_useful(self) -> None:
         """Wait for nodes, and for the service account without which pods are refused."""
         self.apply(*(nodes.node(name, gpus) for name, gpus in STANDARD.items()))
-        self.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "node", "-l", nodes.PLAYED)
+        self.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "node", "-l", nodes.PLAYED)
         self.kubectl("wait", "--for=create", "--timeout=60s", "-n", "default", "serviceaccount/default")
 
     def well(self) -> None:

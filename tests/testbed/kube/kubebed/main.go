@@ -59,6 +59,7 @@ func main() {
 
 // runKwok does what the main package of KWOK does, which cannot be imported.
 func runKwok() error {
+	pflag.CommandLine = pflag.NewFlagSet("kwok", pflag.ContinueOnError) // Kubernetes' own has another --version
 	flags := pflag.NewFlagSet("kwok", pflag.ContinueOnError)
 	flags.ParseErrorsAllowlist.UnknownFlags = true
 	ctx, _ := kwoklog.InitFlags(signals.SetupSignalContext(), flags)
