@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = (
     "tests.testbed.plugin",
     "tests.testbed.aws.plugin",
+    "tests.testbed.kube.plugin",
     "tests.testbed.buckets",
     "tests.testbed.postgres",
     "tests.testbed.state_server",
