@@ -43,11 +43,12 @@ OURS = json.dumps({"label": ["infctl.model=chat"]})
 
 
 class Wish(NamedTuple):
-    """A container to be made: where, its name, and the body of its create."""
+    """A container to be made: where, its name, the body of its create, and the options of its network."""
 
     host: DockerHost
     name: str
     body: Mapping[str, Any]
+    wire: Mapping[str, str]
 
 
 class Unix(http.client.HTTPConnection):
@@ -98,9 +99,10 @@ def read_wishes(hosts: Sequence[DockerHost]) -> list[Wish]:
             doc = daemon.send_json("GET", f"/containers/{one['Id']}/json")
             network = doc["HostConfig"]["NetworkMode"]
             config = {key: value for key, value in doc["Config"].items() if key not in {"Hostname", "Domainname"}}
-            wire = {"EndpointsConfig": {network: {}}}
-            body = {**config, "HostConfig": doc["HostConfig"], "NetworkingConfig": wire}
-            wishes.append(Wish(host, doc["Name"].removeprefix("/"), body))
+            ends = {"EndpointsConfig": {network: {}}}
+            body = {**config, "HostConfig": doc["HostConfig"], "NetworkingConfig": ends}
+            wire = daemon.send_json("GET", f"/networks/{network}")["Options"]
+            wishes.append(Wish(host, doc["Name"].removeprefix("/"), body, wire))
     return wishes
 
 
@@ -128,8 +130,9 @@ def bare(wishes: Sequence[Wish], at_once: int) -> tuple[float, float]:
     """Return the seconds and the processor seconds of the daemons alone; what they made is removed again."""
     hosts = tuple({wish.host.name: wish.host for wish in wishes}.values())
     for host in hosts:
-        network = next(wish.body["HostConfig"]["NetworkMode"] for wish in wishes if wish.host is host)
-        Unix(host.socket).send_json("POST", "/networks/create", {"Name": network, "Driver": "bridge"})
+        wish = next(wish for wish in wishes if wish.host is host)
+        network = {"Name": wish.body["HostConfig"]["NetworkMode"], "Driver": "bridge", "Options": wish.wire}
+        Unix(host.socket).send_json("POST", "/networks/create", network)
     busy = processor_seconds(hosts)
     taken = make_all(wishes, at_once)
     busy = processor_seconds(hosts) - busy

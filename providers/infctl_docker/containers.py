@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from http import HTTPStatus
 from itertools import islice
 from urllib.parse import quote
 
@@ -31,7 +30,7 @@ from infctl_docker.models import deliver_model
 from infctl_docker.parts import Doc, Found, Part, Rack, wanted
 from infctl_docker.probing import log_lines
 from infctl_docker.promises import ID
-from infctl_docker.reading import inspect_path, value_of
+from infctl_docker.reading import inspect_path, inspected, value_of
 
 PORT_TRIES = 20
 TAKEN = ("port is already allocated", "address already in use")  # what daemons say of a host's port that is not free
@@ -91,18 +90,18 @@ def observe_replicas(rack: Rack, found: Found) -> Iterator[Observed]:
 
 def find(host: Host, ident: str) -> Doc | None:
     """Return the inspect of the container with this infctl.id, None where there is none."""
-    listed = host.api.containers(all=True, filters={"label": f"{ID}={ident}"})
+    listed = host.ask(_labelled(ident))
     return next((doc for one in listed if (doc := find_by_id(host, one["Id"]))), None)
 
 
 def find_by_id(host: Host, container: str) -> Doc | None:
-    try:
-        doc: Doc = host.api.inspect_container(container)
-    except DaemonError as failure:
-        if failure.status == HTTPStatus.NOT_FOUND:
-            return None
-        raise
-    return doc
+    """Return the inspect of the container with this id of the daemon's, None where there is none."""
+    (answer,) = host.read((inspect_path(container),))
+    return inspected(host, answer)
+
+
+def _labelled(ident: str) -> str:
+    return "/containers/json?all=1&filters=" + quote(json.dumps({"label": [f"{ID}={ident}"]}))
 
 
 def _known(doc: Doc, found: Found, target: str) -> Iterator[Observed]:
@@ -210,7 +209,7 @@ def _start_again(rack: Rack, host: Host, doc: Doc, change: Change, emit: Emit) -
 
 def _start(host: Host, doc: Doc, values: Values, emit: Emit) -> bool:
     """Start a container, its secrets written anew; False when its port is taken."""
-    emit(Progress("start", host.name))
+    emit(Progress("start"))
     put_secrets(host, doc, secret_files(values["env"]))
     try:
         host.api.start(doc["Id"])
@@ -223,9 +222,8 @@ def _start(host: Host, doc: Doc, values: Values, emit: Emit) -> bool:
 
 def _standing(host: Host, change: Change) -> Doc | None:
     """Return the container of this change's id. Raises ProviderError when one that is not has its name."""
-    label = quote(json.dumps({"label": [f"{ID}={change.id}"]}))
-    listed, named = host.read((f"/containers/json?all=1&filters={label}", inspect_path(change.name)))
-    doc: Doc | None = named.json() if named.status == HTTPStatus.OK else None
+    listed, named = host.read((_labelled(change.id), inspect_path(change.name)))
+    doc = inspected(host, named)
     if doc is not None and (doc["Config"].get("Labels") or {}).get(ID) == change.id:
         return doc
     ours = [one["Id"] for one in value_of(host, listed)]

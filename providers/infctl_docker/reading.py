@@ -30,7 +30,7 @@ def read_host(host: Host, scope: Scope) -> Found:
     guessed = tuple(dict.fromkeys(_guess(host, scope)))
     proxies = tuple(_proxies(host, scope))
     listed, networks, *answers = host.read((LIST, NETWORKS, *map(inspect_path, guessed), *map(archive_path, proxies)))
-    docs = [doc for answer in answers[: len(guessed)] if (doc := _doc(host, answer))]
+    docs = [doc for answer in answers[: len(guessed)] if (doc := inspected(host, answer))]
     archives = {
         proxy: answer.body
         for proxy, answer in zip(proxies, answers[len(guessed) :], strict=True)
@@ -39,7 +39,7 @@ def read_host(host: Host, scope: Scope) -> Found:
     there, known = {doc["Id"] for doc in docs}, {one.id for one in scope.known}
     new = [one["Id"] for one in value_of(host, listed) if one["Id"] not in there and _concerns(one, scope, known)]
     if new:
-        docs += [doc for answer in host.read([*map(inspect_path, new)]) if (doc := _doc(host, answer))]
+        docs += [doc for answer in host.read([*map(inspect_path, new)]) if (doc := inspected(host, answer))]
     whole = tuple({doc["Id"]: doc for doc in docs}.values())
     return Found(host, whole, tuple(value_of(host, networks)), scope, archives)
 
@@ -74,8 +74,8 @@ def _concerns(listed: Mapping[str, Any], scope: Scope, known: Collection[str]) -
     return (labels.get(STACK), labels.get(WORKSPACE)) == (scope.stack, scope.workspace)
 
 
-def _doc(host: Host, answer: Answer) -> Doc | None:
-    """Return an inspect, None for a container that is gone."""
+def inspected(host: Host, answer: Answer) -> Doc | None:
+    """Return an inspect, None for a container that is gone. Raises DaemonError when the daemon said no."""
     if answer.status == HTTPStatus.NOT_FOUND:
         return None
     found: Doc = value_of(host, answer)
