@@ -104,6 +104,7 @@ def field_page() -> str:
     """Return every field that a file may have, from the same schema that editors complete with."""
     from infctl.spec.schema import json_schema  # noqa: PLC0415
     from infctl.spec.served import served_fields  # noqa: PLC0415
+    from infctl.spec.state_section import SERVED  # noqa: PLC0415
     from infctl.spec.types import InstalledTypes  # noqa: PLC0415
 
     types = InstalledTypes()
@@ -114,6 +115,7 @@ def field_page() -> str:
     here = {f"models.NAME.{each}": words for each, words in served.items()} | served_elsewhere()
     sections = [("The file", {name: top[name] for name in top if name in ("apiVersion", "name", "requires", "moved")})]
     sections += [(f"`{name}`", {name: top[name]}) for name in ("variables", "secrets", "state")]
+    sections += [(f"`state`, backend {kind}", of_backend(parts, kind)) for kind in SERVED if kind != "local"]
     sections += [("`targets`", {"targets.NAME.type": top["targets"]["additionalProperties"]["properties"]["type"]})]
     sections += [(f"`targets`, of type {kind}", of_target(parts, kind)) for kind in types.names()]
     sections += [("`models`", {f"models.NAME.{name}": field for name, field in model.items() if name in served})]
@@ -127,16 +129,16 @@ def field_page() -> str:
 
 def served_elsewhere() -> dict[str, str]:
     """Return what is served of fields outside of models, by asking the check that a file goes through."""
+    from infctl.spec.backends import BACKENDS  # noqa: PLC0415
     from infctl.spec.served import check_stack  # noqa: PLC0415
+    from infctl.spec.state_section import SERVED  # noqa: PLC0415
 
     asked = {
-        "state.backend": {"state": {"backend": "s3"}},
-        "state.encryption": {"state": {"encryption": {}}},
         "secrets.NAME.aws_secrets_manager": {"secrets": {"name": {"aws_secrets_manager": "x"}}},
     }
     found = {path: [each.diagnostic.hint for each in check_stack(file)] for path, file in asked.items()}
-    words = {path: hints[0].partition("served: ")[2] if hints else "" for path, hints in found.items()}
-    return {path: words[path] if path == "state.backend" else "none" for path, hints in found.items() if hints}
+    unserved = {} if set(SERVED) == set(BACKENDS) else {"state.backend": ", ".join(SERVED)}
+    return unserved | {path: "none" for path, hints in found.items() if hints}
 
 
 def engine_section() -> str:
@@ -154,6 +156,11 @@ def engine_section() -> str:
         value += "" if arg.most == INT32_MAX else f" to {arg.most}"
         rows.append([f"`{name}`", value, arg.doc])
     return f"\n## `engine_args` of {NAME}\n\n" + table(["argument", "value", "what it says"], rows)
+
+
+def of_backend(parts: Schema, kind: str) -> dict[str, Any]:
+    fields = parts[f"state-{kind}"]["properties"]
+    return {f"state.{name}": field for name, field in fields.items() if name not in ("backend", "encryption")}
 
 
 def of_target(parts: Schema, kind: str) -> dict[str, Any]:

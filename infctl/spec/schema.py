@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from infctl.address import NAME_PATTERN
+from infctl.spec.backends import BACKENDS
 from infctl.spec.file import File
 from infctl.spec.interpolate import NAME
 from infctl.spec.types import TargetTypes
 
 Schema = dict[str, Any]
+LOCAL = "local"  # the backend of a state that names none
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _VARIABLE = {"type": "string", "pattern": r"\$\{\s*var\.", "description": "the value of a variable"}
 _SPOKEN = ("description", "default")  # what stays beside a choice
@@ -33,7 +37,7 @@ def json_schema(types: TargetTypes) -> Schema:
     whole = File.model_json_schema(by_alias=True)
     parts: Schema = {"Variable": _VARIABLE}
     for name, part in whole["$defs"].items():
-        parts[name] = _tidy(part) if name == "VariableSpec" else _opened(part)
+        parts[name] = _tidy(part) if name in {"VariableSpec", "StateSpec"} else _opened(part)
     properties: Schema = {}
     for name, field in whole["properties"].items():
         properties[name] = _tidy(field) if name in _AS_WRITTEN else _choice(_opened(field), nullable=False)
@@ -42,6 +46,7 @@ def json_schema(types: TargetTypes) -> Schema:
     for name, pattern in _NAMED.items():
         properties[name] = {**_tidy(whole["properties"][name]), "propertyNames": {"pattern": pattern}}
     properties["targets"]["additionalProperties"] = _target(types, parts)
+    parts["StateSpec"]["allOf"] = [_backend(kind, form, parts) for kind, form in BACKENDS.items()]
     return {
         "$schema": _DRAFT,
         "title": "inference.yaml",
@@ -69,6 +74,18 @@ def _target(types: TargetTypes, parts: Schema) -> Schema:
         rules.append({"if": {"properties": {"type": {"const": kind}}}, "then": {"$ref": f"#/$defs/{name}"}})
     kinds = {"anyOf": [{"enum": list(types.names())}, {"type": "string"}], "description": "what kind of place it is"}
     return {"type": "object", "properties": {"type": kinds}, "required": ["type"], "allOf": rules}
+
+
+def _backend(kind: str, form: type[BaseModel], parts: Schema) -> Schema:
+    """Return the rule of one backend of state. Its fields hold no variables: they are as they are written."""
+    fields = _tidy(form.model_json_schema(by_alias=True))
+    fields["properties"] = {name: _tidy(inner) for name, inner in fields["properties"].items()}
+    common = dict.fromkeys(("backend", "encryption"), True)
+    parts[f"state-{kind}"] = {**fields, "properties": {**common, **fields["properties"]}}
+    said: Schema = {"properties": {"backend": {"const": kind}}}
+    if kind != LOCAL:
+        said["required"] = ["backend"]
+    return {"if": said, "then": {"$ref": f"#/$defs/state-{kind}"}}
 
 
 def _opened(schema: Schema) -> Schema:
