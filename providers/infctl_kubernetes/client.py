@@ -93,7 +93,7 @@ class Api:
 
     def stream(self, path: str, **query: Any) -> Iterator[bytes]:
         """Yield the bytes of an answer as they come. Raises ApiError, UnreachedError."""
-        answer, _ = self._send("GET", _url(path, query), None, {}, timeout=urllib3.Timeout(TIMEOUT, read=None))
+        answer, _ = self._send("GET", _url(path, query), None, {}, timeout=None)
         try:
             if answer.status >= 400:  # noqa: PLR2004
                 raise read_refusal(answer.status, answer.data, path)
@@ -106,7 +106,7 @@ class Api:
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> tuple[int, bytes]:
         """Return status and body of one call, whatever they are; made once. Raises UnreachedError."""
-        answer, _ = self._send(method, _url(path, {}), body, headers, timeout=urllib3.Timeout(timeout))
+        answer, _ = self._send(method, _url(path, {}), body, headers, timeout=timeout)
         return answer.status, answer.data
 
     def close(self) -> None:
@@ -152,15 +152,14 @@ class Api:
         url: str,
         body: bytes | None,
         headers: Mapping[str, str],
-        timeout: urllib3.Timeout | None = None,
+        timeout: float | None = TIMEOUT,
     ) -> tuple[urllib3.BaseHTTPResponse, Login]:
         login = self._credentials.login()
         pool = self._pool(login)
-        streamed = timeout is not None and timeout.read_timeout is None
         try:
             answer = pool.request(
                 method, f"{self.access.server}{url}", body=body, headers=_headers(login, headers), retries=False,
-                timeout=timeout or urllib3.Timeout(TIMEOUT), preload_content=not streamed, redirect=False,
+                timeout=urllib3.Timeout(connect=TIMEOUT, read=timeout), preload_content=timeout is not None, redirect=False,
             )  # fmt: skip
         except urllib3.exceptions.HTTPError as failure:
             raise self._unreached(failure) from failure

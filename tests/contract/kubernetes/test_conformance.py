@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from infctl.provider.protocol import Provider
 from infctl.provider.testkit import CHECKS, Check
 from infctl.provider.values import Deployment
 from infctl.secrets import SecretRef
-from tests.contract.kubernetes.played import CRASHING, Engines, context_in, engines_of, provider_of, serving
+from tests.contract.kubernetes.played import CRASHING, context_in, provider_of, serving
 from tests.testbed.kube.plane import BedCluster
 
 pytestmark = pytest.mark.xdist_group("kube")
@@ -24,18 +24,18 @@ class ClusterHarness:
 
     ready_timeout = 30.0
 
-    def __init__(self, plane: BedCluster, namespace: str, engines: Engines, root: Path) -> None:
-        self._plane, self._namespace, self._engines = plane, namespace, engines
+    def __init__(self, plane: BedCluster, namespace: str, root: Path) -> None:
+        self._plane, self._namespace = plane, namespace
         self.context = context_in(root)
 
     def provider(self) -> Provider:
         return provider_of(self._plane, self.context, namespace=self._namespace)
 
     def wish(self, revision: int, replicas: int, env: Mapping[str, SecretRef]) -> Deployment:
-        return serving(self._engines.port, revision, replicas, env=env)
+        return serving(revision, replicas, env=env)
 
     def doomed(self, revision: int) -> Deployment | None:
-        wish = serving(self._engines.port, revision)
+        wish = serving(revision)
         return replace(wish, template=replace(wish.template, image=CRASHING))
 
     def add_stranger(self) -> bool:
@@ -64,15 +64,7 @@ class ClusterHarness:
         self._plane.start()
 
 
-@pytest.fixture(scope="session")
-def engines(_plane: BedCluster) -> Iterator[Engines]:
-    with engines_of(_plane) as found:
-        yield found
-
-
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_the_kubernetes_target_conforms(
-    check: Check, plane: BedCluster, namespace: str, engines: Engines, tmp_path: Path
-) -> None:
-    with closing(ClusterHarness(plane, namespace, engines, tmp_path)) as harness:
+def test_the_kubernetes_target_conforms(check: Check, plane: BedCluster, namespace: str, tmp_path: Path) -> None:
+    with closing(ClusterHarness(plane, namespace, tmp_path)) as harness:
         check(harness)
