@@ -13,13 +13,16 @@ from infctl.address import Address
 from infctl.state.journal import Record
 from infctl.state.local import LocalStore
 from infctl.state.model import Resource
-from infctl.state.store import new_state
+from infctl.state.store import Store, new_state
 
 OBJECTS = 10
 
 
 def run(root: Path) -> None:
-    store = LocalStore(root)
+    run_on(LocalStore(root))
+
+
+def run_on(store: Store) -> None:
     with store.lock("test", "apply") as lease:
         if store.load().state is None:
             lease.commit(new_state("stack"))

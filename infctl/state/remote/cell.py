@@ -36,8 +36,8 @@ class HeadCell:
             nonlocal held
             _expect(head, old)
             self._set_aside(head)
-            last = head.fence if head.seq else highest_fence(self._place.names())
-            held = replace(mine, fence=last + 1)
+            names = () if head.seq else self._place.names()
+            held = replace(mine, fence=max(head.fence, highest_fence(names)) + 1)
             return replace(head, fence=held.fence, lock=lease.encode(held).decode())
 
         try:

@@ -19,7 +19,7 @@ from infctl.state.problems import STATE_TOO_NEW, damaged
 FORM = 1  # of the head
 _SHAPE = Shape(
     sum=str, form=int, seq=int, nonce=str, fence=int, lock=str, key=str,
-    snapshot=object, history=list, segments=list, tail=str, records=int,
+    snapshot=object, history=list, segments=list, tail=str, records=int, lost=bool,
 )  # fmt: skip
 _PART = Shape(name=str, sum=str, text=str)
 _SNAPSHOT = Shape(serial=int, lineage=str, part=dict)
@@ -49,7 +49,8 @@ class Head:
 
     `fence` is the last that was given; `lock` what a `lease.Cell` holds, "" while nobody does; `key` the sealed digest
     key. The journal since the snapshot is `segments` and then `tail`, sealed too; `records` counts its records.
-    `history` names the snapshots before the current one, newest first.
+    `history` names the snapshots before the current one, newest first. `lost` is whether it took the place of a head
+    that could not be read, or was gone although there are snapshots.
     """
 
     seq: int = 0
@@ -62,6 +63,7 @@ class Head:
     segments: tuple[Part, ...] = ()
     tail: str = ""
     records: int = 0
+    lost: bool = False
     broken: InfctlError | None = None  # what is wrong with one that cannot be read
 
     @property
@@ -115,9 +117,9 @@ def _read(plain: Any, where: str) -> Head:
     rest = {key: value for key, value in plain.items() if key != "sum"}
     if found != checksum(json.dumps(rest).encode()):
         raise MalformedError("sum", "its checksum does not fit: it was changed by something other than infctl")
-    _, seq, nonce, fence, lock, key, snapshot, history, segments, tail, records = row
+    _, seq, nonce, fence, lock, key, snapshot, history, segments, tail, records, lost = row
     parts = tuple(_part(each, f"segments[{number}]") for number, each in enumerate(segments))
-    return Head(seq, nonce, fence, lock, key, _current(snapshot), tuple(history), parts, tail, records)
+    return Head(seq, nonce, fence, lock, key, _current(snapshot), tuple(history), parts, tail, records, lost)
 
 
 def _current(plain: Any) -> Current | None:

@@ -50,7 +50,7 @@ class Reader:
         if head.broken:
             raise head.broken
         if head.snapshot is None:
-            self.refuse_vanished()
+            self.refuse_vanished(head)
             return Loaded(None)
         state = self._state(head.snapshot)
         text = self.journal_text(head)
@@ -85,11 +85,13 @@ class Reader:
             raise damaged(where, f"its checksum does not fit: {len(data)} bytes of something else, or cut short")
         return self._seal.open(data, about, where)
 
-    def refuse_vanished(self) -> None:
-        """Raise InfctlError (state-lost) where the head speaks of no state beside snapshots of one."""
-        left = snapshots(self._place.names())
-        if left and self._register.fetch().head.snapshot is None:  # else a first commit came in between
-            where, beside = self._place.location, f"{left[0]} is still there"
+    def refuse_vanished(self, head: Head) -> None:
+        """Raise InfctlError (state-lost) where `head` speaks of no state beside snapshots of one. A first commit that
+        was cut short leaves a snapshot too, but under a head that was there before it.
+        """
+        if head.lost and self._register.fetch().head.lost:  # else a first run came in between
+            left = snapshots(self._place.names())
+            where, beside = self._place.location, f"{left[0] if left else 'a snapshot'} is still there"
             raise InfctlError(error(STATE_LOST, f"{where} speaks of no state", beside, hint=STATE_LOST.remedy))
 
     # ---------------------------------------------------------------- what is left

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from infctl.diagnostics import InfctlError
 from infctl.frozen import replace
 from infctl.state.remote.head import Head, decode, encode
+from infctl.state.remote.names import snapshots
 from infctl.state.remote.place import Place, unwritable
 
 _MOST_REFUSED = 8
@@ -54,12 +55,17 @@ class Register:
     def _fetch(self) -> Seen:
         found = self.place.read()
         if found is None:
-            self._last = Seen(Head(), "")
+            self._last = Seen(self._first(Head()), "")
         elif self._last is None or self._last.text != found.text:
-            self._last = Seen(decode(found.text, self.place.location), found.tag, found.text)
+            head = decode(found.text, self.place.location)
+            self._last = Seen(head if head.seq else self._first(head), found.tag, found.text)
         else:
             self._last = self._last._replace(tag=found.tag)
         return self._last
+
+    def _first(self, head: Head) -> Head:
+        """Return a head to begin with, where there is none that can be read: it is no beginning beside snapshots."""
+        return replace(head, lost=bool(snapshots(self.place.names())))
 
     def change(self, edit: Edit) -> Head:
         """Replace the head by what `edit` makes of it, and return it so.

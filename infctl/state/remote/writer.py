@@ -119,6 +119,7 @@ class RemoteLease:
             segments=(),
             tail="",
             records=0,
+            lost=False,
         )
 
     def _refuse_unfit(self, head: Head, state: State, *, force: bool) -> None:
@@ -130,7 +131,7 @@ class RemoteLease:
             if state.serial <= highest:
                 raise self._conflict(f"serial {state.serial} is not above {highest}, which was used before")
         elif head.snapshot is None:
-            self._reader.refuse_vanished()
+            self._reader.refuse_vanished(head)
         elif head.snapshot.lineage != state.lineage:
             raise self._conflict(f"its lineage is {head.snapshot.lineage}, not {state.lineage}")
         elif head.serial + 1 != state.serial:
