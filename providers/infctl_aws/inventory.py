@@ -49,7 +49,9 @@ def _place(found: Doc) -> Place:
         Device(index, f"{name}/{index}", product, memory, memory)
         for index, (product, memory) in enumerate(_cards(found))
     )
-    return Place(name, facts["vcpus"], facts["memory"], facts["memory"], devices, purchase="on_demand", instance=name)
+    return Place(
+        name, facts["vcpus"], facts["memory"], facts["memory"], devices, purchase="on_demand", instance=name, most=None
+    )
 
 
 def _cards(found: Doc) -> Sequence[tuple[str, int]]:

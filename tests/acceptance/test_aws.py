@@ -34,6 +34,7 @@ models:
     tags: {{cost-center: "42"}}
 """
 DIGEST = "a" * 64
+DEFAULT = "default"  # the security group that every VPC has
 
 
 @pytest.fixture
@@ -57,13 +58,13 @@ def left(cloud: Cloud) -> list[str]:
         *(one["AutoScalingGroupName"] for one in groups),
         *running,
         *(one["LaunchTemplateName"] for one in ec2.describe_launch_templates()["LaunchTemplates"]),
-        *(one["GroupName"] for one in ec2.describe_security_groups()["SecurityGroups"] if one["GroupName"] != "default"),
+        *(one["GroupName"] for one in ec2.describe_security_groups()["SecurityGroups"] if one["GroupName"] != DEFAULT),
         *(one["LoadBalancerName"] for one in elb.describe_load_balancers()["LoadBalancers"]),
         *(one["TargetGroupName"] for one in elb.describe_target_groups()["TargetGroups"]),
         *(one["RoleName"] for one in iam.list_roles(PathPrefix="/infctl/")["Roles"]),
         *(one["InstanceProfileName"] for one in iam.list_instance_profiles()["InstanceProfiles"]),
         *(one["logGroupName"] for one in cloud.client("logs").describe_log_groups()["logGroups"]),
-        *(one["Name"] for one in cloud.client("ssm").describe_parameters()["Parameters"] if one["Name"] != AMI_PARAMETER),
+        *({one["Name"] for one in cloud.client("ssm").describe_parameters()["Parameters"]} - {AMI_PARAMETER}),
     ]  # fmt: skip
 
 

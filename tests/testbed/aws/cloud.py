@@ -27,6 +27,7 @@ class Cloud:
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
             port = listening.getsockname()[1]
+        self._image = ""
         self._clients: dict[str, Any] = {}
         self.url = f"http://127.0.0.1:{port}"
         self.env = {
@@ -62,8 +63,9 @@ class Cloud:
         """Empty the account, and put the parameter there that names a machine image."""
         self._post("/moto-api/reset")
         self._post("/testbed/reset")
-        image = self.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-        self.client("ssm").put_parameter(Name=AMI_PARAMETER, Value=image, Type="String")
+        if not self._image:
+            self._image = self.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+        self.client("ssm").put_parameter(Name=AMI_PARAMETER, Value=self._image, Type="String")
 
     def fail(
         self, call: str, code: str, *, status: int = 400, times: int = 1, after: int = 0, message: str = ""

@@ -118,6 +118,8 @@ def _complete(self: Any) -> Any:
     ident = self._get_param("InstanceId")
     group = backend.autoscaling_groups.get(name)
     found = next((one for one in (group.instance_states if group else ()) if one.instance_id == ident), None)
+    if self._get_param("LifecycleHookName") == "infctl-terminate":  # moto ends instances at once: nobody waits
+        return EmptyResult()
     if found is None or found.lifecycle_state != WAITS:
         raise ValidationError("No active Lifecycle Action found with instance ID " + str(ident))
     if self._get_param("LifecycleActionResult") == "CONTINUE":
