@@ -72,7 +72,10 @@ class Cluster:
         return self._write(name, config)
 
     def account(self, namespace: str, name: str) -> Path:
-        """Return the kubeconfig of a service account, made now unless it is there; deleting it ends its token."""
+        """Return the kubeconfig of a service account, made now unless it is there; its token lasts an hour.
+
+        Deleting the account ends the token: the API server remembers it for 10 s more.
+        """
         self.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}})
         token = self.kubectl("create", "token", name, "-n", namespace).strip()
         return self._write(f"{namespace}-{name}", self._config_of({"token": token}))

@@ -76,3 +76,15 @@ def gpus_of(wanted: str, shared: int) -> tuple[dict[str, str], dict[str, str]]:
         resources[f"nvidia.com/mig-{profile}"] = count
         labels |= {f"mig-{profile}.count": count, f"mig-{profile}.product": f"{name}-MIG-{profile}"}
     return {f"nvidia.com/{label}": value for label, value in labels.items()}, resources
+
+
+def is_as(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Return whether a live node is ready and still what it was made as."""
+    conditions = live["status"].get("conditions", [])
+    return (
+        any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+        and not live["spec"].get("unschedulable")
+        and live["spec"].get("taints", []) == wanted["spec"]["taints"]
+        and live["metadata"]["labels"].items() >= wanted["metadata"]["labels"].items()
+        and live["status"]["allocatable"] == wanted["status"]["allocatable"]
+    )

@@ -123,11 +123,13 @@ class BedCluster(Cluster):
         """Start what does not run; exactly the standard nodes, as they were, and pods that answer."""
         self.answers.well()
         self.start()
-        there = self.kubectl("get", "node", "-l", nodes.PLAYED, "-o", "name").split()
-        strange = [name for name in there if name.removeprefix("node/") not in STANDARD]
-        if strange:
+        standard = {name: nodes.node(name, gpus) for name, gpus in STANDARD.items()}
+        there = {one["metadata"]["name"]: one for one in self.get("node", "-l", nodes.PLAYED)["items"]}
+        if strange := [f"node/{name}" for name in there if name not in standard]:
             self.kubectl("delete", "--wait=false", *strange)
-        self._wait_useful()
+        if not all(name in there and nodes.is_as(there[name], wanted) for name, wanted in standard.items()):
+            self.kubectl("delete", "--ignore-not-found", *(f"node/{name}" for name in standard))
+            self._wait_useful()
 
     # Use
 

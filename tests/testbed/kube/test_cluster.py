@@ -90,12 +90,10 @@ def test_a_user_may_do_what_a_role_says_and_no_more(cluster: Cluster, namespace:
     assert '"bob" cannot list' in cluster.kubectl("get", "pod", "-n", namespace, by=bob, check=False)
 
 
-def test_a_service_account_is_known_by_its_token_until_it_is_deleted(cluster: Cluster, namespace: str) -> None:
+def test_a_service_account_is_known_by_its_token(cluster: Cluster, namespace: str) -> None:
     robot = cluster.account(namespace, "robot")
-    whoami = ("auth", "whoami", "-o=jsonpath={.status.userInfo.username}")
-    assert cluster.kubectl(*whoami, by=robot) == f"system:serviceaccount:{namespace}:robot"
-    cluster.kubectl("delete", "serviceaccount", "robot", "-n", namespace)
-    until(lambda: "Unauthorized" in cluster.kubectl(*whoami, by=robot, check=False))
+    whoami = cluster.kubectl("auth", "whoami", "-o=jsonpath={.status.userInfo.username}", by=robot)
+    assert whoami == f"system:serviceaccount:{namespace}:robot"
 
 
 def test_a_certificate_that_has_ended_lets_nobody_in(plane: BedCluster) -> None:
