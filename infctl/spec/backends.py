@@ -68,7 +68,9 @@ class KubernetesState(Part):
     key: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")] = Field(
         description="this stack's name among the Secrets, as prod-chat"
     )
-    namespace: Text = Field("default", description="the namespace of its Secrets; infctl does not make it")
+    namespace: Text | None = Field(
+        None, description="the namespace of its Secrets, which infctl does not make; the context's when left out"
+    )
     context: Text | None = Field(None, description="a context of the kubeconfig; the current one when left out")
     kubeconfig: Text | None = Field(None, description="the file; as KUBECONFIG says, else ~/.kube/config")
 

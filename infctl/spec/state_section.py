@@ -32,7 +32,7 @@ VARIABLE_IN_STATE = Code(
     "Write it out: every command must find the same state. Other stages are other workspaces, or other files.",
 )
 SECTION = "state"
-SERVED = ("local", "s3", "postgres", "http")
+SERVED = ("local", "s3", "postgres", "kubernetes", "http")
 _SOURCES = ("env", "file", "command")
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infctl.secrets import Secret
-from infctl.spec.backends import BACKENDS, HttpState, PostgresState, S3State
+from infctl.spec.backends import BACKENDS, HttpState, KubernetesState, PostgresState, S3State
 from infctl.spec.secrets import SecretSource, resolve_secret
+from infctl.state.remote.place import missing_extra
 from infctl.state.remote.seal import Seal, key_from
 from infctl.state.remote.store import RemoteStore
 
@@ -48,7 +49,24 @@ def _place(options: Any, workspace: str, password: Secret) -> Place:
             from infctl.state.remote.http import open_http  # noqa: PLC0415
 
             return open_http(options, workspace, password)
+        case KubernetesState():
+            return _documents("kubernetes", options, workspace)
     raise ValueError(f"{type(options).__name__} is no shared place")
+
+
+def _documents(kind: str, options: KubernetesState, workspace: str) -> Place:
+    """Return a place over documents that an installed plugin keeps. Raises InfctlError (extra-missing)."""
+    from infctl.provider.documents import find_documents  # noqa: PLC0415
+    from infctl.state.remote.documents import DocumentsPlace  # noqa: PLC0415
+
+    try:
+        opened = find_documents(kind)
+    except ImportError as failure:
+        raise missing_extra(kind, failure.name or str(failure), kind) from failure
+    if opened is None:
+        raise missing_extra(kind, f"a plugin that keeps documents of type {kind}", kind)
+    config = options.model_dump(exclude_none=True, exclude={"key"})
+    return DocumentsPlace(opened(config, options.key), workspace)
 
 
 def _password(config: StateConfig, root: Path, env: Mapping[str, str]) -> Secret:
