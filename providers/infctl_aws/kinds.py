@@ -77,7 +77,7 @@ _WALL = KindSpec(
 )
 _ROLE = KindSpec(
     role=Role.SUPPORT,
-    fields=MappingProxyType({"reads": _IN_PLACE, "secrets": _IN_PLACE, "log_group": _IN_PLACE}),
+    fields=MappingProxyType(dict.fromkeys(("reads", "secrets", "log_group", "pulls"), _IN_PLACE)),
     outputs=("profile",),
     name_limit=64,
 )

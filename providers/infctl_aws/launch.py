@@ -8,10 +8,10 @@ from infctl.provider.errors import ProviderError
 from infctl.provider.values import Change, Values
 from infctl_aws.labels import as_list, launch_tags
 from infctl_aws.parts import Cloud
+from infctl_aws.rights import PARAMETER
 from infctl_aws.session import error_code
 from infctl_aws.user_data import user_data
 
-PARAMETER = "ssm:"
 GB = 1000**3
 
 

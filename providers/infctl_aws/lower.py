@@ -5,6 +5,7 @@ One group stands for all replicas of a revision. Pure. Knows nothing of what run
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ DAYS = 30  # that logs are kept
 HEALTH = "/health"
 DOOR, INSIDE = "door", "instances"  # the two walls: around the load balancer, around the instances
 ONE_FILE = "llama.cpp"  # the engine whose model is one file; others take what lies in a folder
+ECR = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
 SOURCES = ("hf://", "https://", "s3://")
 
 
@@ -72,6 +74,7 @@ def _of_model(wish: Deployment, target: str, house: House) -> Iterator[Desired]:
         "reads": (template.model_uri.removeprefix("s3://"),) if template.model_uri.startswith("s3://") else (),
         "secrets": f"{house.secrets}/{name}",
         "log_group": Ref(logs, "log_group"),
+        "pulls": _private(template.image),
     }
     yield Desired(role, target, rights, name)
     values = {
@@ -166,6 +169,12 @@ def _source(model: str, template: Template) -> str:
             address=f"model.{model}",
         )
     return template.model_uri
+
+
+def _private(image: str) -> tuple[str, ...]:
+    """Return HOST/REPOSITORY of an image in a private registry of AWS, which its instances need a right for."""
+    host, _, path = image.partition("@")[0].partition("/")
+    return (f"{host}/{path.partition(':')[0]}",) if ECR.fullmatch(host) else ()
 
 
 def _health_path(template: Template) -> str:

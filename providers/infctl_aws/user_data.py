@@ -53,7 +53,7 @@ def cloud_config(values: Values, *, group: str, region: str, secrets: str, drain
         "REGION": region,
         "GROUP": group,
         "LOG_GROUP": values["log_group"],
-        "SECRETS": secrets,
+        "SECRETS_HOME": secrets,
         "IMAGE": values["image"],
         "PORT": str(values["port"]),
         "READY_SECONDS": str(values["ready_timeout"]),

@@ -7,13 +7,14 @@ set -euo pipefail
 answer=$root/run/infctl/answer
 mkdir -p "$root/run/infctl"
 : >"$answer"
+: >"$answer.error"
 
 ask() {
   local body=()
   if [ -n "$PROBE_BODY" ]; then
     body=(-H "Content-Type: application/json" -d "$PROBE_BODY")
   fi
-  curl -sS -m 60 --fail-with-body -o "$answer" "${body[@]}" "http://127.0.0.1:$PORT$PROBE_PATH" 2>>"$answer" &&
+  curl -sS -m 60 --fail-with-body -o "$answer" "${body[@]}" "http://127.0.0.1:$PORT$PROBE_PATH" 2>"$answer.error" &&
     grep -q "$PROBE_WANTS" "$answer"
 }
 
@@ -24,6 +25,7 @@ publish() {
     echo "infctl: given up: $1"
     head -c 2000 "$answer"
     echo
+    cat "$answer.error"
     journalctl --no-pager --output=cat --lines=60 --unit=infctl-engine.service || true
   } | python3 -c '
 import json, sys, time

@@ -17,7 +17,7 @@ login() {
 
 # secret NAME: prints a secret of the model
 secret() {
-  aws ssm get-parameter --name "$SECRETS/$1" --with-decryption --query Parameter.Value --output text
+  aws ssm get-parameter --name "$SECRETS_HOME/$1" --with-decryption --query Parameter.Value --output text
 }
 
 fetch() {
