@@ -64,8 +64,8 @@ def environment(more: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def serving(argv: Sequence[str], url: str, log: Path, env: Mapping[str, str]) -> Iterator[None]:
-    """Run a server until it is left; it has to answer HTTP, whatever it answers."""
+def serving(argv: Sequence[str], url: str, log: Path, env: Mapping[str, str]) -> Iterator[int]:
+    """Run a server until it is left, and give its pid; it has to answer HTTP, whatever it answers."""
     with log.open("wb") as said:
         process = subprocess.Popen(argv, env={**os.environ, **env}, stdout=said, stderr=said)
     try:
@@ -74,7 +74,7 @@ def serving(argv: Sequence[str], url: str, log: Path, env: Mapping[str, str]) ->
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.05)
-        yield
+        yield process.pid
     finally:
         process.kill()
         process.wait()

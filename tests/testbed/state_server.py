@@ -118,6 +118,7 @@ class Handler(BaseHTTPRequestHandler):
 
 class StateServer(NamedTuple):
     address: str
+    pid: int
     password: str = PASSWORD
 
 
@@ -125,8 +126,8 @@ class StateServer(NamedTuple):
 def state_server(log: Path, *mistakes: str) -> Iterator[StateServer]:
     port = free_port()
     argv = [sys.executable, "-m", "tests.testbed.state_server", str(port), *mistakes]
-    with serving(argv, f"http://127.0.0.1:{port}/", log, {}):
-        yield StateServer(f"http://127.0.0.1:{port}/acme/prod")
+    with serving(argv, f"http://127.0.0.1:{port}/", log, {}) as pid:
+        yield StateServer(f"http://127.0.0.1:{port}/acme/prod", pid)
 
 
 @pytest.fixture(scope="session")
