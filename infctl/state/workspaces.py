@@ -62,7 +62,10 @@ def require(store: Store) -> None:
 
     Raises InfctlError (no-such-workspace).
     """
-    name, known = store.workspace, store.workspaces()
+    name = store.workspace
+    if name == DEFAULT_WORKSPACE:  # always there, and asking may take a request
+        return
+    known = store.workspaces()
     if name not in known:
         hint = did_you_mean(name, known) or f"infctl workspace new {name} makes it"
         raise InfctlError(error(NO_SUCH_WORKSPACE, f"There is no workspace {name}", hint=hint))
