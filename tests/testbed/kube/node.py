@@ -176,6 +176,7 @@ class Node:
             "enforceNodeAllocatable": [],
             "localStorageCapacityIsolation": False,  # it cannot tell how much of an overlay is used
             "imageGCHighThresholdPercent": 100,
+            "imagePullCredentialsVerificationPolicy": "NeverVerify",  # else what was pulled too counts as absent
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
             "nodeStatusUpdateFrequency": "2s",
             "nodeStatusReportFrequency": "2s",
