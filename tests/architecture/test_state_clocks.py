@@ -19,7 +19,7 @@ def uses(path: Path) -> set[str]:
 
 
 def test_the_wall_clock_is_read_once_and_only_to_be_shown() -> None:
-    sources = sorted(STATE.glob("*.py"))
+    sources = sorted(STATE.rglob("*.py"))
     found = {(path.name, name) for path in sources for name in uses(path) & WALL}
     assert found == {("lease.py", "datetime.now")}
     others = {name for path in sources for name in uses(path) if name.startswith("time.")} - WALL
@@ -27,14 +27,14 @@ def test_the_wall_clock_is_read_once_and_only_to_be_shown() -> None:
 
 
 def test_what_a_lock_says_of_time_is_in_no_comparison_and_no_sum() -> None:
-    for path in STATE.glob("*.py"):
+    for path in STATE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Compare | ast.BinOp):
                 assert "since" not in {getattr(part, "attr", getattr(part, "id", "")) for part in ast.walk(node)}, path
 
 
 def test_nothing_imports_a_clock_by_another_name() -> None:
-    for path in STATE.glob("*.py"):
+    for path in STATE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom):
                 assert node.module != "time", path
