@@ -5,11 +5,12 @@ What a trace or a checkpoint says is read elsewhere; which decision follows is `
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from infctl.catalog.gpus import Gpu, gpus
 from infctl.engines.resolve import engine_of, serving_of
+from infctl.frozen import replace
 from infctl.provider.values import Device, Place, Purchase
 from infctl.sizing.decision import Ask, Offer
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from infctl.spec.stack import Stack
 
 GIB = 1024**3
+MOST_TWINS = 64  # places of one kind that a platform may begin and that are counted on
 _NEARLY = 0.97  # of a device: what is less is used by somebody, what is more by its driver
 
 
@@ -85,6 +87,7 @@ def offers_of(
     not count. `engines` are those that the target can start, `own` is a user's catalogue file.
     """
     groups: dict[tuple[str, float | None, Purchase, str], list[list[Device]]] = {}
+    endless: set[tuple[str, float | None, Purchase, str]] = set()
     bare: dict[tuple[float | None, Purchase], int] = {}
     for place in places:
         if not place.devices:
@@ -94,24 +97,45 @@ def offers_of(
             if whole.get(device.uuid):
                 by_product.setdefault(device.product, []).append(device)
         for product, devices in by_product.items():
-            groups.setdefault((product, place.price, place.purchase, place.priced), []).append(devices)
+            kind = (product, place.price, place.purchase, place.priced)
+            groups.setdefault(kind, []).extend([devices] * min(1 if place.most is None else place.most, MOST_TWINS))
+            endless |= {kind} if place.most is None else set()
     found = []
-    for (product, price, purchase, priced), hosts in groups.items():
+    for kind, hosts in groups.items():
+        product, price, purchase, priced = kind
         cards = gpus(own).find(product)
         if not cards:
             continue
         most = max(map(len, hosts))
         every = [device for host in hosts for device in host]
-        found.append(
-            Offer(
-                target, cards, most, max(1, len(every) // most), _free(every, whole, cards[0]), price, purchase,
-                tuple(engines), priced,
-            )
-        )  # fmt: skip
+        many = None if kind in endless else max(1, len(every) // most)
+        free = _free(every, whole, cards[0])
+        found.append(Offer(target, cards, most, many, free, price, purchase, tuple(engines), priced))
     found += [
         Offer(target, (), 0, hosts, None, price, purchase, tuple(engines)) for (price, purchase), hosts in bare.items()
     ]
     return tuple(found)
+
+
+def joined(offers: Sequence[Offer]) -> tuple[Offer, ...]:
+    """Return offers with those of several targets as one where their hosts are alike: as the first target's, at the
+    dearest price of them.
+    """
+    found: dict[object, Offer] = {}
+    for offer in offers:
+        kind = (offer.product, offer.devices, offer.engines, bool(offer.gpus), offer.free_gib is None)
+        first = found.get(kind)
+        if first is None or first.hosts is None:
+            found.setdefault(kind, offer)
+            continue
+        prices = [each.price for each in (first, offer) if each.price is not None]
+        found[kind] = replace(
+            first,
+            hosts=None if offer.hosts is None else first.hosts + offer.hosts,
+            free_gib=min((each.free_gib for each in (first, offer) if each.free_gib is not None), default=None),
+            price=max(prices, default=None),
+        )
+    return tuple(found.values())
 
 
 def _free(devices: Iterable[Device], whole: Mapping[str, int], card: Gpu) -> float | None:

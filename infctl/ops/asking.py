@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from infctl.catalog.files import find_own
-from infctl.desired.asks import ask_of, offers_of
+from infctl.desired.asks import ask_of, joined, offers_of
 from infctl.diagnostics import Code, InfctlError, error
 from infctl.engines.model_file import path_of
 from infctl.engines.resolve import LOCAL, SERVED, serving_of
@@ -74,12 +74,23 @@ def _keeps_prefixes(model: Model, checkpoint: Checkpoint) -> bool:
 
 
 def choice_of(stack: Stack, asking: Asking, offers: Offers) -> Choice:
-    """Return what sizing chooses on what the model's targets offer; other targets are ways out."""
+    """Return what sizing chooses on what the model's targets offer, each alone, else those together that have the same
+    devices; other targets are ways out.
+    """
     others = [name for name in stack.targets if name not in asking.ask.order]
-    return choose(
-        asking.checkpoint, asking.ask, asking.workload, asking.slo, offers(asking.ask.order),
-        versions=versions(), elsewhere=offers(others), own=own_catalog(stack),
-    )  # fmt: skip
+    there = tuple(offers(asking.ask.order))
+
+    def chosen(offered: Sequence[Offer]) -> Choice:
+        return choose(
+            asking.checkpoint, asking.ask, asking.workload, asking.slo, offered,
+            versions=versions(), elsewhere=offers(others), own=own_catalog(stack),
+        )  # fmt: skip
+
+    choice = chosen(there)
+    if choice.clash is None or len(together := joined(there)) == len(there):
+        return choice
+    wider = chosen(together)
+    return wider if wider.clash is None else choice
 
 
 def versions() -> Mapping[str, str]:
@@ -94,13 +105,13 @@ def offers_from(stack: Stack, views: Mapping[str, TargetView], state: State) -> 
     @cache
     def of(target: str) -> tuple[Offer, ...]:
         view = views.get(target)
-        if view is None or not view.places_replicas:
+        if view is None:
             return ()
-        whole = {
-            device.uuid: room.whole.get(Pool(target, place.name, device.uuid), 0)
-            for place in view.inventory.places
-            for device in place.devices
-        }
+        every = [(place, device) for place in view.inventory.places for device in place.devices]
+        if view.places_replicas:
+            whole = {each.uuid: room.whole.get(Pool(target, place.name, each.uuid), 0) for place, each in every}
+        else:
+            whole = {each.uuid: each.memory_free for _, each in every if not each.taken}
         return offers_of(target, view.inventory.places, whole, allowed_engines(stack), own_catalog(stack))
 
     return lambda targets: tuple(offer for target in targets for offer in of(target))

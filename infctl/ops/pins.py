@@ -5,7 +5,7 @@ Reads model files, writes nothing: `plan`, `apply` and `lock` each decide what b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +47,22 @@ class Pins:
     sized: Mapping[str, Sized] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
 
+    @property
+    def every(self) -> Mapping[Key, Pin]:
+        """What runs: the settled pins, and of models that were decided for one target, the same on further ones."""
+        pins = self.settled.pins
+        if not self.sized:
+            return pins
+        return {**pins, **{key: pins[first] for key, first in _followers(self.stack, self.sized) if first in pins}}
+
+
+def _followers(stack: Stack, sized: Mapping[str, Sized]) -> Iterator[tuple[Key, Key]]:
+    """Yield the further targets of models that were decided for one, each with that: what it runs is not its own."""
+    for name, each in sized.items():
+        for target in stack.models[name].placement.order:
+            if target != each.target:
+                yield (name, target), (name, each.target)
+
 
 def settle_pins(
     stack: Stack,
@@ -83,15 +99,20 @@ def settle_pins(
                 stack, locked, offers() if offers else None, env or {}, renamed=renamed, only=only, upgrade=upgrade
             )
             sized, warnings = sizing.models, sizing.warnings
-            stack = filled(stack, sized)
+            stack = filled(stack, sized, containers)
         facts = gather(stack, stack.root / FOLDER / CACHE, report, containers)
         made = {name: (str(each.decided), each.inputs) for name, each in sized.items()}
-        decisions = decide(stack, facts, containers, Held(_by_new_names(locked, renamed), upgrade), made)
+        held = _by_new_names(locked, renamed)
+        followers = {key: held[first] for key, first in _followers(stack, sized) if first in held}
+        decisions = decide(stack, facts, containers, Held({**held, **followers}, upgrade), made)
     else:
         facts = gather(stack, stack.root / FOLDER / CACHE, report)
         decisions = decide(stack, facts)
         locked = read_lock(path)
-    settled = settle(locked, decisions.pins, renamed=renamed, only=only, upgrade=upgrade)
+    own = dict(decisions.pins)
+    for key, _ in _followers(stack, sized):
+        own.pop(key, None)
+    settled = settle(locked, own, renamed=renamed, only=only, upgrade=upgrade)
     if containers and lookups is not None:
         from infctl.desired.complete import complete
 

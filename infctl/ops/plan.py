@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from infctl import __version__
 from infctl.diagnostics import Diagnostic, InfctlError, Severity
 from infctl.frozen import dataclass
 from infctl.ops.pins import Report, lookups_of, offers_of_world, settle_pins
-from infctl.ops.reading import Hear, Readings
+from infctl.ops.reading import Hear, Placing, Readings
 from infctl.ops.session import Session, source_values
-from infctl.ops.spotting import Elsewhere, elsewhere_of, place
+from infctl.ops.spotting import Choices, choices_of, lowering, manners_of
 from infctl.placement.place import Where
 from infctl.plan.model import Mode, Plan, Step
+from infctl.plan.placing import Elsewhere, Placed, place
 from infctl.plan.planner import make_plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Question, Request, TargetView
@@ -55,7 +55,7 @@ class Wishes:
     warnings: tuple[Diagnostic, ...] = ()
     stack: Stack | None = None  # with what was decided filled in
     sized: Mapping[str, Sized] = field(default_factory=dict)
-    elsewhere: Elsewhere | None = None  # where some models may live besides
+    choices: Choices | None = None  # where some models may live besides
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,12 @@ def plan_stack(
     secrets = read_secrets(session, used)
     try:
         question = _question(session, views, assigned, wishes, state, secrets=secrets, request=request, moved=moved)
-        number = partial(_assign, state=state, request=request)
-        placed = place(session, question, (assigned, wishes.wanted), wishes.elsewhere, assign=number, hear=hear)
+        placed = _place(session, question, assigned, wishes, hear)
         plan = make_plan(placed.question, placed.assigned.models)
     except InfctlError as failure:  # only what is wrong is looked up in the file
         raise InfctlError(*(_at_line(session, each) for each in failure.diagnostics)) from failure
-    _refuse_what_cannot_start(plan, placed.wanted)
+    wanted = wishes.choices.build(placed.where) if placed.where and wishes.choices else wishes.wanted
+    _refuse_what_cannot_start(plan, wanted)
     _refuse_what_costs_too_much(session, plan)
     if wishes.sized:
         plan = _with_decisions(session, plan, wishes, views, state)
@@ -109,7 +109,7 @@ def plan_stack(
         plan = replace(plan, warnings=(*plan.warnings, *judge_starts(wishes.stack, plan, views, wishes.sized)))
     before = {name: value for name, value in state.outputs.items() if name in plan.outputs or plan.models}
     warnings = (*plan.warnings, *(said for name in needed_secrets(plan) for said in secrets.unreadable.get(name, ())))
-    plan = replace(_with_memory(plan, placed.wanted), outputs_before=before, warnings=warnings)
+    plan = replace(_with_memory(plan, wanted), outputs_before=before, warnings=warnings)
     plan = replace(plan, notes=(*plan.notes, *placed.notes, *_failed_before(plan, state, placed.assigned)))
     return Planned(plan, state, wishes.pinned, views)
 
@@ -152,9 +152,9 @@ def settle_wishes(
             refuse(settled)
         write_lock(pins.path, settled.pins)
     now = where_now(state)
-    wanted = build(pins.stack, pins.decisions, settled.pins, now)
+    wanted = build(pins.stack, pins.decisions, pins.every, now)
     warnings = (*stack.warnings, *pins.warnings, *engine_warnings(wanted))
-    return Wishes(wanted, settled.changes, warnings, pins.stack, pins.sized, elsewhere_of(pins, wanted, now))
+    return Wishes(wanted, settled.changes, warnings, pins.stack, pins.sized, choices_of(pins, wanted, now))
 
 
 def _renamed(session: Session, state: State) -> tuple[State, tuple[tuple[str, str], ...]]:
@@ -196,6 +196,18 @@ def where_now(state: State) -> Where:
 
 def _assign(wanted: tuple[Wanted, ...], state: State, request: Request) -> Assigned:
     return assign(tuple((w.target, w.deployment) for w in wanted), state, request)
+
+
+def _place(session: Session, question: Question, assigned: Assigned, wishes: Wishes, hear: Hear) -> Placed:
+    """Return the question placed; where its targets have too little room, on further ones of the models' order."""
+    choices, elsewhere = wishes.choices, None
+    if choices is not None:
+        state, request = question.state, question.request
+        elsewhere = Elsewhere(choices.spares, lambda where: _assign(choices.build(where), state, request))
+    return place(
+        question, assigned, lowering(session, question.views), manners_of(session), elsewhere=elsewhere,
+        tell=lambda _, done, total: hear(Placing(done, total)),
+    )  # fmt: skip
 
 
 def _question(

@@ -118,15 +118,19 @@ def size_models(
     return Sizing(found, tuple(warnings))
 
 
-def filled(stack: Stack, sized: Mapping[str, Sized]) -> Stack:
-    """Return the stack with what its models left open filled in, each on the target that was decided."""
+def filled(stack: Stack, sized: Mapping[str, Sized], containers: Collection[str] = ()) -> Stack:
+    """Return the stack with what its models left open filled in, each on the target that was decided, and on those of
+    `containers` further down its order, should that one have too little room.
+    """
     if not sized:
         return stack
     models = dict(stack.models)
     for name, found in sized.items():
         model = models[name]
         fields = dict(changes(model, found.decided, found.engine, serving_of(found.engine)))
-        fields["placement"] = changed_part(model.placement, order=(found.target,))
+        order = ask_of(stack, model).order
+        further = tuple(each for each in order[order.index(found.target) + 1 :] if each in containers)
+        fields["placement"] = changed_part(model.placement, order=(found.target, *further))
         if count := found.decided.replicas:
             fields["replicas"] = Replicas(count, count)
         models[name] = with_fields(model, fields)

@@ -46,6 +46,8 @@ class Board:
         self.spots: dict[str, int] = {}
         self.owners: set[str] = set()
         self.given: dict[tuple[str, int], Row] = {}
+        self.most = sites.most
+        self.begun: dict[str, int] = {}  # by target, the places that do not stand yet and that somebody is put at
         self.met: dict[str, set[int]] = {}  # by model, the lots that stand alone for it
         self._fits: dict[tuple[object, ...], tuple[Fit, ...]] = {}
         self._bounds: dict[tuple[int, Asked, str], Bound] = {}
@@ -130,6 +132,7 @@ class Board:
 
     def _count(self, lot: Lot, model: str, by: int) -> None:
         self._leave(lot)
+        was_begun = bool(lot.guests)
         count = lot.guests.get(model, 0) + by
         if count:
             lot.guests[model] = count
@@ -138,6 +141,8 @@ class Board:
             del lot.guests[model]
             if model not in lot.owns:
                 self.met[model].discard(lot.number)
+        if lot.place.most != 1:
+            self.begun[lot.target] = self.begun.get(lot.target, 0) + bool(lot.guests) - was_begun
         zone = (model, lot.place.zone)
         self.zones[zone] = self.zones.get(zone, 0) + by
         if lot.place.purchase == "spot":
@@ -260,6 +265,9 @@ class Board:
 
     def is_barred(self, party: Party, lot: Lot) -> bool:
         """Return whether another replica of a model must not come to a place, whatever is free there."""
+        most = self.most.get(lot.target) if lot.place.most != 1 and not lot.guests else None
+        if most is not None and self.begun.get(lot.target, 0) >= most:
+            return True
         if party.spread == "host" and lot.guests.get(party.model):
             return True
         if party.spread == "zone" and self.zones.get((party.model, lot.place.zone)):

@@ -160,14 +160,14 @@ def _purchases(missing: Missing, sites: Sites) -> Iterator[tuple[int, str, Sites
 def _with_memory(sites: Sites, target: str, place: Place, size: int) -> Sites:
     pool = Pool(target, place.name)
     free = {**sites.room.free, pool: sites.room.free.get(pool, 0) + size}
-    return Sites(sites.places, Room(free, sites.room.whole))
+    return replace(sites, room=Room(free, sites.room.whole))
 
 
 def _with_devices(sites: Sites, target: str, place: Place, like: Device, count: int) -> Sites:
     new = [replace(like, uuid=f"{like.uuid}+{n}", index=len(place.devices) + n) for n in range(count)]
     larger = replace(place, devices=(*place.devices, *new))
     places = tuple(larger if each is place else each for each in sites.places[target])
-    return Sites({**sites.places, target: places}, _with_free(sites.room, target, larger, new))
+    return replace(sites, places={**sites.places, target: places}, room=_with_free(sites.room, target, larger, new))
 
 
 def _with_hosts(sites: Sites, target: str, place: Place, count: int) -> Sites:
@@ -179,7 +179,7 @@ def _with_hosts(sites: Sites, target: str, place: Place, count: int) -> Sites:
         room = _with_free(room, target, twin, devices)
         room = Room({**room.free, Pool(target, twin.name): twin.memory_total}, room.whole)
         twins.append(twin)
-    return Sites({**sites.places, target: (*sites.places[target], *twins)}, room)
+    return replace(sites, places={**sites.places, target: (*sites.places[target], *twins)}, room=room)
 
 
 def _with_free(room: Room, target: str, place: Place, devices: Sequence[Device]) -> Room:

@@ -43,6 +43,7 @@ class Lot:
         owners = tuple((model, own[0]) for model, own in self.owns.items())
         return (
             self.base,
+            self.place.most != 1 and bool(self.guests),
             self.toll,
             self.free[0],
             self.final[0],

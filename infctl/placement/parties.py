@@ -71,10 +71,13 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Sites:
-    """The places that can be read, by target, and the room there."""
+    """The places that can be read, by target, and the room there. Of a target's places that do not stand yet
+    (`Place.most` is not 1) so many may be begun as `most` says.
+    """
 
     places: Mapping[str, tuple[Place, ...]]
     room: Room
+    most: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ def _lack(missing: Missing, site: Site) -> str:
         return f"{name}: {has} of its {every} GPUs{such}"
     if site.have[0] < asked.memory:
         return f"{name}: {max(0, site.have[0]) / _GIB:.1f} GiB of memory free"
+    if not missing.party.spread:
+        return f"{name}: no more of {site.target}'s places may be begun"
     if missing.party.spread == "zone":
         zone = f"its zone {site.place.zone}" if site.place.zone else "a host without a zone, as it is"
         return f"{name}: a replica is in {zone}, and placement.spread is zone"

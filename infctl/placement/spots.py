@@ -56,7 +56,8 @@ def place_replicas(parties: Sequence[Party], sites: Sites, tell: Tell = lambda *
         found = _search(parties, sites, free, tell, looks)
     if isinstance(found, Full):
         return _as_they_come(parties, sites, free, is_sure=found.is_sure)
-    return Found(_comfort(parties, sites, free, found.given), (), found.cost, found.least)
+    given = found.given if sites.most else _comfort(parties, sites, free, found.given)  # which looks at one at a time
+    return Found(given, (), found.cost, found.least)
 
 
 def move_others(parties: Sequence[Party], others: Sequence[Party], sites: Sites, looks: int = LOOKS) -> Found | None:
@@ -88,7 +89,7 @@ def can_place(parties: Sequence[Party], sites: Sites) -> bool:
     for held in chain.from_iterable(party.leaving for party in parties):
         add(free, held)
     parties = [replace(party, leaving=()) for party in parties]
-    return isinstance(_search(parties, Sites(sites.places, sites.room), free, lambda *_: None, LOOKS_IN_WAVES), Filled)
+    return isinstance(_search(parties, sites, free, lambda *_: None, LOOKS_IN_WAVES), Filled)
 
 
 def _search(parties: Sequence[Party], sites: Sites, free: Held, tell: Tell, looks: int) -> Filled | Full:

@@ -49,8 +49,9 @@ def spread(question: Question, parties: Sequence[Party], spares: Spares, room: R
 
 
 def sites_of(views: Mapping[str, TargetView], parties: Iterable[Party], room: Room) -> Sites:
-    """Return all places where something new may be made."""
-    asked = sum(max(each.memory for _, each in seat.choices) for party in parties for seat in party.seats)
+    """Return all places where something new may be made; of those that do not stand yet as many as may be asked for."""
+    seats = [seat for party in parties for seat in party.seats]
+    asked = sum(max(each.memory for _, each in seat.choices) for seat in seats)
     free, whole = dict(room.free), dict(room.whole)
     places: dict[str, tuple[Place, ...]] = {}
     for name, view in views.items():
@@ -59,14 +60,25 @@ def sites_of(views: Mapping[str, TargetView], parties: Iterable[Party], room: Ro
         elif not view.takes_new(""):
             places[name] = ()
         else:
-            places[name] = view.inventory.places or (Place("", 0, asked, asked),)
-            limit = room.free.get(Pool(name), asked)
+            there = view.inventory.places or (Place("", 0, asked, asked),)
+            places[name] = tuple(twin for place in there for twin in _twins(place, len(seats)))
             for place in places[name]:
+                limit = room.free.get(Pool(name), place.memory_free) if place.most == 1 else place.memory_free
                 free[Pool(name, place.name)] = min(place.memory_free, limit)
                 devices = {Pool(name, place.name, each.uuid): each for each in place.devices}
                 free.update({pool: each.memory_free for pool, each in devices.items()})
                 whole.update({pool: each.memory_free for pool, each in devices.items() if not each.taken})
-    return Sites(places, Room(free, whole))
+    most = {name: view.inventory.most for name, view in views.items() if view.inventory.most is not None}
+    return Sites(places, Room(free, whole), most)
+
+
+def _twins(place: Place, wanted: int) -> Iterator[Place]:
+    """Yield a place that stands, or as many like it as may be begun for so many replicas."""
+    if place.most == 1:
+        yield place
+        return
+    for number in range(wanted if place.most is None else min(wanted, place.most)):
+        yield replace(place, name=f"{place.name}#{number}")
 
 
 def _others(question: Question, spares: Spares) -> Mapping[str, Mapping[str, Asked]]:

@@ -49,7 +49,8 @@ def _not_known(field: str, more: Iterable[Unpriced]) -> Diagnostic:
         POLICY_BROKEN,
         f"Whether the plan keeps {field} is not known: no price of {' and '.join(names)} is",
         f"it takes {used}",
-        hint=f"say targets.{names[0]}.price_per_gpu_hour, or take the policy out",
+        hint=f"give {names[0]} a price (price_per_gpu_hour of the target, or of its instances in "
+        "inference.catalog.yaml), or take the policy out",
         path=f"policies.{field}",
     )
 

@@ -50,7 +50,7 @@ def room_of(views: Mapping[str, TargetView], resources: Iterable[Resource]) -> R
     ours = _ours(views, resources)
     for name, view in views.items():
         if not view.places_replicas:
-            if view.inventory.places:
+            if view.inventory.places and view.inventory.stands:
                 free[Pool(name)] = sum(place.memory_free for place in view.inventory.places)
                 if any(kind.count and kind.devices for kind in view.kinds.values()):
                     every = (device for place in view.inventory.places for device in place.devices)

@@ -91,7 +91,8 @@ def give_spots(
 
     parties = parties_on(placing)
     places = {name: tuple(p for p in view.inventory.places if view.reads(p.name)) for name, view in placing.items()}
-    sites = Sites(places, room)
+    most = {name: view.inventory.most for name, view in placing.items() if view.inventory.most is not None}
+    sites = Sites(places, room, most)
     found = place_replicas(parties, sites, tell)
     note = _GAP.format(found.gap) if found.gap else ""
     wider = None
@@ -194,7 +195,8 @@ def _party(
         elif (spot := spot_of(verdict.kind, verdict.values)) is not None:
             staying[verdict.target, spot.place] = staying.get((verdict.target, spot.place), 0) + 1
     leaving = tuple(held_by(v, room) for v in first_to_leave(part) if v.target in placing)
-    return Party(part.name, tuple(replaced), tuple(coming), leaving, staying, manner.spread, manner.beside)
+    steady = max((placing[v.target].inventory.steady for v in mine), default=0)
+    return Party(part.name, tuple(replaced), tuple(coming), leaving, staying, manner.spread, manner.beside, steady)
 
 
 def _bystanders(

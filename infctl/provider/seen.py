@@ -63,7 +63,9 @@ class Place:
 
     `price` is what an hour of one whole device there costs in dollars, None where nobody says; `priced` tells
     where that is from, and of when. `zone` is what fails together with it, "" where nobody says. `instance` is the type
-    that it is rented as ("g6e.xlarge"), `region` where: the catalogue has prices for those that tell none.
+    that it is rented as ("g6e.xlarge"), `region` where: the catalogue has prices for those that tell none. `most` is
+    how many more places like it there may be where a platform begins them when they are asked for (None: as many as
+    wanted), so that none of them stands yet; 1 is the place itself, which stands.
     """
 
     name: str
@@ -77,14 +79,25 @@ class Place:
     priced: str = ""
     instance: str = ""
     region: str = ""
+    most: int | None = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What a target has: its places, and facts a provider's `lower` may need (`facts` is provider-private)."""
+    """What a target has: its places, and facts a provider's `lower` may need (`facts` is provider-private). `most` is
+    how many places may be begun in all, of whatever kind, None where nobody says. `steady` is how many replicas of a
+    model there must not be on spot places.
+    """
 
     places: tuple[Place, ...] = ()
     facts: Values = field(default_factory=dict)
+    most: int | None = None
+    steady: int = 0
+
+    @property
+    def stands(self) -> bool:
+        """Whether its places are there already, all of them."""
+        return all(place.most == 1 for place in self.places)
 
 
 @dataclass(frozen=True, slots=True)

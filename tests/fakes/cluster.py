@@ -1,6 +1,7 @@
 """Owns a platform that runs containers where it likes: one object stands for all replicas of a model there.
 
-With `elastic` it has whatever is asked of it; else `memory` bytes, and the devices of `gpus`, by node.
+With `elastic` it has whatever is asked of it; else `memory` bytes, and the devices of `gpus`, by node. `most` nodes are
+begun when they are asked for: then `gpus` are kinds of them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _PROCESS = KINDS[PROCESS]
 class PlatformTarget(MemoryTarget):
     elastic: bool = True
     gpus: Mapping[str, tuple[int, ...]] = {}
+    most: int | None = None
 
 
 class PlatformProvider(MemoryProvider):
@@ -41,6 +43,9 @@ class PlatformProvider(MemoryProvider):
             return Reading(Inventory())
         running = (thing["values"] for thing in self.world.things() if "replicas" in thing["values"])
         busy = sum(values["replicas"] * values["template"].get("gpus", 0) for values in running)
+        if self.settings.most is not None:
+            kinds = (replace(self._node(name, sizes, 0), most=None) for name, sizes in self.settings.gpus.items())
+            return Reading(Inventory(tuple(kinds), most=self.settings.most - busy))
         places = []
         for name, sizes in self.settings.gpus.items():
             places.append(self._node(name, sizes, min(busy, len(sizes))))

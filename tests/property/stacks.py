@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from infctl.apply.executor import execute
 from infctl.apply.outcome import Outcome
 from infctl.plan.evacuate import with_places_left
 from infctl.plan.model import Plan
+from infctl.plan.placing import Elsewhere, place
 from infctl.plan.planner import make_plan
 from infctl.plan.refresh import refresh
 from infctl.plan.request import Question, Request, TargetView
 from infctl.plan.revisions import assign
-from infctl.plan.spots import Manner, give_spots, lower_all
+from infctl.plan.spots import Manner
 from infctl.provider.protocol import Context
 from infctl.provider.values import (
     Change,
@@ -148,17 +149,25 @@ class Stack:
 
     def question(self, wishes: Wishes, request: Request | None = None) -> tuple[Question, dict[str, ModelState]]:
         request = request or Request()
-        placed = tuple((wish.target, wish.deployment(name)) for name, wish in wishes.items() if wish.replicas)
-        assigned = assign(placed, self.state, request)
+        assigned = assign(self.first_placed(wishes), self.state, request)
         views = self.views()
         secrets = {"hf": {"env": "HF"}} if any(wish.secret for wish in wishes.values()) else {}
         question = Question(
             refresh(self.state, views), views, assigned.deployments, assigned.placed_on, (), request,
             secrets=secrets, holds=assigned.holds, infctl_version="0.1",
         )  # fmt: skip
-        spotted = give_spots(question, self.lower, self.manners)
-        question, self.note = replace(question, deployments=spotted.deployments), spotted.note
-        return replace(question, desired=lower_all(question, self.lower)), dict(assigned.models)
+        found = place(question, assigned, self.lower, self.manners, elsewhere=self.elsewhere(wishes, request))
+        self.note = " ".join(found.notes)
+        return found.question, dict(found.assigned.models)
+
+    def first_placed(self, wishes: Wishes) -> tuple[tuple[str, Deployment], ...]:
+        """Return the wishes, each with the target that it is to live on first."""
+        return tuple((wish.target, wish.deployment(name)) for name, wish in wishes.items() if wish.replicas)
+
+    def elsewhere(self, wishes: Wishes, request: Request) -> Elsewhere | None:
+        """Return where models may live besides: nowhere."""
+        del wishes, request
+        return None
 
     def lower(self, want: TargetWant) -> tuple[Desired, ...]:
         return self.provider(want.target).lower(want, Inventory())

@@ -63,7 +63,8 @@ def instance(seed: int) -> Instance:
                 free[pool] = device.memory_free
                 if not device.taken:
                     whole[pool] = device.memory_free
-    sites = Sites(places, Room(free, whole))
+    most = {name: chance.randint(0, 2) for name in targets if chance.random() < 0.3}
+    sites = Sites(places, Room(free, whole), most)
     names = [f"m{n}" for n in range(chance.randint(1, 3))]
     return Instance([_party(chance, name, names, sites) for name in names], sites)
 
@@ -81,8 +82,9 @@ def _host(chance: random.Random, name: str) -> Place:
     ways: tuple[Purchase, ...] = ("owned", "owned", "reserved", "on_demand", "spot")
     paid = chance.choice(ways)
     return Place(
-        name, 8, 100, chance.choice((30, 100, 100)), tuple(devices), price, paid, chance.choice(("", "z1", "z2"))
-    )
+        name, 8, 100, chance.choice((30, 100, 100)), tuple(devices), price, paid, chance.choice(("", "z1", "z2")),
+        most=chance.choice((1, 1, None)),
+    )  # fmt: skip
 
 
 def _party(chance: random.Random, name: str, names: Sequence[str], sites: Sites) -> Party:
@@ -175,7 +177,19 @@ def is_allowed(trial: Instance, chosen: Sequence[Had]) -> bool:
             left[pool] = left.get(pool, 0) - max(0, size - back.get(pool, 0))
     if any(size < 0 for size in left.values()):
         return False
-    return all(_keeps_its_word(trial, party, chosen) for party in trial.parties)
+    return _begins_few_enough(trial, chosen) and all(_keeps_its_word(trial, p, chosen) for p in trial.parties)
+
+
+def _begins_few_enough(trial: Instance, chosen: Sequence[Had]) -> bool:
+    """Return whether of the places of each target that do not stand yet no more are begun than may be."""
+    staying = {name for party in trial.parties for name, count in party.staying.items() if count}
+    for target, most in trial.sites.most.items():
+        open_ = [n for n, (of, place) in enumerate(trial.places) if of == target and place.most != 1]
+        begun = [n for n in open_ if (target, trial.places[n][1].name) in staying]
+        new = {had.place for had in chosen if had.place in open_} - set(begun)
+        if new and len(begun) + len(new) > most:
+            return False
+    return True
 
 
 def _keeps_its_word(trial: Instance, party: Party, chosen: Sequence[Had]) -> bool:

@@ -13,6 +13,7 @@ TARGETS = """
   rack: {type: yard, places: [a, b], gpus: {a: [81920], b: [81920]}}
   lab: {type: yard, places: [c], gpus: {c: [40960, 40960]}}
   prod: {type: platform}
+  burst: {type: platform, elastic: false, gpus: {one: [40960]}, most: 2}
   small: {type: platform, elastic: false, gpus: {n1: [40960], n2: [40960]}}
 """
 HEAD = f"apiVersion: infctl/v1\nname: acme\ntargets:{TARGETS}models:\n"
@@ -133,6 +134,17 @@ def test_hosts_take_what_a_platform_has_no_devices_for(shell: Shell) -> None:
     assert where(shell) == {"chat": {"small": 1}}
     applied(shell, chat(4, "small, rack"))
     assert where(shell) == {"chat": {"small": 2, "rack": 2}}
+
+
+def test_no_more_instances_are_counted_on_than_may_be_begun(shell: Shell) -> None:
+    applied(shell, chat(3, "burst, rack"))
+    assert where(shell) == {"chat": {"burst": 2, "rack": 1}}
+    applied(shell, chat(4, "burst, rack"))
+    assert where(shell) == {"chat": {"burst": 2, "rack": 2}}
+    shell.write(chat(3, "rack, burst").replace("chat:", "other:") + chat(4, "burst, rack"), HEAD)
+    said = shell("plan")
+    assert "error[no-room]" in said.err
+    assert "no more of burst's places may be begun" in said.err
 
 
 def test_where_no_target_has_room_all_are_named(shell: Shell) -> None:
