@@ -140,7 +140,7 @@ class KubernetesProvider:
         return deployment_lines(self._cluster.api, what, tail, follow=follow)
 
     def resolve_image(self, image: str) -> str:
-        from infctl_kubernetes.registry import resolve_image  # noqa: PLC0415  -- as above
+        from infctl.provider.images import resolve_image  # noqa: PLC0415  -- as above
 
         return resolve_image(image)
 

@@ -1,7 +1,7 @@
 """Owns what an image's tag stands for now, as its registry says: the digest that a plan pins.
 
 Source: the OCI distribution specification (HEAD of a manifest), and Docker's token authentication. Asks without a
-login, from the machine that plans: an image that only the cluster may see is named by its digest.
+login, from the machine that plans: an image that only the target may see is named by its digest.
 """
 
 from __future__ import annotations
