@@ -19,6 +19,7 @@ from tests.testbed.kube import nodes
 from tests.testbed.kube.cluster import START_SECONDS, config_of
 from tests.testbed.kube.plane import BedCluster
 
+NUMBER = 240  # the last of the node's address: hosts of the bed's pool count from 11
 SOCKET = "/run/ctr/ctr.sock"
 ETC = "/etc/kubernetes"
 PAUSE = "docker.io/library/pause:1"

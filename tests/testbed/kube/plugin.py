@@ -19,12 +19,17 @@ from tests.testbed.hosts import DockerHost, Make
 from tests.testbed.kube import parts
 from tests.testbed.kube.cluster import Cluster
 from tests.testbed.kube.keda import start_keda
-from tests.testbed.kube.node import Node
+from tests.testbed.kube.node import NUMBER, Node
 from tests.testbed.kube.plane import BedCluster
 from tests.testbed.kube.prometheus import Prometheus
 
-NODE = 240  # the last number of the real node's address: the pool's hosts count from 11
 GIVEN = "INFCTL_TEST_KUBECONFIG"  # a cluster to use instead of the bed's own; its user may do everything
+
+
+def pytest_report_header() -> str:
+    module = {"kubebed": "k8s.io/kubernetes", "keda": "github.com/kedacore/keda/v2"}
+    told = (f"{part} {parts.version_of(part, module[part]) if parts.folder(part) else 'not built'}" for part in module)
+    return f"kubernetes: {', '.join(told)}"
 
 
 def need_built(part: str) -> None:
@@ -70,7 +75,7 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def _node(_plane: BedCluster) -> Node:
-    return Node(_plane, DockerHost(_plane.bed, NODE, "node-1", Make("current")))
+    return Node(_plane, DockerHost(_plane.bed, NUMBER, "node-1", Make("current")))
 
 
 @pytest.fixture

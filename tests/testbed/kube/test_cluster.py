@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,6 +89,13 @@ def test_a_user_may_do_what_a_role_says_and_no_more(cluster: Cluster, namespace:
     cluster.kubectl("create", "rolebinding", "team-a", "-n", namespace, "--role=viewer", "--group=team-a")
     cluster.kubectl("get", "pod", "-n", namespace, by=ada)
     assert '"bob" cannot list' in cluster.kubectl("get", "pod", "-n", namespace, by=bob, check=False)
+
+
+def test_a_cluster_that_is_given_is_asked_as_any_user(plane: BedCluster, tmp_path: Path) -> None:
+    given = Cluster(plane.kubeconfig, tmp_path, plane.command)
+    said = json.loads(given.kubectl("auth", "whoami", "-o=json", by=given.user("ada", "team-a")))
+    assert said["status"]["userInfo"]["username"] == "ada"
+    assert "team-a" in said["status"]["userInfo"]["groups"]
 
 
 def test_a_service_account_is_known_by_its_token(cluster: Cluster, namespace: str) -> None:
