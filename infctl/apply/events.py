@@ -30,7 +30,8 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepEvent(Event):
-    """About one step. `do` is what it does, `object` the infctl.id, `seconds` how long the step has run so far.
+    """About one step. `do` is what it does, `object` the infctl.id, `seconds` how long the step has run so far;
+    `place` is where its object is among several places of the target (a host), where the core chose that.
 
     A step that takes another back is named after it: "undo-s3".
     """
@@ -39,6 +40,7 @@ class StepEvent(Event):
     address: Address
     model: str
     target: str
+    place: str
     revision: int
     do: str
     object: str
@@ -100,7 +102,7 @@ class StepLeft(StepEvent):
 
 @dataclass(frozen=True, slots=True)
 class StillRunning(StepEvent):
-    """At least every ten seconds per running step. `phase` is the last one known: "gate", "pull" ..."""
+    """At least every ten seconds per running step. `phase` is the last one known: "pull", "fetch", "load" ..."""
 
     type: ClassVar[str] = "step_running"
     phase: str
@@ -113,12 +115,14 @@ class GateWaiting(StepEvent):
     type: ClassVar[str] = "gate_wait"
     timeout: float
     detail: str
+    phase: str = "load"
 
 
 @dataclass(frozen=True, slots=True)
 class GatePassed(StepEvent):
     type: ClassVar[str] = "gate_pass"
     detail: str
+    phase: str = "ready"
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,12 @@ class _Run:
         meant = self.ledger.begin(step, undoes)
         rollout.begun.add(step.id)
         rollout.running.add(step.id)
-        return Job(step, self._labels(step, meant), before, rollout.abandon, undoes)
+        return Job(step, self._labels(step, meant), before, rollout.abandon, undoes, self._place(step, meant))
+
+    def _place(self, step: Step, meant: Resource) -> str:
+        kind = self.caller.providers[step.target].kinds.get(step.address.kind)
+        values = meant.values if step.set is None else step.set
+        return str(values.get(kind.place, "")) if kind and kind.place else ""
 
     def _labels(self, step: Step, meant: Resource) -> Labels:
         plan = self.plan

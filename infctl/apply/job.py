@@ -17,7 +17,8 @@ from infctl.provider.values import Health, Known, Labels, Observed, Values
 class Job:
     """One step on its way. `abandon` ends its waits; `undoes` is the step it takes back, if it is an undo.
 
-    `started` and `heard` (when something was last said of it) are on the run's clock.
+    `place` is where its object is, as in `events.StepEvent`. `started` and `heard` (when something was last said of it)
+    are on the run's clock.
     """
 
     step: Step
@@ -25,6 +26,7 @@ class Job:
     before: Known | None
     abandon: threading.Event
     undoes: Step | None = None
+    place: str = ""
     started: float = 0.0
     heard: float = 0.0
     phase: str = ""

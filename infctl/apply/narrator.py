@@ -40,13 +40,14 @@ class Narrator:
         with self._lock:
             self._closed = True
 
-    def _about(self, step: Step, seconds: float) -> dict[str, Any]:
+    def _about(self, step: Step, seconds: float, place: str = "") -> dict[str, Any]:
         return {
             "elapsed": self.elapsed,
             "step": step.id,
             "address": step.address,
             "model": step.model,
             "target": step.target,
+            "place": place,
             "revision": step.revision,
             "do": str(step.do),
             "object": step.object,
@@ -54,7 +55,7 @@ class Narrator:
         }
 
     def _on(self, job: Job) -> dict[str, Any]:
-        return self._about(job.step, self.clock() - job.started)
+        return self._about(job.step, self.clock() - job.started, job.place)
 
     def started(self, job: Job) -> None:
         job.started = job.heard = self.clock()
@@ -69,7 +70,7 @@ class Narrator:
         self.say(said.StepRetried(**self._on(job), reason=reason))
 
     def waiting(self, job: Job, detail: str) -> None:
-        job.phase = "gate"
+        job.phase = "load"
         timeout = job.step.gate.timeout if job.step.gate else 0.0
         self.say(said.GateWaiting(**self._on(job), timeout=timeout, detail=detail))
 

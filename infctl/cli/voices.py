@@ -48,6 +48,7 @@ class Human:
         self._terminal, self._concise = terminal, concise
         self.style = Style(terminal.width, terminal.color)
         self._reading: dict[str, float] = {}
+        self._looking: dict[tuple[str, str], str] = {}  # by target and place
         self._width = 0
         self._sign: threading.Timer | None = None
         self._reported = 0.0
@@ -58,11 +59,14 @@ class Human:
         self._waits: Waits | None = None
 
     def hear(self, event: Heard) -> None:
-        from infctl.ops.reading import Placing, ReadingStarted
+        from infctl.ops.reading import Looking, Placing, ReadingStarted
         from infctl.views.reading import show_reading
 
         if isinstance(event, Placing):
             self._placing(event)
+            return
+        if isinstance(event, Looking):
+            self._looking[event.target, event.place] = event.phase
             return
         if isinstance(event, ReadingStarted):
             self._reading[event.target] = time.monotonic()
@@ -89,9 +93,12 @@ class Human:
         self._sign.start()
 
     def _still_reading(self) -> None:
-        now = time.monotonic()
+        from infctl.views.reading import show_waiting
+
+        now, looking = time.monotonic(), tuple(self._looking.items())
         for target, began in tuple(self._reading.items()):
-            self._terminal.say(f"{target.ljust(self._width)}  reading… {now - began:.0f}s")
+            places = {place: phase for (where, place), phase in looking if where == target}
+            self._terminal.say(self.style.cut(show_waiting(target.ljust(self._width), places, now - began)))
         if self._reading:
             self._watch(NEXT_SIGN)
 
@@ -131,6 +138,7 @@ class Human:
             StepDone,
             StepEvent,
             StepFailed,
+            StepProgress,
             StillRunning,
         )
         from infctl.views.live import LiveRun
@@ -145,14 +153,12 @@ class Human:
         told = isinstance(event, (StepDone, StepFailed)) and event.step in self._answered
         if isinstance(event, (GatePassed, GateFailed)):
             self._answered.add(event.step)
-        waits = self._waits = self._waits or Waits()
-        if self._live is None and (
-            isinstance(event, GateWaiting) or (isinstance(event, StillRunning) and event.phase == "gate")
-        ):
-            self._terminal.say_lines(waits.show(event, self.style))
-            return
         if isinstance(event, StepEvent):
             self.style = fitted(self.style, event)
+        if self._live is None and isinstance(event, (GateWaiting, StepProgress, StillRunning)):
+            self._waits = self._waits or Waits()
+            self._terminal.say_lines(self._waits.show(event, self.style))
+            return
         lines = [] if told else show_event(event, self.style)
         if self._live is None:
             self._terminal.say_lines(lines)
@@ -196,7 +202,7 @@ class JsonLines:
         self._write(f"{line}\n")
 
     def hear(self, event: Heard) -> None:
-        from infctl.ops.reading import Placing, ReadingDone
+        from infctl.ops.reading import Looking, Placing, ReadingDone
         from infctl.views.event_json import line
 
         if isinstance(event, Placing):
@@ -205,6 +211,9 @@ class JsonLines:
         elif isinstance(event, ReadingDone):
             more = {"target": event.target, "objects": event.objects, "seconds": round(event.seconds, 3)}
             self.say(line("refresh_complete", f"{event.target}: read, {event.objects} objects", infctl=more))
+        elif isinstance(event, Looking):
+            more = {"target": event.target, "place": event.place, "phase": event.phase or "done"}
+            self.say(line("refresh_progress", f"{event.target}: {more['phase']} {event.place}", infctl=more))
         else:
             self.say(line("refresh_start", f"{event.target}: reading", infctl={"target": event.target}))
 

@@ -16,6 +16,7 @@ from infctl.plan.diff import resolve
 from infctl.plan.evacuate import with_places_left
 from infctl.plan.request import TargetView
 from infctl.provider.errors import ProviderError
+from infctl.provider.protocol import unheard
 from infctl.provider.values import Inventory, Known, Labels, Observed, Reading, Scope, Unreadable
 
 if TYPE_CHECKING:
@@ -51,6 +52,15 @@ class ReadingDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Looking:
+    """How far the look at one of a target's places is: "connect", "read", or "" when it is over."""
+
+    target: str
+    place: str
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
 class Placing:
     """Replicas are being placed: of so many so many, in one of several rounds."""
 
@@ -58,18 +68,19 @@ class Placing:
     total: int
 
 
-Heard = ReadingStarted | ReadingDone | Placing
+Heard = ReadingStarted | ReadingDone | Looking | Placing
 Hear = Callable[[Heard], None]
 
 
 class Readings:
-    """Readings under way, one thread per target; `finish` waits for them."""
+    """Readings under way, one thread per target; `finish` waits for them. `hear` is called from any thread."""
 
     def __init__(self, session: Session, state: State, hear: Hear, *, look: bool = True) -> None:
         self._session, self._state, self._hear = session, state, hear
         self._views: dict[str, TargetView] | None = None
         self._inbox: SimpleQueue[tuple[str, TargetView | BaseException, float]] = SimpleQueue()
         self._waiting = tuple(session.providers)
+        session.looking = lambda target, place, phase: hear(Looking(target, place, phase))
         known: dict[str, list[Known]] = {name: [] for name in self._waiting}
         for thing in state.resources.values():
             known[thing.target].append(thing.known)
@@ -119,6 +130,7 @@ class Readings:
                 raise found
             views[name] = found
             self._hear(_done(found, seconds))
+        self._session.looking = unheard
         self._views = {name: views[name] for name in self._waiting}
         return self._views
 

@@ -16,7 +16,7 @@ from infctl.ops.stores import open_store, who
 from infctl.ops.where import Where
 from infctl.provider import registry
 from infctl.provider.form import takes_plain_values
-from infctl.provider.protocol import Context, Provider
+from infctl.provider.protocol import Context, Provider, unheard
 from infctl.provider.values import Values
 from infctl.state import disk, workspaces
 from infctl.state.model import Resource, State
@@ -68,6 +68,7 @@ class Session:
     stack: Stack | None = None
     providers: dict[str, Provider] = field(default_factory=dict)
     reaches: dict[str, Reach] = field(default_factory=dict)
+    looking: Callable[[str, str, str], None] = unheard  # target, place and phase: see `Context.looking`
     remembers: bool = False  # whether places are reached as state says: the file may ask for values that nobody gave
 
     @classmethod
@@ -182,6 +183,7 @@ class Session:
         context = Context(
             name, state.stack, state.workspace, state.lineage, self.root, data,
             secret=self.secret_reader(), key=self.store.digest_key,
+            looking=lambda place, phase: self.looking(name, place, phase),
         )  # fmt: skip
         config: Any = target.config if target is not None else None
         if config is None:

@@ -38,12 +38,18 @@ def no_key() -> bytes:
     raise ProviderError("There is no key to derive from here", "nobody keeps one in this context")
 
 
+def unheard(*_words: str) -> None:
+    """Follow nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Whose work a provider does. `root` is the stack's folder (relative `file:` uris start there);
     `data` is a private 0700 folder of this stack and workspace where a provider may keep what it runs.
     `secret` reads a secret that the target's config refers to; `key` is the lineage's random key, from which a
     provider may derive (HMAC) what its objects need to trust each other. Both are asked only when they are needed.
+    `looking` hears how far the look at each of several places is: its name, and "connect", "read" or "" at its end;
+    from any thread.
     """
 
     target: str
@@ -54,6 +60,7 @@ class Context:
     data: Path
     secret: Callable[[str], Secret] = no_secret
     key: Callable[[], bytes] = no_key
+    looking: Callable[[str, str], None] = unheard
 
 
 class Provider(Protocol):

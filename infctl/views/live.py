@@ -5,6 +5,7 @@ The only view that needs rich, which is imported when the first step starts.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -19,16 +20,22 @@ if TYPE_CHECKING:
 
 _MOVING = (StepStarted, StepProgress, GateWaiting, StillRunning)
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+REDRAWS = 8  # a second
 _MOST = 12  # steps shown at once; more are counted
 
 
 class LiveRun:
-    """Shows what is under way below what is done. One thread redraws; `see` and `print` may come from any."""
+    """Shows what is under way below what is done. One thread redraws; `see` and `print` may come from any.
+
+    Whoever writes holds the lock: rich erases as many lines as it last drew, and two at once would count the same ones.
+    """
 
     def __init__(self, style: Style) -> None:
         self._style = style
         self._steps: dict[str, tuple[StepEvent, str, float]] = {}
         self._live: Live | None = None
+        self._lock = threading.RLock()
+        self._over = threading.Event()
 
     def see(self, event: StepEvent) -> None:
         """Take in an event: a step begins, goes on, or is over."""
@@ -45,17 +52,27 @@ class LiveRun:
 
     def print(self, lines: Iterable[str]) -> None:
         """Print finished lines above what moves."""
-        live = self._started()
         from rich.text import Text
 
-        for line in lines:
-            live.console.print(Text.from_ansi(redact(line)), soft_wrap=True)
+        with self._lock:
+            live = self._started()
+            live.refresh()  # what is printed comes above what moves now, not above what moved before
+            for line in lines:
+                live.console.print(Text.from_ansi(redact(line)), soft_wrap=True)
 
     def close(self) -> None:
-        if self._live is not None:
-            self._steps.clear()
-            self._live.stop()
-            self._live = None
+        self._over.set()
+        with self._lock:
+            if self._live is not None:
+                self._steps.clear()
+                self._live.stop()
+                self._live = None
+
+    def _redraw(self) -> None:
+        while not self._over.wait(1 / REDRAWS):
+            with self._lock:
+                if self._live is not None:
+                    self._live.refresh()
 
     def _started(self) -> Live:
         if self._live is None:
@@ -63,15 +80,16 @@ class LiveRun:
             from rich.live import Live
 
             console = Console(width=self._style.width, no_color=not self._style.color, highlight=False)
-            self._live = Live(get_renderable=self._render, console=console, refresh_per_second=8, transient=True)
+            self._live = Live(get_renderable=self._render, console=console, auto_refresh=False, transient=True)
             self._live.start()
+            threading.Thread(target=self._redraw, daemon=True).start()
         return self._live
 
     def _render(self) -> Any:
         from rich.text import Text
 
         now = time.monotonic()
-        frame = _FRAMES[int(now * 8) % len(_FRAMES)]
+        frame = _FRAMES[int(now * REDRAWS) % len(_FRAMES)]
         steps = list(self._steps.values())
         lines = []
         for event, words, began in steps[:_MOST]:

@@ -104,7 +104,8 @@ def _names(event: StepEvent) -> tuple[str, str]:
     if "/" not in key:
         return event.model, event.address.kind
     if key.rpartition("/")[2].isdigit():
-        return f"{event.model} r{event.revision}" if event.revision else event.model, key
+        where = f"{key} {event.place}" if event.place else key
+        return f"{event.model} r{event.revision}" if event.revision else event.model, where
     return f"{event.model} {event.address.kind.rpartition('_')[2]}", key
 
 
@@ -117,7 +118,7 @@ def said(event: StepEvent) -> str:  # noqa: C901, PLR0911  # one sentence per ki
     if isinstance(event, StepProgress):
         return f"{event.phase}{_amount(event)}{f': {event.detail}' if event.detail else ''}"
     if isinstance(event, GateWaiting):
-        return f"waiting for an answer{f': {event.detail}' if event.detail else ''}"
+        return f"load: {event.detail or 'waiting for an answer'}"
     if isinstance(event, GatePassed):
         return f"{undo}answers{f': {event.detail}' if event.detail else ''}"
     if isinstance(event, GateFailed):
@@ -129,7 +130,7 @@ def said(event: StepEvent) -> str:  # noqa: C901, PLR0911  # one sentence per ki
     if isinstance(event, StepRetried):
         return f"again: {event.reason}"
     if isinstance(event, StillRunning):
-        return "still waiting for an answer" if event.phase == "gate" else f"still {_begun(event)}"
+        return "load: still waiting for an answer" if event.phase == "load" else f"still {_begun(event)}"
     if isinstance(event, StepSkipped):
         begins = event.do == "create" and event.address.key.rpartition("/")[2].isdigit()
         return "not started" if begins else f"not {_DONE.get(event.do, event.do)}"

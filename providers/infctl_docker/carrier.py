@@ -176,7 +176,9 @@ class Carrier:
         for line in lines:  # to the end, so that the stream can be used again
             word, _, rest = line.partition(" ")
             if word == "have":
-                resumed = any(int(one) for one in rest.split())
+                have = sum(int(one) for one in rest.split())
+                resumed = have > 0
+                _say(self._emit, self.parcel, str(have))
             elif word == "check":
                 self._emit(Progress("fetch", f"checksum of {self.parcel.name}"))
             elif word == "done":

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from infctl.diagnostics import did_you_mean
+from infctl.provider.protocol import unheard
 from infctl_docker.errors import DaemonError, HostDown, PortClosed, Silent
 from infctl_docker.pipeline import Answer, ask
 from infctl_docker.sockets import Tcp, Unix, tls_context
@@ -94,7 +95,7 @@ def split(url: str) -> SplitResult:
 class Host:
     """One host, reached when it is first asked. Thread-safe; raises HostDown, DaemonError or ProviderError only."""
 
-    def __init__(self, config: HostConfig, root: Path = Path()) -> None:
+    def __init__(self, config: HostConfig, root: Path = Path(), looking: Callable[[str, str], None] = unheard) -> None:
         self.config = config
         self.name = config.name
         self.address = config.address
@@ -103,6 +104,8 @@ class Host:
         self._lock = threading.RLock()
         self._apis = threading.local()
         self._found: Way | None = None
+        self._looking = looking
+        self._phase = ""
 
     @property
     def has_shell(self) -> bool:
@@ -116,7 +119,9 @@ class Host:
         answers: list[Answer] = []
         again = True
         while len(answers) < len(paths):
+            self._look("connect")
             stream, used = self._way.take()
+            self._look("read")
             stream.settimeout(timeout)
             asked = ask(stream, paths[len(answers) :])
             answers += asked.answers
@@ -129,6 +134,16 @@ class Host:
                     raise asked.why or HostDown(self.name, "the Docker daemon closed the connection")
                 again = False
         return tuple(answers)
+
+    def _look(self, phase: str) -> None:
+        """Tell who follows a reading how far it is, each phase once: a link that stands is not made again."""
+        before, self._phase = self._phase, max(self._phase, phase)  # "" < "connect" < "read"
+        if self._phase != before:
+            self._looking(self.name, phase)
+
+    def seen(self) -> None:
+        """Tell who follows a reading that it is over."""
+        self._looking(self.name, "")
 
     def ask(self, path: str, timeout: float = READ) -> Any:
         """Return the value of one GET. Raises DaemonError when the daemon says no."""

@@ -70,7 +70,7 @@ class DockerProvider:
 
     def __init__(self, config: BaseModel, context: Context) -> None:
         assert isinstance(config, RackTarget)  # noqa: S101  # the registry's contract: built with our own config
-        fleet = Fleet(tuple(Host(host, context.root) for host in config.hosts))
+        fleet = Fleet(tuple(Host(host, context.root, context.looking) for host in config.hosts))
         price = config.price_per_gpu_hour
         sights = Sights(fleet, config.gpu_reserve, (config.proxy.image,), context.lineage, price)
         copying = {host.name: threading.Lock() for host in fleet.hosts}
@@ -198,6 +198,8 @@ def _try_read(host: Host, scope: Scope) -> Found | Unreadable:
         return read_host(host, scope)
     except DaemonError as failure:
         return Unreadable(host.name, failure.message, hint_for(failure.message))
+    finally:
+        host.seen()
 
 
 def _in_words(change: Change, failure: DaemonError) -> ProviderError:

@@ -100,7 +100,7 @@ def drain_replica(rack: Rack, host: Host, change: Change, emit: Emit) -> Observe
 
 def _start(rack: Rack, host: Host, change: Change, emit: Emit, found: Running | None) -> Running:
     """Make the container unless it is there, and start it, at the first port for its master socket that is free."""
-    emit(Progress("start", "proxy"))
+    emit(Progress("start"))
     seed = f"{change.labels.lineage}/{change.target}/admin"
     for admin in islice(candidates(seed, rack.config.ports), PORTS_TRIED):
         found = found or _create(rack, host, change, admin, emit)

@@ -51,9 +51,10 @@ def test_words_of_others_are_redacted() -> None:
 
 def test_an_event_is_plain_json() -> None:
     address = replica_at("chat")
-    event = StepProgress(1.23456, "s1", address, "chat", "here", 2, "create", "a", 0.5, "pull", "layers", 3, 9, "MB")
+    about = (1.23456, "s1", address, "chat", "here", "h1", 2, "create", "a", 0.5)
+    event = StepProgress(*about, "pull", "layers", 3, 9, "MB")
     assert plain(event) == {
         "type": "step_progress", "elapsed": 1.235, "step": "s1", "address": 'fake_process.chat["here/0"]',
-        "model": "chat", "target": "here", "revision": 2, "do": "create", "object": "a", "seconds": 0.5,
+        "model": "chat", "target": "here", "place": "h1", "revision": 2, "do": "create", "object": "a", "seconds": 0.5,
         "phase": "pull", "detail": "layers", "done": 3, "total": 9, "unit": "MB",
     }  # fmt: skip
