@@ -254,7 +254,7 @@ def _drain(cloud: Cloud, change: Change, emit: Emit) -> Observed | None:
 
 
 def _observe(cloud: Cloud, scope: Scope) -> Iterator[Observed]:
-    key, value = mark_of(scope)
+    key, value = mark_of(scope.stack)
     marked = [{"Name": f"tag:{key}", "Values": [value]}]
     found: set[str] = set()
     for group in pages(cloud.scaling(), "describe_auto_scaling_groups", "AutoScalingGroups", Filters=marked):

@@ -1,35 +1,164 @@
-"""Owns what a target has: its instance types as places, its VPC, and what is allowed. A few calls in all."""
+"""Owns what a target has: its instance types as places, with how many more may be begun, and its VPC. A few calls."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from infctl.provider.errors import ProviderError
 from infctl.provider.values import Device, Inventory, Place, Values
+from infctl_aws.errors import DENIED
+from infctl_aws.labels import mark_of
 from infctl_aws.parts import Cloud, Doc
-from infctl_aws.session import pages
+from infctl_aws.session import error_code, ignoring, pages
 
 MIB = 1024**2
 _BY_MEMORY = frozenset({"A100", "H100", "V100"})  # one name for cards of several sizes
+# The quotas of vCPUs, by the letters that a type's family begins with, on demand and spot (EC2 User Guide, "On-Demand
+# Instance quotas" and "Spot Instance quotas").
+QUOTAS: Mapping[tuple[str, bool], str] = {
+    ("g", False): "L-DB2E81BA",
+    ("vt", False): "L-DB2E81BA",
+    ("p", False): "L-417A185B",
+    ("g", True): "L-3819A6DF",
+    ("vt", True): "L-3819A6DF",
+    ("p", True): "L-7212CCBC",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many vCPUs of a family may run; `used` are those of this stack."""
+
+    name: str
+    allowed: float
+    used: int
+
+    @property
+    def left(self) -> int:
+        return max(0, int(self.allowed) - self.used)
 
 
 def read_inventory(cloud: Cloud) -> Inventory:
-    """Return the target's places: one for each of its instance types. Raises ProviderError and what the SDK raises."""
+    """Return the target's places: one for each of its instance types that its zones offer.
+
+    Raises ProviderError and what the SDK raises.
+    """
     config = cloud.config
-    asked = list(config.instance_types)
-    types = {
-        one["InstanceType"]: one
-        for one in pages(cloud.ec2(), "describe_instance_types", "InstanceTypes", InstanceTypes=asked)
+    types = {one["InstanceType"]: one for one in _types(cloud)}
+    subnets = cloud.ec2().describe_subnets(SubnetIds=list(config.subnets))["Subnets"]
+    offered = _offered(cloud, {str(one["AvailabilityZone"]) for one in subnets})
+    running = tuple(_running(cloud))
+    quotas = read_quotas(cloud, types, running)
+    prices = _spot_prices(cloud)
+    places = tuple(
+        _place(cloud, types[name], quotas.get(name), prices.get(name))
+        for name in config.instance_types
+        if name in types and name in offered
+    )
+    most = None if config.max_instances is None else max(0, config.max_instances - len(running))
+    facts = {
+        "types": {name: {**facts_of(one), "offered": name in offered} for name, one in types.items()},
+        **_network(cloud, subnets),
     }
-    places = tuple(_place(types[name]) for name in asked if name in types)
-    return Inventory(places, {"types": {name: facts_of(one) for name, one in types.items()}, **_network(cloud)})
+    return Inventory(places, facts, most, config.purchase.on_demand_base)
 
 
-def _network(cloud: Cloud) -> Values:
-    subnets = cloud.ec2().describe_subnets(SubnetIds=list(cloud.config.subnets))["Subnets"]
+def _types(cloud: Cloud) -> list[Doc]:
+    """Return what is in each of the target's instance types. Raises ProviderError for one that does not exist."""
+    asked = list(cloud.config.instance_types)
+    try:
+        return list(pages(cloud.ec2(), "describe_instance_types", "InstanceTypes", InstanceTypes=asked))
+    except Exception as failure:
+        if error_code(failure) != "InvalidInstanceType":
+            raise
+        raise ProviderError(
+            f"Not all instance types of {cloud.context.target} exist in {cloud.session.region}",
+            str(failure).rpartition(": ")[2],
+            hint="correct the target's instance_types; aws ec2 describe-instance-types lists them",
+        ) from failure
+
+
+def _offered(cloud: Cloud, zones: set[str]) -> set[str]:
+    """Return the types that at least one of the zones has."""
+    filters = [{"Name": "instance-type", "Values": list(cloud.config.instance_types)}]
+    found = pages(
+        cloud.ec2(), "describe_instance_type_offerings", "InstanceTypeOfferings",
+        LocationType="availability-zone", Filters=filters,
+    )  # fmt: skip
+    return {str(one["InstanceType"]) for one in found if one["Location"] in zones}
+
+
+def _network(cloud: Cloud, subnets: Sequence[Doc]) -> Values:
     vpc = str(subnets[0]["VpcId"])
+    stray = next((one for one in subnets if one["VpcId"] != vpc), None)
+    if stray is not None:
+        raise ProviderError(
+            f"The subnets of {cloud.context.target} are not of one VPC",
+            f"{subnets[0]['SubnetId']} is in {vpc}, {stray['SubnetId']} in {stray['VpcId']}",
+            hint="name subnets of one VPC; another VPC is another target",
+        )
     found = cloud.ec2().describe_vpcs(VpcIds=[vpc])["Vpcs"][0]
     return {"vpc": vpc, "networks": (str(found["CidrBlock"]),)}
+
+
+def _running(cloud: Cloud) -> Iterator[str]:
+    """Yield the type of each instance that is this target's."""
+    key, value = mark_of(cloud.context.stack)
+    filters = [
+        {"Name": f"tag:{key}", "Values": [value]},
+        {"Name": "tag:infctl:target", "Values": [cloud.context.target]},
+    ]
+    for group in pages(cloud.scaling(), "describe_auto_scaling_groups", "AutoScalingGroups", Filters=filters):
+        yield from (str(one["InstanceType"]) for one in group["Instances"])
+
+
+# ---------------------------------------------------------------- what is allowed, and what it costs
+
+
+def read_quotas(cloud: Cloud, types: Mapping[str, Doc], running: Sequence[str]) -> Mapping[str, Quota]:
+    """Return the quota of each type; none where infctl may not read them, for then AWS itself refuses."""
+    spot = cloud.config.purchase.spot_policy != "none"
+    codes = {name: code for name in types if (code := QUOTAS.get((_family(name), spot)))}
+    if not codes:
+        return {}
+    client = cloud.session.client("service-quotas")
+    listed = ignoring(lambda: list(pages(client, "list_service_quotas", "Quotas", ServiceCode="ec2")), *DENIED)
+    told = {str(one["QuotaCode"]): one for one in listed or ()}
+    sizes = {name: int(one["VCpuInfo"]["DefaultVCpus"]) for name, one in types.items()}
+    found = {}
+    for name, code in codes.items():
+        if code in told:
+            used = sum(sizes.get(each, 0) for each in running if codes.get(each) == code)
+            found[name] = Quota(str(told[code]["QuotaName"]), float(told[code]["Value"]), used)
+    return found
+
+
+def _family(name: str) -> str:
+    """Return the letters by which quotas know a type's family: p of p5en.48xlarge."""
+    return "vt" if name.startswith("vt") else name[:1]
+
+
+def _spot_prices(cloud: Cloud) -> Mapping[str, float]:
+    """Return what an hour of each type costs now as a spot instance, in its cheapest zone, where any are."""
+    config = cloud.config
+    if config.purchase.spot_policy == "none":
+        return {}
+    now = datetime.now(UTC)
+    found = pages(
+        cloud.ec2(), "describe_spot_price_history", "SpotPriceHistory", InstanceTypes=list(config.instance_types),
+        ProductDescriptions=["Linux/UNIX"], StartTime=now, EndTime=now,
+    )  # fmt: skip
+    prices: dict[str, float] = {}
+    for one in found:
+        name, usd = str(one["InstanceType"]), float(one["SpotPrice"])
+        prices[name] = min(usd, prices.get(name, usd))
+    return prices
+
+
+# ---------------------------------------------------------------- one type
 
 
 def facts_of(found: Doc) -> Mapping[str, Any]:
@@ -43,14 +172,25 @@ def facts_of(found: Doc) -> Mapping[str, Any]:
     }
 
 
-def _place(found: Doc) -> Place:
-    facts, name = facts_of(found), str(found["InstanceType"])
+def _place(cloud: Cloud, found: Doc, quota: Quota | None, spot_price: float | None) -> Place:
+    facts, name, purchase = facts_of(found), str(found["InstanceType"]), cloud.config.purchase
     devices = tuple(
         Device(index, f"{name}/{index}", product, memory, memory)
         for index, (product, memory) in enumerate(_cards(found))
     )
+    priced = spot_price / len(devices) if spot_price and devices else None
     return Place(
-        name, facts["vcpus"], facts["memory"], facts["memory"], devices, purchase="on_demand", instance=name, most=None
+        name,
+        facts["vcpus"],
+        facts["memory"],
+        facts["memory"],
+        devices,
+        price=priced,
+        purchase="spot" if purchase.spot_policy != "none" else "reserved" if purchase.reservation else "on_demand",
+        priced=f"AWS's spot price history of {name} in {cloud.session.region}" if priced else "",
+        instance=name,
+        region=cloud.session.region,
+        most=quota.left // facts["vcpus"] if quota else None,
     )
 
 

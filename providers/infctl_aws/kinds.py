@@ -49,6 +49,7 @@ _GROUP = KindSpec(
     outputs=("group", "ami"),
     gated=True,
     count="replicas",
+    devices="gpus",
     name_limit=128,  # of a launch template, which has the name of its group
 )
 _ROUTE = KindSpec(

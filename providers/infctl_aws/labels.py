@@ -105,9 +105,9 @@ def as_tags(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {str(each["Key"]): str(each["Value"]) for each in found}
 
 
-def mark_of(scope: Scope) -> tuple[str, str]:
-    """Return the tag that everything of a scope carries: the stack's, for state may know objects of other lineages."""
-    return STACK, scope.stack
+def mark_of(stack: str) -> tuple[str, str]:
+    """Return the tag that everything of a stack carries, whatever its lineage: state may know objects of another."""
+    return STACK, stack
 
 
 def is_ours(described: Described, scope: Scope, target: str) -> bool:

@@ -28,7 +28,7 @@ def secrets_of(cloud: Cloud, change: Change) -> str:
 
 def template_data(cloud: Cloud, change: Change, values: Values, drain: int) -> dict[str, Any]:
     """Return the body of a launch template. Raises ProviderError where the image cannot be found."""
-    image = _image(cloud, str(values["ami"]))
+    image = find_image(cloud, str(values["ami"]))
     script = user_data(
         values, group=change.name, region=cloud.session.region, secrets=secrets_of(cloud, change), drain=drain
     )
@@ -48,7 +48,7 @@ def template_data(cloud: Cloud, change: Change, values: Values, drain: int) -> d
     }
 
 
-def _image(cloud: Cloud, ami: str) -> dict[str, Any]:
+def find_image(cloud: Cloud, ami: str) -> dict[str, Any]:
     """Return the machine image that an id or a parameter of the parameter store means now."""
     hint = "name an image of this region in the target's `ami`: an id, or ssm:PARAMETER"
     if ami.startswith(PARAMETER):

@@ -135,15 +135,25 @@ def fitting(wish: Deployment, house: House) -> tuple[str, ...]:
     template = wish.template
     enough = [name for name in house.instance_types if _is_enough(template, house.types.get(name))]
     if not enough:
+        there = ", ".join(_in_words(name, house.types) for name in house.instance_types)
         asked = f"{template.gpus} x {template.gpu_product or 'any GPU'}" if template.gpus else f"{template.memory:,} B"
         raise ProviderError(
             f"No instance type of the target has what a replica of {wish.model} needs",
-            f"it needs {asked}; instance_types: {', '.join(house.instance_types)}",
+            f"it needs {asked}; the target has {there}",
             hint="add a type that has it to the target's instance_types",
             address=f"model.{wish.model}",
         )
     fewest = min(_gpus(house.types.get(name), template) for name in enough)
     return tuple(name for name in enough if _gpus(house.types.get(name), template) == fewest)
+
+
+def _in_words(name: str, types: Mapping[str, Values]) -> str:
+    known = types.get(name)
+    if known is None:
+        return name
+    if not known.get("offered", True):
+        return f"{name} (in none of its subnets' zones)"
+    return f"{name} ({known['gpus']} x {known['product']})" if known["gpus"] else f"{name} (no GPU)"
 
 
 def _gpus(known: Values | None, template: Template) -> int:
@@ -153,6 +163,8 @@ def _gpus(known: Values | None, template: Template) -> int:
 def _is_enough(template: Template, known: Values | None) -> bool:
     if known is None:
         return True
+    if not known.get("offered", True):
+        return False
     if not template.gpus:
         return bool(known["memory"] >= template.memory)
     of_product = not template.gpu_product or known["product"].startswith(template.gpu_product.split("-")[0])

@@ -5,6 +5,7 @@ Ties the parts together and keeps none of them; no SDK is loaded before AWS is a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from pydantic import BaseModel
 
 from infctl.provider.errors import ProviderError
 from infctl.provider.kinds import KindSpec
-from infctl.provider.protocol import Context
+from infctl.provider.protocol import Context, Finding
 from infctl.provider.values import (
     Change,
     Desired,
@@ -30,6 +31,7 @@ from infctl.provider.values import (
 )
 from infctl_aws import balancers, groups, logs, roles, routes, walls
 from infctl_aws.config import AwsTarget
+from infctl_aws.doctor import check_target
 from infctl_aws.errors import in_words
 from infctl_aws.inventory import read_inventory
 from infctl_aws.kinds import BALANCER, GROUP, KINDS, LOGS, LOWERING, ROLE, ROUTE, WALL
@@ -37,6 +39,7 @@ from infctl_aws.launch import secrets_home
 from infctl_aws.lower import House, lower
 from infctl_aws.parts import Cloud, Part
 from infctl_aws.probing import log_lines, probe_group
+from infctl_aws.rights import of_infctl
 from infctl_aws.session import Session, told_to
 
 PARTS: Mapping[str, Part] = MappingProxyType(
@@ -53,7 +56,7 @@ SERVED = ("image", "engine", "uri", "quantization", "task", "gpu", "served_names
 
 
 class AwsProvider:
-    """The six methods for a region, with logs."""
+    """The six methods for a region, with logs, images, check and rights."""
 
     config: ClassVar[type[BaseModel]] = AwsTarget
     kinds: ClassVar[Mapping[str, KindSpec]] = KINDS
@@ -126,6 +129,21 @@ class AwsProvider:
     def logs(self, what: Observed, *, tail: int, follow: bool) -> Iterator[str]:
         with in_words(f"The log of {what.address} cannot be read", str(what.address), self._cloud.context.target):
             yield from log_lines(self._cloud, what, tail=tail, follow=follow)
+
+    def resolve_image(self, image: str) -> str:
+        from infctl.provider.images import resolve_image  # noqa: PLC0415  -- asked only when something is pinned
+
+        return resolve_image(image)
+
+    def check(self) -> tuple[Finding, ...]:
+        return check_target(self._cloud)
+
+    def bootstrap(self) -> str:
+        """Return the policy that whoever runs infctl needs for this target, as JSON."""
+        target, config = self._cloud.context.target, self._cloud.config
+        with in_words(f"The account of {target} cannot be found out", target=target):
+            policy = of_infctl(self._cloud.context.stack, roles.realm_of(self._cloud), config.ami)
+        return json.dumps(policy, indent=2)
 
     def close(self) -> None:
         self._cloud.session.close()

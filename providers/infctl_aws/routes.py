@@ -147,7 +147,7 @@ def _await_healthy(cloud: Cloud, groups: Sequence[str], arn: str, change: Change
 
 def attached(cloud: Cloud, stack: str, model: str = "") -> Mapping[str, tuple[str, ...]]:
     """Return the groups of a stack, or of one model of it, with the ARNs of the target groups that they serve."""
-    key, value = mark_of(Scope("", stack, ""))
+    key, value = mark_of(stack)
     filters = [{"Name": f"tag:{key}", "Values": [value]}]
     filters += [{"Name": f"tag:{MODEL}", "Values": [model]}] if model else []
     found = pages(cloud.scaling(), "describe_auto_scaling_groups", "AutoScalingGroups", Filters=filters)

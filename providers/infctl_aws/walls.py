@@ -77,7 +77,7 @@ def _take_down(cloud: Cloud, change: Change, _emit: Emit) -> Observed | None:
 
 
 def _observe(cloud: Cloud, scope: Scope) -> Iterator[Observed]:
-    key, value = mark_of(scope)
+    key, value = mark_of(scope.stack)
     marked = [{"Name": f"tag:{key}", "Values": [value]}]
     for group in pages(cloud.ec2(), "describe_security_groups", "SecurityGroups", Filters=marked):
         described = mine(cloud, scope, as_tags(group.get("Tags", ())), WALL)
