@@ -20,6 +20,7 @@ from infctl.plan.compare import Verdict
 from infctl.plan.request import Question, TargetView
 from infctl.provider.values import Deployment, Place
 
+MOST_TOLD = 5  # models
 Spares = Iterable[tuple[str, Deployment]]  # targets, and what a model would run there if it had to
 
 
@@ -45,7 +46,10 @@ def spread(question: Question, parties: Sequence[Party], spares: Spares, room: R
     sites = sites_of(question.views, parties, room)
     found = place_replicas(parties, sites, tell)
     where = _where(question, found)
-    return Spread(where, " ".join(_in_words(question, where)), found, parties, sites)
+    told = list(_in_words(question, where))
+    more = len(told) - MOST_TOLD
+    note = " ".join([*told[:MOST_TOLD], *([f"And {more} more models."] if more > 0 else [])])
+    return Spread(where, note, found, parties, sites)
 
 
 def sites_of(views: Mapping[str, TargetView], parties: Iterable[Party], room: Room) -> Sites:

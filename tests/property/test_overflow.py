@@ -20,7 +20,7 @@ from tests.fakes.fleet import FleetProvider
 from tests.fakes.memory import PROCESS
 from tests.fakes.world import World
 from tests.property.fleets import Fleet, GpuWish, held
-from tests.property.stacks import Wishes
+from tests.property.stacks import Death, Wishes
 
 ORDER = ("rack", "lab")
 HOSTS: Mapping[str, tuple[str, ...]] = {"rack": ("a", "b"), "lab": ("c",)}
@@ -136,3 +136,52 @@ def test_as_few_as_can_be_go_on_and_those_that_may_not_have_the_first() -> None:
     assert outcome is not None
     assert outcome.ok
     assert (stack.counts("free"), stack.counts("bound")) == ((1, 1), (1, 0))
+
+
+def applied(stack: Racks, wishes: Wishes, request: Request | None = None) -> None:
+    outcome = stack.apply(stack.plan(wishes, request))
+    assert outcome is not None
+    assert outcome.ok, outcome.failures
+
+
+def test_what_is_given_up_goes_on_and_its_place_is_emptied_when_it_is_back() -> None:
+    stack = racks(1, 1, 1)
+    wishes: Wishes = {"chat": GpuWish(2, gpus=1)}
+    applied(stack, wishes)
+    assert stack.counts("chat") == (2, 0)
+    stack.worlds["rack"].down.add("b")
+    applied(stack, wishes, Request(evacuate=("b",)))
+    assert stack.counts("chat") == (1, 1)
+    assert stack.plan(wishes, Request(allow_unreachable=True)).is_empty
+    stack.worlds["rack"].down.clear()
+    applied(stack, wishes)
+    assert stack.counts("chat") == (1, 1)
+    assert not promised_twice(stack)
+    assert stack.plan(wishes).is_empty
+
+
+def test_a_target_that_cannot_be_read_is_none_to_go_on_to() -> None:
+    stack = racks(1, 0, 1)
+    wishes: Wishes = {"chat": GpuWish(2, gpus=1)}
+    stack.worlds["lab"].down.add("c")
+    with pytest.raises(InfctlError, match="no-room"):
+        stack.plan(wishes, Request(allow_unreachable=True))
+
+
+@pytest.mark.parametrize("at", range(1, 30, 3))
+def test_killed_at_any_point_the_next_run_ends_it(at: int) -> None:
+    stack = racks(1, 1, 2)
+    wishes: Wishes = {"chat": GpuWish(4, gpus=1)}
+    stack.apply(stack.plan(wishes), death=Death(at))
+    applied(stack, wishes)
+    assert stack.counts("chat") == (2, 2)
+    assert not promised_twice(stack)
+    assert stack.plan(wishes).is_empty
+    assert len([t for world in stack.worlds.values() for t in world.things() if t["address"].startswith(PROCESS)]) == 4
+
+
+def test_many_that_go_on_are_told_in_few_words() -> None:
+    stack = racks(0, 0, 9)
+    stack.plan({f"m{n}": GpuWish(1, gpus=1) for n in range(9)})
+    assert stack.note.count("goes on along placement.order") == 5
+    assert stack.note.endswith("And 4 more models.")
