@@ -82,3 +82,11 @@ def test_what_one_run_costs_in_requests(store: RemoteStore, line: Flaky) -> None
             lease.check()
         spent = line.asked - before
     assert spent <= 10 + 4, "and at most a few for what the head no longer holds"
+
+
+@pytest.mark.parametrize("header", ["if-match", "if-none-match"])
+def test_a_store_without_conditional_writes_is_refused(store: RemoteStore, line: Flaky, header: str) -> None:
+    line.deaf = {header}
+    words = refused(lambda: store.lock("ops", "apply"))
+    assert "no-fencing" in words
+    assert "has no conditional writes" in words

@@ -25,6 +25,7 @@ class Flaky(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = urlsplit(upstream).netloc
         self.failing: dict[str, list[str]] = {}
+        self.deaf: set[str] = set()  # headers of requests that the server behind does not get to see
         self.asked = 0
         self.alone = threading.Lock()
 
@@ -47,7 +48,8 @@ class _Handler(BaseHTTPRequestHandler):
         fate = self.server.fate(self.command)
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         upstream = http.client.HTTPConnection(self.server.upstream, timeout=30)
-        upstream.request(self.command, self.path, body, dict(self.headers.items()))
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in self.server.deaf}
+        upstream.request(self.command, self.path, body, headers)
         answer = upstream.getresponse()
         data = answer.read()
         upstream.close()

@@ -53,6 +53,8 @@ class HeadCell:
     def swap(self, old: bytes, new: bytes | None) -> bool:
         def edit(head: Head) -> Head:
             _expect(head, old)
+            if head.broken:  # it is taken over once nobody has touched it for a lease
+                raise head.broken
             return replace(head, lock=(new or b"").decode())
 
         if new is not None:

@@ -9,18 +9,19 @@ Source: developer.hashicorp.com/terraform/language/backend/http.
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from infctl.diagnostics import Code, InfctlError, error
 from infctl.frozen import replace
 from infctl.secrets import Secret
 from infctl.state import lease
 from infctl.state.holder import Holder
 from infctl.state.problems import damaged
 from infctl.state.remote.head import Head, checksum, decode, encode
-from infctl.state.remote.place import Version, absent, unreadable, unwritable
+from infctl.state.remote.place import Version, absent, no_fencing, unreadable, unwritable
 from infctl.state.remote.web import Answer, Web
 from infctl.state.store import DEFAULT_WORKSPACE
 
@@ -28,11 +29,8 @@ if TYPE_CHECKING:
     from infctl.spec.backends import HttpState
 
 T = TypeVar("T")
-NO_FENCING = Code(
-    "no-fencing",
-    "The server that should keep the state takes writes, or unlocks, under a lock id that is not the lock's.",
-    "Use one that checks the id, or another backend; `unsafe_no_fencing: true` lives with overwritten states.",
-)
+_RUN, _MOMENT = "a run", "a moment's write"  # what a lock is held for
+_LONGEST_MOMENT, _PAUSE = 5.0, 0.1  # seconds: for how long such a moment is waited for, and how often it is asked
 _HELD = frozenset({409, 423})
 _NONE = frozenset({204, 404})
 
@@ -165,7 +163,14 @@ class HttpPlace:
             return True
         if dead:
             self._unlock(dead)
-        answer = self._lock(ident)
+        return self._enter(ident, _RUN)
+
+    def _enter(self, ident: str, operation: str) -> bool:
+        answer = self._lock(ident, operation)
+        until = time.monotonic() + _LONGEST_MOMENT
+        while answer.status in _HELD and _holder(answer.body).operation == _MOMENT and time.monotonic() < until:
+            time.sleep(_PAUSE)
+            answer = self._lock(ident, operation)
         if answer.status in _HELD:
             self._refusal = _holder(answer.body)
             return False
@@ -187,7 +192,7 @@ class HttpPlace:
     def _alone(self, act: Callable[[], T]) -> T:
         """Do what writes under the server's lock: this run's, or one for the moment."""
         mine = not self._ident
-        if mine and not self.enter(secrets.token_hex(8), ""):
+        if mine and not self._enter(secrets.token_hex(8), _MOMENT):
             holder = f"{self._refusal.who} ({self._refusal.operation})" if self._refusal else "somebody"
             raise unwritable(self.location, f"it is locked by {holder}", "wait for that run to end, and run again")
         try:
@@ -196,11 +201,11 @@ class HttpPlace:
             if mine:
                 self.leave()
 
-    def _lock(self, ident: str) -> Answer:
-        return self._web.ask(self._at.lock_method, self._at.lock, _lock_info(ident))
+    def _lock(self, ident: str, operation: str) -> Answer:
+        return self._web.ask(self._at.lock_method, self._at.lock, _lock_info(ident, operation))
 
     def _unlock(self, ident: str) -> Answer:
-        return self._web.ask(self._at.unlock_method, self._at.unlock, _lock_info(ident))
+        return self._web.ask(self._at.unlock_method, self._at.unlock, _lock_info(ident, _RUN))
 
     def _try_fence(self) -> None:
         """Write what is there already, and unlock, under another id: both have to be refused. Held by nobody else, the
@@ -220,7 +225,7 @@ class HttpPlace:
         self.leave()
         detail = f"it took {what} under the lock id {wrong}, which nobody holds"
         hint = "use a server that checks ?ID=, or another backend; state.unsafe_no_fencing: true goes on without"
-        raise InfctlError(error(NO_FENCING, f"{self.location} does not check lock ids", detail, hint=hint))
+        raise no_fencing(self.location, "does not check lock ids", detail, hint)
 
 
 # ---------------------------------------------------------------- what is sent
@@ -244,10 +249,10 @@ def _document(body: bytes, location: str) -> Document:
         raise damaged(location, problem) from failure
 
 
-def _lock_info(ident: str) -> bytes:
-    """Return what Terraform's protocol says of a lock's holder."""
-    plain = {"ID": ident, "Operation": "infctl", "Info": "", "Who": "infctl", "Version": "", "Created": "", "Path": ""}
-    return json.dumps(plain).encode()
+def _lock_info(ident: str, operation: str) -> bytes:
+    """Return what Terraform's protocol says of a lock's holder. Who it is stands in the document."""
+    plain = {"ID": ident, "Operation": operation, "Who": f"infctl on {os.uname().nodename}"}
+    return json.dumps({**plain, "Info": "", "Version": "", "Created": "", "Path": ""}).encode()
 
 
 def _holder(body: bytes) -> lease.Held:

@@ -21,6 +21,11 @@ NO_SUCH_PLACE = Code(
     "The bucket, database or cluster that should keep the state is not there.",
     "Check `state:` in the file, or make the place first; infctl makes what it keeps inside of it, and no more.",
 )
+NO_FENCING = Code(
+    "no-fencing",
+    "The server that should keep the state takes writes that it has to refuse: a late run would overwrite a newer one.",
+    "Use a server that checks what a write is conditional on, or another backend.",
+)
 EXTRA_MISSING = Code(
     "extra-missing",
     "What the file asks for needs a package that is not installed.",
@@ -100,6 +105,10 @@ def forbidden(location: str, reason: str, hint: str = STATE_FORBIDDEN.remedy) ->
 
 def absent(location: str, reason: str, hint: str = NO_SUCH_PLACE.remedy) -> InfctlError:
     return InfctlError(error(NO_SUCH_PLACE, f"{location} is not there", reason, hint=hint))
+
+
+def no_fencing(location: str, problem: str, detail: str, hint: str = NO_FENCING.remedy) -> InfctlError:
+    return InfctlError(error(NO_FENCING, f"{location} {problem}", detail, hint=hint, path="state"))
 
 
 def missing_extra(backend: str, package: str, extra: str) -> InfctlError:

@@ -16,7 +16,7 @@ from infctl.diagnostics import InfctlError
 from infctl.frozen import replace
 from infctl.state.remote.head import Head, decode, encode
 from infctl.state.remote.names import snapshots
-from infctl.state.remote.place import Place, unwritable
+from infctl.state.remote.place import NO_FENCING, Place, unwritable
 
 _MOST_REFUSED = 8
 _PAUSE = 0.05  # seconds
@@ -109,8 +109,8 @@ class Register:
         text = encode(new)
         try:
             written = self.place.write(text, tag)
-        except InfctlError:
-            if self._fetch().head.nonce != new.nonce:
+        except InfctlError as failure:
+            if any(each.code == NO_FENCING for each in failure.diagnostics) or self._fetch().head.nonce != new.nonce:
                 raise
             return self._last
         self._last = Seen(new, written, text) if written else None

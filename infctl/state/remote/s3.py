@@ -11,10 +11,11 @@ condition does not hold, 409 where another write was under way). Imports boto3 w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from infctl.diagnostics import InfctlError
-from infctl.state.remote.place import Version, absent, forbidden, missing_extra, unreadable, unwritable
+from infctl.state.remote.place import Version, absent, forbidden, missing_extra, no_fencing, unreadable, unwritable
 from infctl.state.store import DEFAULT_WORKSPACE
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _OTHER_IS_THERE = frozenset({"PreconditionFailed", "ConditionalRequestConflict",
 _NOT_THERE = frozenset({"NoSuchKey", "404", "NotFound"})
 _FORBIDDEN = frozenset({"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled"})
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
+_NOBODYS = f'"{"0" * 32}"'  # an ETag that no object has
 _CONNECT, _READ = 5, 15  # seconds; several tries have to end within half a lease
 _TRIES = 3
 _LOGIN = "log in again (aws sso login, or new keys), and run the same command again"
@@ -36,7 +38,10 @@ class S3Place:
 
     holds_parts = True
 
-    def __init__(self, client: Any, bucket: str, key: str, workspace: str, extra: Mapping[str, str]) -> None:
+    def __init__(
+        self, client: Any, bucket: str, key: str, workspace: str, extra: Mapping[str, str], *, fenced: bool = False
+    ) -> None:
+        self._fenced = fenced  # whether its conditional writes need not be tried
         self._client, self._bucket, self._base, self._extra = client, bucket, key, dict(extra)
         self._key = key if workspace == DEFAULT_WORKSPACE else f"{key}.workspaces/{workspace}"
         self.location = f"s3://{bucket}/{self._key}"
@@ -52,7 +57,23 @@ class S3Place:
             tag: str = self._put(self._key, text, **condition)["ETag"]
             return tag
 
-        return self._ask(unwritable, put, otherwise={*_OTHER_IS_THERE, *_NOT_THERE}) or ""
+        tag = self._ask(unwritable, put, otherwise={*_OTHER_IS_THERE, *_NOT_THERE}) or ""
+        if tag and not self._fenced:
+            self._try_fence(text)
+        return tag
+
+    def _try_fence(self, text: bytes) -> None:
+        """Write what was written just now once more, under conditions that do not hold: both have to be refused.
+
+        Stores that know no conditional writes ignore them without a word. Raises InfctlError (no-fencing).
+        """
+        for condition in ({"IfNoneMatch": "*"}, {"IfMatch": _NOBODYS}):
+            refused = {*_OTHER_IS_THERE, *_NOT_THERE}
+            again = partial(self._put, self._key, text, **condition)
+            if self._ask(unwritable, again, otherwise=refused):
+                detail = f"it took a write with {' '.join(condition)} although the condition did not hold"
+                raise no_fencing(self.location, "has no conditional writes", detail)
+        self._fenced = True
 
     def erase(self, seen: str) -> bool:
         def delete() -> bool:
@@ -162,9 +183,11 @@ def open_s3(state: S3State, workspace: str) -> S3Place:
 
     Raises InfctlError (extra-missing, state-forbidden).
     """
-    extra = {"ServerSideEncryption": state.sse, "SSEKMSKeyId": state.kms_key}
+    asked = {"ServerSideEncryption": state.sse, "SSEKMSKeyId": state.kms_key}
     client = connect(state.region, state.profile, state.endpoint, path_style=state.path_style)
-    return S3Place(client, state.bucket, state.key, workspace, {key: value for key, value in extra.items() if value})
+    extra = {name: value for name, value in asked.items() if value}
+    amazons = not (state.endpoint or client.meta.endpoint_url.rpartition(".amazonaws.com")[0] == "")
+    return S3Place(client, state.bucket, state.key, workspace, extra, fenced=amazons)
 
 
 def connect(region: str | None, profile: str | None, endpoint: str | None, *, path_style: bool) -> Any:
