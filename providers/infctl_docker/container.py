@@ -22,8 +22,9 @@ TMPFS = "exec"  # PyTorch and Triton compile kernels into their temporary folder
 SECOND = 1_000_000_000  # nanoseconds
 # An engine's image has one of these, or none: then nothing can be said of its health from inside. wget is given no
 # time, for BusyBox 1.35 dies of -T; the daemon ends what takes longer than the check's Timeout.
+ASKS = "command -v curl >/dev/null 2>&1 && exec curl "  # how that of every version of infctl begins
 ASK_HEALTH = (
-    'command -v curl >/dev/null 2>&1 && exec curl -fsS -m 5 -o /dev/null "$1"; '
+    f'{ASKS}-fsS -m 5 -o /dev/null "$1"; '
     'command -v wget >/dev/null 2>&1 && exec wget -q -O /dev/null "$1"; '
     "command -v python3 >/dev/null 2>&1 || exit 0; "
     'exec python3 -c "import sys, urllib.request as r; r.urlopen(sys.argv[1], timeout=5)" "$1"'

@@ -13,7 +13,7 @@ from typing import Any
 from infctl.address import Address
 from infctl.provider.values import Observed, Values
 from infctl.secrets import SecretRef
-from infctl_docker.container import NANO, Made, body
+from infctl_docker.container import ASK_HEALTH, ASKS, NANO, Made, body
 from infctl_docker.kinds import CONTAINER, KINDS
 from infctl_docker.labels import TAG, Described
 
@@ -178,7 +178,10 @@ def _mounts(host: Doc) -> Iterable[Any]:
 
 
 def _health(config: Doc) -> Any:
-    check = config.get("Healthcheck") or {}
+    """Return how health is asked; whichever version of infctl wrote the script that asks, it is as good."""
+    check = dict(config.get("Healthcheck") or {})
+    test = check.get("Test") or ()
+    check["Test"] = [ASK_HEALTH if word.startswith(ASKS) else word for word in test]
     return tuple(_tuples(check.get(key)) for key in ("Test", "Interval", "Timeout", "Retries", "StartPeriod"))
 
 

@@ -172,6 +172,16 @@ def test_a_secret_s_value_is_never_what_is_seen() -> None:
     assert "other" not in repr(seen_in(doc))
 
 
+def test_a_health_check_that_another_version_of_infctl_wrote_is_as_good_and_a_stranger_s_is_not() -> None:
+    doc = inspect_of(values_of())
+    test = doc["Config"]["Healthcheck"]["Test"]
+    assert test[3].startswith("command -v curl")
+    test[3] = test[3].replace("wget -q", "wget -q -T 5")
+    assert seen_in(doc) == written(values_of())
+    test[3] = "exit 0"
+    assert seen_in(doc)["health"] != written(values_of())["health"]
+
+
 def test_an_engine_s_own_variable_that_was_changed_is_seen_as_its() -> None:
     doc = inspect_of(values_of())
     doc["Config"]["Env"] = [word.replace("HF_HOME=/root/.cache", "HF_HOME=/tmp") for word in doc["Config"]["Env"]]
