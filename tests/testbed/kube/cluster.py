@@ -54,7 +54,7 @@ class Cluster:
         files = [str(file) for group in groups for file in sorted((HERE / "crds").glob(f"{group}_*.yaml"))]
         assert files, f"crds/ has nothing of {', '.join(groups)}"
         self.kubectl("apply", "--server-side", *(f"-f{file}" for file in files))
-        names = [f"crd/{yaml.safe_load(Path(file).read_text())['metadata']['name']}" for file in files]
+        names = [f"crd/{'.'.join(reversed(Path(file).stem.split('_')))}" for file in files]
         until = time.monotonic() + START_SECONDS
         while "NotFound" in (said := self.kubectl("get", *names, check=False)) or not self._established(names):
             assert time.monotonic() < until, said
