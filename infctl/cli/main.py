@@ -42,6 +42,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "catalog": ("infctl.cli.catalog", "Look at the facts that infctl ships."),
     "state": ("infctl.cli.state", "Look at state, and mend it by hand."),
     "force-unlock": ("infctl.cli.force_unlock", "Take the lock of state from its holder."),
+    "access": ("infctl.cli.access", "See who may do what."),
     "workspace": ("infctl.cli.workspace", "Keep several states of one stack."),
     "completion": ("infctl.cli.completion", "Print what a shell needs to complete infctl."),
     "schema": ("infctl.cli.schema", "Print the JSON Schema of inference.yaml."),
@@ -55,7 +56,7 @@ The usual order:
   infctl plan    show what would change
   infctl apply   make exactly that change
 """
-GROUPS: Final = frozenset({"catalog", "state", "workspace"})  # commands that have commands of their own
+GROUPS: Final = frozenset({"access", "catalog", "state", "workspace"})  # commands that have commands of their own
 
 
 @click.group(

@@ -110,6 +110,15 @@ class SupportsCheck(Protocol):
 
 
 @runtime_checkable
+class SupportsBootstrap(Protocol):
+    """The ability of a target with rights of its own to say which of them infctl needs (`infctl access bootstrap`)."""
+
+    def bootstrap(self) -> str:
+        """Return the least rights as the target takes them, as an IAM policy. Raises ProviderError."""
+        ...
+
+
+@runtime_checkable
 class SupportsTidying(Protocol):
     """The ability of a target that makes things for a while to remove those that a killed run left."""
 

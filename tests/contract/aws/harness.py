@@ -22,9 +22,9 @@ class AwsHarness:
 
     ready_timeout = 3.0
 
-    def __init__(self, cloud: Cloud, root: Path) -> None:
+    def __init__(self, cloud: Cloud, root: Path, target: str = "burst") -> None:
         self._cloud = cloud
-        self.context = Context("burst", "kit", "default", "lineage-of-the-kit", root, root)
+        self.context = Context(target, "kit", "default", "lineage-of-the-kit", root, root)
         self._made: list[AwsProvider] = []
 
     def provider(self) -> Provider:
