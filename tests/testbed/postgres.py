@@ -63,6 +63,7 @@ def postgres() -> Iterator[Database]:
         )
         with (folder / "postgresql.conf").open("a") as settings:
             settings.write(f"port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n")
+            settings.write("fsync = off\n")  # the server may crash here, the machine does not
         _run("pg_ctl", "-D", str(folder), "-w", "-l", str(folder / "log"), "start")
         try:
             yield Database(f"postgresql://{USER}@127.0.0.1:{port}/postgres", PASSWORD, folder)
