@@ -59,10 +59,10 @@ def fight_over(root: Path, config: StateConfig) -> None:
 
 
 @pytest.mark.xdist_group("buckets")
-def test_a_bucket_takes_no_write_with_an_old_token(tmp_path: Path, any_bucket: Bucket) -> None:
-    server = any_bucket.server
+def test_a_bucket_takes_no_write_with_an_old_token(tmp_path: Path, versity_bucket: Bucket) -> None:
+    server = versity_bucket.server
     with environment(server.env):
-        fight_over(tmp_path, StateConfig("s3", {"bucket": any_bucket.name, "key": KEY, "endpoint": server.url}))
+        fight_over(tmp_path, StateConfig("s3", {"bucket": versity_bucket.name, "key": KEY, "endpoint": server.url}))
 
 
 @pytest.mark.xdist_group("postgres")

@@ -125,6 +125,12 @@ def versity_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         yield S3Server(url, {**env, "AWS_DEFAULT_REGION": "us-east-1"})
 
 
+@pytest.fixture
+def versity_bucket(versity_s3: S3Server) -> Bucket:
+    """A bucket that nobody has used, on the real server."""
+    return make_bucket(versity_s3)
+
+
 @pytest.fixture(params=["moto", "versitygw"])
 def any_bucket(request: pytest.FixtureRequest) -> Bucket:
     """A bucket that nobody has used, on each server in turn."""
