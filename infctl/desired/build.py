@@ -5,9 +5,9 @@ Pure, and quick enough for ten thousand models. Knows neither state nor resource
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infctl.desired.decide import Decisions
 from infctl.desired.facts import order_of
@@ -30,20 +30,23 @@ ENGINE_NOT_INSTALLED = Code(
 READY_AT_LEAST = 60.0  # seconds: a process to start, a warmup to answer
 LOAD_RATE = 100_000_000  # bytes a second; a hard disk reads 100-200 MB/s in sequence
 DRAIN = 120.0  # seconds; an answer of 1,000 tokens at 10 tokens a second has time to end
-_NOWHERE: Mapping[str, Collection[int]] = {}
+_NOWHERE: Mapping[str, Any] = {}
+Shares = Mapping[str, Mapping[str, int]]  # model -> target -> replicas
 
 
-def build(stack: Stack, decisions: Decisions, pins: Mapping[Key, Pin], where_now: Where) -> tuple[Wanted, ...]:
+def build(
+    stack: Stack, decisions: Decisions, pins: Mapping[Key, Pin], where_now: Where, shares: Shares = _NOWHERE
+) -> tuple[Wanted, ...]:
     """Return every wish of the stack, models in the order of the file.
 
-    `pins` are the settled ones, `where_now` says what runs where. Models without a pin (`infctl lock` of others only)
-    are left out.
+    `pins` are the settled ones, `where_now` says what runs where, `shares` how many replicas of some models each of
+    their targets is to have. Models without a pin (`infctl lock` of others only) are left out.
     """
     making = _Making(decisions, pins)
     found = (
         making.wish(model, placed)
         for name, model in stack.models.items()
-        for placed in place(order_of(stack, model), model.replicas[0], where_now.get(name, _NOWHERE))
+        for placed in place(order_of(stack, model), model.replicas[0], where_now.get(name, _NOWHERE), shares.get(name))
     )
     return tuple(wish for wish in found if wish is not None)
 
@@ -72,6 +75,7 @@ class _Making:
 
     def wish(self, model: Model, placed: Placed) -> Wanted | None:
         name, key, decisions = model.name, (model.name, placed.target), self._decisions
+        model = decisions.variants.get(key, model)
         pin = self._pins.get(key)
         if pin is None:
             return None

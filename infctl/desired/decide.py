@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from infctl.spec.stack import Stack
 
 
-_NOBODY: Mapping[str, tuple[str, str]] = {}
+_NOBODY: Mapping[Key, tuple[str, str]] = {}
+_AS_THEY_ARE: Mapping[Key, Model] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Decisions:
     """By (model, target): `pins` are what each would be pinned to now, `setups` how it is started, `needs` its memory.
 
     `versions` are those of the engines installed here, `containers` the targets that run images. A pin of such a
-    target is incomplete: see `complete`.
+    target is incomplete: see `complete`. `variants` are models as they run on some targets, where other devices are.
     """
 
     pins: Mapping[Key, Pin] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Decisions:
     needs: Mapping[Key, Need | None] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     containers: Collection[str] = ()
+    variants: Mapping[Key, Model] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +67,35 @@ def decide(
     facts: Facts,
     containers: Collection[str] = (),
     held: Held | None = None,
-    sized: Mapping[str, tuple[str, str]] = _NOBODY,
+    sized: Mapping[Key, tuple[str, str]] = _NOBODY,
+    *,
+    variants: Mapping[Key, Model] = _AS_THEY_ARE,
 ) -> Decisions:
     """Return the decisions for every model of `stack`. Raises InfctlError with every problem of every model.
 
     Models that ask the same of the same file share one setup, so many models cost little. `sized` are those whose open
-    fields were decided, and are filled in: what their pin keeps of that, and the digest that it was decided from.
+    fields were decided, and are filled in: what their pin keeps of that, and the digest that it was decided from. The
+    further targets of a model have what its first one has, unless `variants` says what it is there.
     """
     making = _Making(facts, held or Held(), sized)
     for model in stack.models.values():
         order = order_of(stack, model)
         if containers:
-            making.decide(model, tuple(target for target in order if target in containers), container=True)
+            alike = tuple(each for each in order if each in containers and (model.name, each) not in variants)
+            making.decide(model, alike, container=True)
+            for target in (each for each in order if (model.name, each) in variants):
+                making.decide(variants[model.name, target], (target,), container=True)
             order = tuple(target for target in order if target not in containers)
         making.decide(model, order, container=False)
     if making.problems:
         raise InfctlError(*(placed(stack, each) for each in making.problems))
-    return Decisions(making.pins, making.setups, making.needs, facts.versions, containers)
+    return Decisions(making.pins, making.setups, making.needs, facts.versions, containers, variants)
 
 
 class _Making:
     """Decisions while they are being made, and what is made once for all models that ask the same."""
 
-    def __init__(self, facts: Facts, held: Held, sized: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(self, facts: Facts, held: Held, sized: Mapping[Key, tuple[str, str]]) -> None:
         self._facts, self._held, self._sized = facts, held, sized
         self.pins: dict[Key, Pin] = {}
         self.setups: dict[Key, Setup] = {}
@@ -112,8 +120,8 @@ class _Making:
         inputs = inputs_of(model, container=container)
         if (pin := self._pins.get(inputs)) is None:
             pin = self._pins[inputs] = decide_pin(model, file, self._facts.versions, container=container)
-        if model.name in self._sized:
-            pin = replace(pin, decided=self._sized[model.name][0], inputs=self._sized[model.name][1])
+        if (made := self._sized.get((model.name, targets[0]))) is not None:
+            pin = replace(pin, decided=made[0], inputs=made[1])
         asking_key, told = asking(model, container=container), None
         for target in targets:
             key = (model.name, target)

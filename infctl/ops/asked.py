@@ -20,6 +20,6 @@ def asked_specs(stack: Stack, state: State) -> Mapping[str, str]:
     """Return model -> spec hash, as the next plan would take it. Raises InfctlError for what is wrong with models."""
     pins = settle_pins(stack, lambda _path, _done, _all: None)
     hashes: dict[str, dict[str, str]] = {}
-    for wish in build(pins.stack, pins.decisions, pins.every, where_now(state)):
+    for wish in build(pins.stack, pins.decisions, pins.every, where_now(state), pins.shares):
         hashes.setdefault(wish.deployment.model, {})[wish.target] = template_hash(wish.deployment.template)
     return {model: spec_of(by_target) for model, by_target in hashes.items()}

@@ -23,7 +23,7 @@ from infctl.plan.promised import room_of
 from infctl.plan.refusals import refuse_unreachable
 from infctl.sizing.checkpoint import Checkpoint
 from infctl.sizing.choose import choose
-from infctl.sizing.decision import Ask, Choice, Offer, Slo, Workload
+from infctl.sizing.decision import Ask, Choice, Decision, Offer, Slo, Workload
 from infctl.sizing.workload import slo_of, workload_of
 
 if TYPE_CHECKING:
@@ -91,6 +91,16 @@ def choice_of(stack: Stack, asking: Asking, offers: Offers) -> Choice:
         return choice
     wider = chosen(together)
     return wider if wider.clash is None else choice
+
+
+def parts_of(stack: Stack, asking: Asking, offers: Offers) -> tuple[Decision, ...]:
+    """Return a fleet over several of the model's targets, none of which has enough alone; () where there is none."""
+    from infctl.sizing.mixed import mixed
+
+    def chosen(ask: Ask, load: Workload, offered: Sequence[Offer]) -> Choice:
+        return choose(asking.checkpoint, ask, load, asking.slo, offered, versions=versions(), own=own_catalog(stack))
+
+    return mixed(chosen, asking.ask, asking.workload, tuple(offers(asking.ask.order))) if asking.workload else ()
 
 
 def versions() -> Mapping[str, str]:

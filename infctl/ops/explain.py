@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from infctl.catalog.gpus import gpus
 from infctl.diagnostics import Code, InfctlError, did_you_mean, error
 from infctl.frozen import dataclass
-from infctl.ops.asking import Asking, Offers, asking_of, choice_of, offers_from, own_catalog
+from infctl.ops.asking import Asking, Offers, asking_of, choice_of, offers_from, own_catalog, parts_of
 from infctl.ops.pins import containers_of, settle_pins
 from infctl.ops.reading import Hear, Readings
 from infctl.ops.session import Session
 from infctl.plan.revisions import NO_SUCH_MODEL
 from infctl.provider.values import Unreadable
 from infctl.sizing.curve import breaking_rate, curve
-from infctl.sizing.decision import Choice, Load, Offer
+from infctl.sizing.decision import Choice, Decision, Load, Offer
 from infctl.sizing.memory import Need
 from infctl.sizing.setup import Need as Asked
 from infctl.sizing.ways import LLAMA
@@ -54,6 +54,7 @@ class Explained:
     breaks_at: float | None = None
     unreadable: tuple[Unreadable, ...] = ()
     need: Need | None = None  # memory of a host, where the model runs on no GPU
+    more: tuple[Decision, ...] = ()  # of a fleet over several targets, its parts on the further ones
     unknown: tuple[str, ...] = ()  # devices that the catalogue does not know: nothing can be predicted of them
 
 
@@ -103,11 +104,15 @@ def _explain(
     if not live:
         offers = _catalogue(stack)
         there = tuple(offers(order))
-    choice = choice_of(stack, asking, offers)
+    choice, more = choice_of(stack, asking, offers), tuple[Decision, ...]()
+    if live and choice.clash is not None and (parts := parts_of(stack, asking, offers)):
+        choice, more = replace(choice, decision=parts[0], clash=None), parts[1:]
     asked = Asked(asking.checkpoint, asking.ask, asking.workload, asking.slo)
     unreadable = tuple(place for name in order if name in views for place in views[name].unreadable)
     unknown = tuple(dict.fromkeys(_unknown(stack, [views[name] for name in order if name in views])))
-    found = Explained(model.name, model.uri or "", asking, choice, there, live, unreadable=unreadable, unknown=unknown)
+    found = Explained(
+        model.name, model.uri or "", asking, choice, there, live, unreadable=unreadable, unknown=unknown, more=more
+    )
     decision = choice.decision
     if decision is None:
         return found

@@ -71,7 +71,8 @@ class _Gate:
     def judge(self, change: ModelChange, sized: Sized | None) -> Iterator[Diagnostic]:
         """Yield what speaks against the start of a model's new replicas, each once."""
         model = self._stack.models.get(change.name)
-        cards = self._cards(change) if change.replicas_after and serving_of(change.template["engine"]) else []
+        first = sized.target if sized and sized.more else ""  # of other parts it was asked when they were decided
+        cards = self._cards(change, first) if change.replicas_after and serving_of(change.template["engine"]) else []
         if model is None or not cards:
             return
         checkpoint = sized.made.asking.checkpoint if sized and sized.made else _checkpoint(self._stack, model)
@@ -84,12 +85,14 @@ class _Gate:
                     told.add(found)
                     yield _diagnostic(self._stack, model, found)
 
-    def _cards(self, change: ModelChange) -> list[tuple[tuple[Gpu, ...], int]]:
-        """Return the kinds of devices that new replicas have, each with how many of them its host has."""
+    def _cards(self, change: ModelChange, only: str) -> list[tuple[tuple[Gpu, ...], int]]:
+        """Return the kinds of devices that new replicas have, on one target alone where that is said, each with how
+        many of them its host has.
+        """
         uuids = {
             (each.target, device.uuid)
             for each in self._plan.resource_changes
-            if each.model == change.name and each.action in _BEGUN
+            if each.model == change.name and each.action in _BEGUN and each.target == (only or each.target)
             for device in each.devices
         }
         found: dict[str, tuple[tuple[Gpu, ...], int]] = {}

@@ -16,6 +16,7 @@ from infctl.provider.protocol import SupportsImages
 from infctl.state.workspaces import FOLDER
 
 if TYPE_CHECKING:
+    from infctl.desired.build import Shares
     from infctl.desired.complete import Lookups
     from infctl.desired.decide import Decisions
     from infctl.desired.settle import Settled
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from infctl.ops.session import Session
     from infctl.ops.sized import Sized
     from infctl.plan.request import Request, TargetView
+    from infctl.spec.model import Model
     from infctl.spec.stack import Stack
     from infctl.state.model import State
 
@@ -55,12 +57,19 @@ class Pins:
             return pins
         return {**pins, **{key: pins[first] for key, first in _followers(self.stack, self.sized) if first in pins}}
 
+    @property
+    def shares(self) -> Shares:
+        """How many replicas each target has of the models that were decided for several."""
+        several = ((name, each.parts) for name, each in self.sized.items() if each.more)
+        return {name: {part.target: part.decided.replicas for part in parts} for name, parts in several}
+
 
 def _followers(stack: Stack, sized: Mapping[str, Sized]) -> Iterator[tuple[Key, Key]]:
-    """Yield the further targets of models that were decided for one, each with that: what it runs is not its own."""
+    """Yield the further targets of models that were decided for others, each with its first: it runs the same."""
     for name, each in sized.items():
+        own = {part.target for part in each.parts}
         for target in stack.models[name].placement.order:
-            if target != each.target:
+            if target not in own:
                 yield (name, target), (name, each.target)
 
 
@@ -89,22 +98,26 @@ def settle_pins(
     renamed = {move.to: move.from_ for move in stack.moved}
     containers = containers_of(stack)
     sized: Mapping[str, Sized] = {}
+    variants: Mapping[Key, Model] = {}
     warnings: tuple[Diagnostic, ...] = ()
     if containers:  # their flags are judged by what is pinned, so that comes first
         locked = read_lock(path)
         if any(model.workload is not None or model.slo is not None for model in stack.models.values()):
-            from infctl.ops.sized import filled, size_models
+            from infctl.ops.sized import filled, size_models, variants_of
 
             sizing = size_models(
                 stack, locked, offers() if offers else None, env or {}, renamed=renamed, only=only, upgrade=upgrade
             )
             sized, warnings = sizing.models, sizing.warnings
+            variants = variants_of(stack, sized)
             stack = filled(stack, sized, containers)
         facts = gather(stack, stack.root / FOLDER / CACHE, report, containers)
-        made = {name: (str(each.decided), each.inputs) for name, each in sized.items()}
+        made = {
+            (name, part.target): (str(part.decided), part.inputs) for name, each in sized.items() for part in each.parts
+        }
         held = _by_new_names(locked, renamed)
         followers = {key: held[first] for key, first in _followers(stack, sized) if first in held}
-        decisions = decide(stack, facts, containers, Held({**held, **followers}, upgrade), made)
+        decisions = decide(stack, facts, containers, Held({**held, **followers}, upgrade), made, variants=variants)
     else:
         facts = gather(stack, stack.root / FOLDER / CACHE, report)
         decisions = decide(stack, facts)

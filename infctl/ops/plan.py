@@ -152,7 +152,7 @@ def settle_wishes(
             refuse(settled)
         write_lock(pins.path, settled.pins)
     now = where_now(state)
-    wanted = build(pins.stack, pins.decisions, pins.every, now)
+    wanted = build(pins.stack, pins.decisions, pins.every, now, pins.shares)
     warnings = (*stack.warnings, *pins.warnings, *engine_warnings(wanted))
     return Wishes(wanted, settled.changes, warnings, pins.stack, pins.sized, choices_of(pins, wanted, now))
 
@@ -319,7 +319,15 @@ def _with_decisions(
         models.append(replace(model, decision=tell_promise(made.decision, made.asking.slo)) if made else model)
         if made is not None and (said := missed(stack, model.name, made)) is not None:
             warnings.append(said)
-    return replace(plan, models=tuple(models), warnings=tuple(warnings))
+    notes = tuple(_other_parts({name: sized for name, sized in wishes.sized.items() if sized.more}, plan))
+    return replace(plan, models=tuple(models), warnings=tuple(warnings), notes=(*plan.notes, *notes))
+
+
+def _other_parts(sized: Mapping[str, Sized], plan: Plan) -> Iterator[str]:
+    """Yield a sentence for each part of a changed model that runs otherwise than its first, on other devices."""
+    for model in plan.models:
+        for part in sized[model.name].more if model.name in sized and model.replicas_after else ():
+            yield f"{model.name} on {part.target} was decided for what that has: {part.engine}, {part.decided}."
 
 
 def _with_memory(plan: Plan, wanted: tuple[Wanted, ...]) -> Plan:

@@ -17,7 +17,7 @@ from infctl.engines.decided import Decided, changes, read_decided
 from infctl.engines.pin import Key, Pin
 from infctl.engines.resolve import serving_of
 from infctl.frozen import dataclass
-from infctl.ops.asking import Asking, Offers, asking_of, choice_of
+from infctl.ops.asking import Asking, Offers, asking_of, choice_of, parts_of
 from infctl.provider.values import digest
 from infctl.sizing.checkpoint import Checkpoint
 from infctl.sizing.decision import Ask, Clash, Decision
@@ -57,7 +57,8 @@ class Made:
 @dataclass(frozen=True, slots=True)
 class Sized:
     """What was decided of one model: where, by which engine, what else; `inputs` is the digest of what it was decided
-    from. `made` is there where it was decided just now.
+    from. `made` is there where it was decided just now. `more` are its parts on further targets, where none has enough
+    devices alone.
     """
 
     target: str
@@ -65,6 +66,11 @@ class Sized:
     decided: Decided
     inputs: str
     made: Made | None = None
+    more: tuple[Sized, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Sized, ...]:
+        return (self, *self.more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +136,24 @@ def filled(stack: Stack, sized: Mapping[str, Sized], containers: Collection[str]
         fields = dict(changes(model, found.decided, found.engine, serving_of(found.engine)))
         order = ask_of(stack, model).order
         further = tuple(each for each in order[order.index(found.target) + 1 :] if each in containers)
+        if found.more:
+            further = tuple(part.target for part in found.more)
         fields["placement"] = changed_part(model.placement, order=(found.target, *further))
-        if count := found.decided.replicas:
+        if count := sum(part.decided.replicas for part in found.parts):
             fields["replicas"] = Replicas(count, count)
         models[name] = with_fields(model, fields)
     return replace(stack, models=models)
+
+
+def variants_of(stack: Stack, sized: Mapping[str, Sized]) -> Mapping[Key, Model]:
+    """Return the models of `stack`, as the file has them, as they run on the further targets they were decided for."""
+    return {
+        (name, part.target): with_fields(
+            stack.models[name], dict(changes(stack.models[name], part.decided, part.engine, serving_of(part.engine)))
+        )
+        for name, found in sized.items()
+        for part in found.more
+    }
 
 
 def _unknown_shape(stack: Stack, model: Model) -> Diagnostic:
@@ -183,18 +202,26 @@ def _sum_of(path: Path) -> str:
 def _pinned(
     stack: Stack, model: Model, inputs: str, locked: Mapping[Key, Pin], renamed: Mapping[str, str]
 ) -> Sized | None:
+    found = []
     for target in ask_of(stack, model).order:
         pin = locked.get((model.name, target)) or locked.get((renamed.get(model.name, model.name), target))
         if pin is not None and pin.decided and pin.inputs == inputs:
-            return Sized(target, pin.engine, read_decided(pin.decided), inputs)
-    return None
+            found.append(Sized(target, pin.engine, read_decided(pin.decided), inputs))
+    return replace(found[0], more=tuple(found[1:])) if found else None
 
 
 def _decide(stack: Stack, model: Model, asking: Asking, offers: Offers, inputs: str) -> Sized:
     choice = choice_of(stack, asking, offers)
     decision, clash = choice.decision, choice.clash
+    if clash is not None and (parts := parts_of(stack, asking, offers)):
+        first, *more = (_sized(asking, part, inputs) for part in parts)
+        return replace(first, more=tuple(more))
     if decision is None or (clash is not None and not _may_fall_short(asking.ask, clash)):
         raise InfctlError(_infeasible(stack, model, clash))
+    return _sized(asking, decision, inputs, clash)
+
+
+def _sized(asking: Asking, decision: Decision, inputs: str, clash: Clash | None = None) -> Sized:
     made = Made(asking, decision, clash)
     return Sized(decision.target, decision.engine, decided_of(decision, asking.checkpoint), inputs, made)
 
@@ -204,7 +231,7 @@ def judge(stack: Stack, sized: Sized, name: str, offers: Offers, env: Mapping[st
 
     None where nothing can be said of it. Raises as `asking_of`.
     """
-    if sized.made is not None:
+    if sized.made is not None or sized.more:  # of a fleet over several targets, what was decided of its first part
         return sized.made
     asking = asking_of(stack, stack.models[name], env)
     if asking is None:

@@ -37,7 +37,7 @@ def choices_of(pins: Pins, wanted: tuple[Wanted, ...], now: Where) -> Choices | 
         return None
     return Choices(
         lambda: tuple((each.target, each.deployment) for each in spares(stack, *decided, wanted)),
-        lambda where: build(stack, *decided, {**now, **where}),
+        lambda where: build(stack, *decided, {**now, **where}, pins.shares),
     )
 
 

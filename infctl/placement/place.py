@@ -22,17 +22,23 @@ class Placed:
     slots: tuple[int, ...]
 
 
-def place(order: tuple[str, ...], replicas: int, now: Mapping[str, Collection[int]]) -> tuple[Placed, ...]:
+def place(
+    order: tuple[str, ...],
+    replicas: int,
+    now: Mapping[str, Collection[int]],
+    shares: Mapping[str, int] | None = None,
+) -> tuple[Placed, ...]:
     """Return where `replicas` replicas live, in `order`. `now`: target -> the slots that run there.
 
     What runs on a target of `order` stays; what is too many goes from the last target and the highest slot; what is
-    missing comes to the first target, in its lowest free slots. Targets without a slot are left out, but the first
-    is there when nothing is. Raises ValueError where `order` is empty or `replicas` is negative.
+    missing comes to the first target, in its lowest free slots, with `shares` to each target as far as that has fewer.
+    Targets without a slot are left out, but the first is there when nothing is. Raises ValueError where `order` is
+    empty or `replicas` is negative.
     """
     if not order or replicas < 0:
         raise ValueError(f"cannot place {replicas} replicas on {len(order)} targets")
     first = order[0]
-    if not now:
+    if not now and not shares:
         return (Placed(first, tuple(range(replicas))),)
     there = sorted(now.get(first, ()))
     if len(there) >= replicas:  # of nearly every model
@@ -42,6 +48,10 @@ def place(order: tuple[str, ...], replicas: int, now: Mapping[str, Collection[in
     for target in order:
         kept[target] = tuple(sorted(now.get(target, ())))[:left]
         left -= len(kept[target])
+    for target, share in (shares or {}).items():
+        more = min(left, max(0, share - len(kept[target])))
+        kept[target] = tuple(sorted((*kept[target], *islice(_free(kept[target]), more))))
+        left -= more
     if left:
         kept[first] = tuple(sorted((*kept[first], *islice(_free(kept[first]), left))))
     return tuple(Placed(target, slots) for target, slots in kept.items() if slots) or (Placed(first, ()),)

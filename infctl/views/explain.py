@@ -62,6 +62,7 @@ def _model_json(each: Explained) -> View:
             for one in (each.offers if each.live else ())
         ],
         "decision": None if choice.decision is None else tell_decision(choice.decision),
+        "more": [tell_decision(part) for part in each.more],
         "clash": tell_clash(choice.clash),
         "alternatives": tell_alternatives(choice),
         "need": None if each.need is None else {
@@ -126,9 +127,17 @@ def headline(model: View) -> str:
     many = f"{decision['gpus']} × " if decision["gpus"] > 1 else ""  # noqa: RUF001  # as people write it
     total = decision["replicas"]["total"]
     replicas = f", {total} replica{'s' if total > 1 else ''}" if total else ""
+    rest = "".join(f"; {part['target']}: {_replicas_there(part)}" for part in model["more"])
     nearest = "" if model["clash"] is None else "no plan; nearest: "
     place = f"{decision['target']}: " if model["live"] else ""
-    return f"{nearest}{place}{said}, {decision['quantization']} on {many}{decision['gpu']}{split}{replicas}"
+    return f"{nearest}{place}{said}, {decision['quantization']} on {many}{decision['gpu']}{split}{replicas}{rest}"
+
+
+def _replicas_there(part: View) -> str:
+    """Return what a part of a fleet on a further target is, in short."""
+    many = f"{part['gpus']} × " if part["gpus"] > 1 else ""  # noqa: RUF001  # as people write it
+    total = part["replicas"]["total"]
+    return f"{part['quantization']} on {many}{part['gpu']}, {total} replica{'s' if total > 1 else ''}"
 
 
 def _doubts(model: View, style: Style) -> Iterator[str]:

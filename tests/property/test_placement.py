@@ -70,3 +70,13 @@ def test_none_wanted_still_names_the_place() -> None:
 def test_nonsense_is_refused(order: tuple[str, ...], replicas: int) -> None:
     with pytest.raises(ValueError, match="cannot place"):
         place(order, replicas, {})
+
+
+def test_what_is_missing_comes_to_each_target_up_to_its_share() -> None:
+    order, shares = ("rack", "lab"), {"rack": 3, "lab": 2}
+    assert place(order, 5, {}, shares) == (Placed("rack", (0, 1, 2)), Placed("lab", (0, 1)))
+    assert place(order, 5, {"rack": [0, 4]}, shares) == (Placed("rack", (0, 1, 4)), Placed("lab", (0, 1)))
+    assert place(order, 5, {"rack": [0, 1], "lab": [0, 1, 2]}, shares) == (
+        Placed("rack", (0, 1)), Placed("lab", (0, 1, 2)),
+    )  # fmt: skip
+    assert place(order, 6, {}, shares) == (Placed("rack", (0, 1, 2, 3)), Placed("lab", (0, 1)))

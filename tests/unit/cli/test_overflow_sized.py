@@ -98,8 +98,30 @@ def test_others_may_take_the_room_that_a_fleet_was_decided_for(yards: Shell) -> 
     assert pinned[0] in (yards.folder / "inference.lock.yaml").read_text()
 
 
-def test_devices_of_another_kind_do_not_join_in(yards: Shell) -> None:
-    write(yards, 2, 2, lab_more=", products: {b: NVIDIA L4}")
+MIXED = ", products: {b: NVIDIA A10}"
+
+
+def test_devices_of_another_kind_get_a_decision_of_their_own(yards: Shell) -> None:
+    easy = CHAT.replace("itl: {p95: 40ms}", "itl: {p95: 80ms}").replace("ttft: {p95: 500ms}", "ttft: {p95: 2s}")
+    write(yards, 2, 4, MIXED, models=easy)
+    explained = " ".join(yards("explain", "chat").out.split())
+    assert "on L40S, 2 replicas; lab: " in explained
+    assert json.loads(yards("explain", "chat", "-json").out)["models"][0]["more"][0]["gpu"] == "A10"
+    said = applied(yards)
+    spread = where(yards)
+    assert spread["rack"] == 2
+    assert 1 <= spread["lab"] <= 4
+    pinned = (yards.folder / "inference.lock.yaml").read_text()
+    assert 'decided: "gpu L40S, ' in pinned
+    assert 'decided: "gpu A10, ' in pinned
+    assert "chat on lab was decided for what that has: vllm, gpu A10" in said
+    assert "chat on lab" not in yards("plan").out
+    assert yards("lock").code == 0
+    assert (yards.folder / "inference.lock.yaml").read_text() == pinned
+
+
+def test_where_all_together_have_too_little_the_first_is_said_to_lack_it(yards: Shell) -> None:
+    write(yards, 1, 1, MIXED)
     said = yards("plan")
     assert said.code == 1
     assert "error[slo-infeasible]" in said.err
