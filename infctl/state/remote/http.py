@@ -73,15 +73,20 @@ class HttpPlace:
         found = self._get()
         text = found.head if found else b""
         if self._refusal and not self._ident:
-            text = self._as_locked(text, self._refusal)
+            text = self._as_locked(text)
         return Version(text, checksum(found.head) if found and found.head else "") if text else None
 
-    def _as_locked(self, text: bytes, holder: lease.Held) -> bytes:
-        """Return the head with the lock that the server says is held, where the head knows of none: its holder was
-        killed before it could write it down.
+    def _as_locked(self, text: bytes) -> bytes:
+        """Return the head with the lock that the server still says is held, where the head knows of none: its holder
+        is about to give it back, or was killed before it could write it down.
         """
         head = decode(text, self.location) if text else Head()
-        return text if head.lock else encode(replace(head, lock=lease.encode(holder).decode()))
+        if head.lock:
+            return text
+        if self._enter(secrets.token_hex(8), _MOMENT):
+            self.leave()
+        holder = self._refusal
+        return encode(replace(head, lock=lease.encode(holder).decode())) if holder else text
 
     def write(self, text: bytes, seen: str) -> str:
         return self._alone(lambda: self._write(text, seen))
