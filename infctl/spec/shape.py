@@ -68,8 +68,12 @@ def check(form: type[BaseModel] | TypeAdapter[Any], value: Any, at: Loc = ()) ->
 def translate(failure: ValidationError, form: Any, value: Any, at: Loc = ()) -> list[Problem]:
     """Return the findings as problems, no more than are told. Branches of a union that all failed become one."""
     grouped: dict[tuple[Loc, str], list[ErrorDetails]] = {}
-    for each in failure.errors(include_url=False):
+    found = failure.errors(include_url=False)
+    inside = {each["loc"][:length] for each in found for length in range(len(each["loc"]))}
+    for each in found:
         kind = each["type"]
+        if kind == "too_short" and each["loc"] in inside:
+            continue  # it is not: what it holds is wrong, and that is told
         inner = value_at(value, each["loc"])[1]
         if kind == "missing":
             inner = (*inner, each["loc"][-1])

@@ -170,16 +170,17 @@ def no_shell(place: str) -> ProviderError:
 
 
 def tls_context(place: str, folder: Path) -> ssl.SSLContext:
-    """Return TLS as the docker CLI has it in DOCKER_CERT_PATH: ca.pem, cert.pem, key.pem. Raises ProviderError."""
+    """Return TLS as the docker CLI has it in DOCKER_CERT_PATH: ca.pem, cert.pem, key.pem. Raises HostDown."""
     context = ssl.create_default_context()
     try:
         context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
         context.load_cert_chain(folder / "cert.pem", folder / "key.pem", password=_no_password)
     except (OSError, ValueError) as failure:  # ssl.SSLError is an OSError
-        raise ProviderError(
-            f"The certificates for {place} cannot be read",
-            f"{folder}: {failure}",
-            hint="the folder must hold ca.pem, cert.pem and key.pem (without a passphrase)",
+        why = (isinstance(failure, OSError) and failure.strerror) or str(failure)
+        raise HostDown(
+            place,
+            f"its certificates in {folder} cannot be read: {why}",
+            "the folder must hold ca.pem, cert.pem and key.pem (without a passphrase)",
         ) from failure
     return context
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from infctl.ops.init import stacks
 from tests.testbed.hosts import DockerHost, Make
 from tests.testbed.plugin import HostsOf
 
@@ -111,3 +113,21 @@ def test_a_rack_of_three_hosts_from_its_plan_to_its_end(rack: tuple[Path, tuple[
     for host in hosts:
         assert not host.docker("ps", "-aq").split()
         assert not host.docker("network", "ls", "-q", "--filter", "label=infctl.stack").split()
+
+
+@pytest.mark.timeout(300)
+def test_the_readme_of_the_stack_works_as_it_is_typed(hosts: HostsOf, tmp_path: Path) -> None:
+    """On the first host, as it says; only the hosts' urls and images are others, and nobody is asked for a yes."""
+    made = hosts("old", "current", loaded=("llama:1", "haproxy:3.0"))
+    (told,) = re.findall(r"```console\n(.*?)```", (stacks()["rack"] / "README.md").read_text(), re.DOTALL)
+    typed = [line.removeprefix("$ ") for line in told.splitlines()]
+    typed = [re.sub(r"infctl (apply|destroy)$", r"infctl \1 -auto-approve", line) for line in typed]
+    typed = [re.sub(r"'\[ssh://.*\]'", f"'[{made[0].url}, {made[1].url}]'", line) for line in typed]
+    env = {name: value for name, value in os.environ.items() if name not in {"CI", "PYTHONPATH", "INFCTL_INPUT"}}
+    env |= {"INFCTL_VAR_image": "llama:1", "INFCTL_VAR_proxy": "haproxy:3.0"}
+    env["PATH"] = f"{Path(INFCTL).parent}:{env['PATH']}"
+    shell = made[0].beside("bash", "-euc", "\n".join(typed))
+    done = subprocess.run(shell, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in ("checks ok.", "chat r1 serves", '"role":"assistant"', "Destroy complete!"):
+        assert words in done.stdout

@@ -80,6 +80,15 @@ def test_a_field_that_nothing_serves_or_nobody_knows_is_told_with_its_line(
     assert (told.code, told.span.line) == (code, line)
 
 
+def test_a_host_that_is_none_is_told_once(tmp_path: Path) -> None:
+    wrong = STACK.replace("ssh://ops@gpu-01.example", "gpu-01.example").replace("{FIELD}", "")
+    (tmp_path / "inference.yaml").write_text(wrong)
+    with pytest.raises(InfctlError) as failed:
+        load_stack(Inputs(tmp_path, (Path("inference.yaml"),)), InstalledTypes())
+    (told,) = failed.value.diagnostics
+    assert "did you mean ssh://gpu-01.example?" in told.detail
+
+
 def test_the_fields_marked_are_fields() -> None:
     assert set(unserved(RackTarget)) <= set(RackTarget.model_fields)
 
