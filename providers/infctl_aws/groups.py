@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.faults import point
 from infctl.provider.values import Change, Do, Emit, Observed, Progress, Scope, Values
 from infctl.secrets import Secret
 from infctl_aws.kinds import GROUP
@@ -46,7 +45,6 @@ def _make(cloud: Cloud, change: Change, emit: Emit) -> Observed:
         _create(cloud, change, values, template, ami)
     else:
         ami = _update(cloud, change, values, group)
-    point(f"aws:group:{name}")
     _hook(cloud, name, values)
     described = read_tags(write_tags(change, values))
     assert described is not None  # noqa: S101  -- written just now
@@ -70,7 +68,6 @@ def _template(cloud: Cloud, change: Change, values: Values) -> tuple[str, str]:
         LaunchTemplateData=data,
         TagSpecifications=[{"ResourceType": "launch-template", "Tags": as_list({**tags, AMI: ami})}],
     )
-    point(f"aws:template:{name}")
     return str(made["LaunchTemplate"]["LaunchTemplateId"]), ami
 
 
@@ -87,7 +84,6 @@ def _put_secrets(cloud: Cloud, change: Change, values: Values) -> None:
                 Name=f"{folder}/{name}", Value=value.reveal(), Type="SecureString", Overwrite=True,
                 Tier="Intelligent-Tiering",
             )  # fmt: skip
-            point(f"aws:secret:{name}")
 
 
 def _create(cloud: Cloud, change: Change, values: Values, template: str, ami: str) -> None:
@@ -106,7 +102,6 @@ def _create(cloud: Cloud, change: Change, values: Values, template: str, ami: st
         "Tags": _group_tags(name, tags, launch_tags(change, values)),
     }
     settled(lambda: ignoring(lambda: client.create_auto_scaling_group(**asked), "AlreadyExists"), _PROFILE)
-    point(f"aws:created:{name}")
 
 
 def _hook(cloud: Cloud, name: str, values: Values) -> None:

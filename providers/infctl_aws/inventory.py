@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from infctl.provider.errors import ProviderError
 from infctl.provider.values import Device, Inventory, Place, Values
 from infctl_aws.errors import DENIED
 from infctl_aws.labels import mark_of
 from infctl_aws.parts import Cloud, Doc
-from infctl_aws.session import error_code, ignoring, pages
+from infctl_aws.session import ignoring, pages
 
 MIB = 1024**2
 _BY_MEMORY = frozenset({"A100", "H100", "V100"})  # one name for cards of several sizes
@@ -44,11 +43,12 @@ class Quota:
 def read_inventory(cloud: Cloud) -> Inventory:
     """Return the target's places: one for each of its instance types that its zones offer.
 
-    Raises ProviderError and what the SDK raises.
+    Raises what the SDK raises.
     """
     config = cloud.config
     types = {one["InstanceType"]: one for one in _types(cloud)}
-    subnets = cloud.ec2().describe_subnets(SubnetIds=list(config.subnets))["Subnets"]
+    named = [{"Name": "subnet-id", "Values": list(config.subnets)}]
+    subnets = list(pages(cloud.ec2(), "describe_subnets", "Subnets", Filters=named))
     offered = _offered(cloud, {str(one["AvailabilityZone"]) for one in subnets})
     running = tuple(_running(cloud))
     quotas = read_quotas(cloud, types, running)
@@ -62,23 +62,17 @@ def read_inventory(cloud: Cloud) -> Inventory:
     facts = {
         "types": {name: {**facts_of(one), "offered": name in offered} for name, one in types.items()},
         **_network(cloud, subnets),
+        "lacking": tuple(sorted({*config.subnets} - {str(one["SubnetId"]) for one in subnets})),
     }
     return Inventory(places, facts, most, config.purchase.on_demand_base)
 
 
-def _types(cloud: Cloud) -> list[Doc]:
-    """Return what is in each of the target's instance types. Raises ProviderError for one that does not exist."""
-    asked = list(cloud.config.instance_types)
-    try:
-        return list(pages(cloud.ec2(), "describe_instance_types", "InstanceTypes", InstanceTypes=asked))
-    except Exception as failure:
-        if error_code(failure) != "InvalidInstanceType":
-            raise
-        raise ProviderError(
-            f"Not all instance types of {cloud.context.target} exist in {cloud.session.region}",
-            str(failure).rpartition(": ")[2],
-            hint="correct the target's instance_types; aws ec2 describe-instance-types lists them",
-        ) from failure
+def _types(cloud: Cloud) -> Iterator[Doc]:
+    """Yield what is in each of the target's instance types; what does not exist is not there (a list of names would be
+    refused for it, and with it a destroy).
+    """
+    named = [{"Name": "instance-type", "Values": list(cloud.config.instance_types)}]
+    return pages(cloud.ec2(), "describe_instance_types", "InstanceTypes", Filters=named)
 
 
 def _offered(cloud: Cloud, zones: set[str]) -> set[str]:
@@ -92,16 +86,12 @@ def _offered(cloud: Cloud, zones: set[str]) -> set[str]:
 
 
 def _network(cloud: Cloud, subnets: Sequence[Doc]) -> Values:
-    vpc = str(subnets[0]["VpcId"])
-    stray = next((one for one in subnets if one["VpcId"] != vpc), None)
-    if stray is not None:
-        raise ProviderError(
-            f"The subnets of {cloud.context.target} are not of one VPC",
-            f"{subnets[0]['SubnetId']} is in {vpc}, {stray['SubnetId']} in {stray['VpcId']}",
-            hint="name subnets of one VPC; another VPC is another target",
-        )
-    found = cloud.ec2().describe_vpcs(VpcIds=[vpc])["Vpcs"][0]
-    return {"vpc": vpc, "networks": (str(found["CidrBlock"]),)}
+    """Return the VPC of the subnets, "" where they are of several or of none."""
+    found = sorted({str(one["VpcId"]) for one in subnets})
+    if len(found) != 1:
+        return {"vpc": "", "networks": ()}
+    vpc = cloud.ec2().describe_vpcs(VpcIds=found)["Vpcs"][0]
+    return {"vpc": found[0], "networks": (str(vpc["CidrBlock"]),)}
 
 
 def _running(cloud: Cloud) -> Iterator[str]:

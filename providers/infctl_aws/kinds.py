@@ -13,6 +13,7 @@ LOWERING = 1
 
 _IN_PLACE = FieldSpec()
 _AT_START = "an instance gets it once, when it starts"
+_LONG = 255  # AWS allows 32 characters: see `parts.short_name`
 _FOR_LIFE = "AWS sets it once, when it is created"
 
 _GROUP = KindSpec(
@@ -62,13 +63,13 @@ _ROUTE = KindSpec(
     backends="backends",
     url_output="url",
     url_fields=("port",),
-    name_limit=32,
+    name_limit=_LONG,
 )
 _BALANCER = KindSpec(
     role=Role.SUPPORT,
     fields=MappingProxyType(dict.fromkeys(("subnets", "public", "security_group"), FieldSpec(_FOR_LIFE))),
     outputs=("arn", "dns"),
-    name_limit=32,
+    name_limit=_LONG,
 )
 _WALL = KindSpec(
     role=Role.SUPPORT,

@@ -26,8 +26,9 @@ SOURCES = ("hf://", "https://", "s3://")
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What holds for all models of a target. `vpc` and `networks` are of the subnets, `types` says what is in each
-    instance type: {gpus, product, memory}; `secrets` is the folder of the target's secrets in the parameter store.
+    """What holds for all models of a target. `vpc` and `networks` are of the subnets, `lacking` those of them that are
+    not there; `types` says what is in each instance type: {gpus, product, memory, offered}, empty where nobody looked;
+    `secrets` is the folder of the target's secrets in the parameter store.
     """
 
     subnets: tuple[str, ...]
@@ -36,6 +37,7 @@ class House:
     instance_types: tuple[str, ...]
     types: Mapping[str, Values]
     purchase: Values
+    lacking: tuple[str, ...]
     ami: str
     disk: int
     public: bool
@@ -47,8 +49,25 @@ def lower(want: TargetWant, house: House) -> tuple[Desired, ...]:
     """Return every resource of the target. Raises ProviderError for what no instance here can run."""
     if not want.deployments:
         return ()
+    _refuse_network(want.target, house)
     shared = tuple(_shared(want, house))
     return (*shared, *(made for wish in want.deployments for made in _of_model(wish, want.target, house)))
+
+
+def _refuse_network(target: str, house: House) -> None:
+    """Raise ProviderError where the target's subnets cannot hold instances behind one load balancer."""
+    if house.lacking:
+        raise ProviderError(
+            f"Not all subnets of {target} are there",
+            f"not found: {', '.join(house.lacking)}",
+            hint="name subnets of the target's region; aws ec2 describe-subnets lists them",
+        )
+    if house.types and not house.vpc:
+        raise ProviderError(
+            f"The subnets of {target} are not of one VPC",
+            ", ".join(house.subnets),
+            hint="name subnets of one VPC; another VPC is another target",
+        )
 
 
 def _shared(want: TargetWant, house: House) -> Iterator[Desired]:
@@ -133,7 +152,8 @@ def fitting(wish: Deployment, house: House) -> tuple[str, ...]:
     Raises ProviderError where none does. Types of which nothing is known are taken at their word.
     """
     template = wish.template
-    enough = [name for name in house.instance_types if _is_enough(template, house.types.get(name))]
+    known = house.types or dict.fromkeys(house.instance_types)
+    enough = [name for name in house.instance_types if name in known and _is_enough(template, known[name])]
     if not enough:
         there = ", ".join(_in_words(name, house.types) for name in house.instance_types)
         asked = f"{template.gpus} x {template.gpu_product or 'any GPU'}" if template.gpus else f"{template.memory:,} B"
@@ -150,7 +170,7 @@ def fitting(wish: Deployment, house: House) -> tuple[str, ...]:
 def _in_words(name: str, types: Mapping[str, Values]) -> str:
     known = types.get(name)
     if known is None:
-        return name
+        return f"{name} (there is no such type)"
     if not known.get("offered", True):
         return f"{name} (in none of its subnets' zones)"
     return f"{name} ({known['gpus']} x {known['product']})" if known["gpus"] else f"{name} (no GPU)"

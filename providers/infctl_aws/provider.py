@@ -83,6 +83,7 @@ class AwsProvider:
             networks=config.clients or have.facts.get("networks", ()),
             instance_types=config.instance_types,
             types=have.facts.get("types", {}),
+            lacking=have.facts.get("lacking", ()),
             purchase=config.purchase.model_dump(mode="json"),
             ami=config.ami,
             disk=int(config.disk),

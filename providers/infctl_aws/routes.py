@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.faults import point
 from infctl.provider.values import Change, Do, Emit, Observed, Progress, Scope, Values
 from infctl_aws.balancers import NAME_LIMIT, retag, tags_of
 from infctl_aws.kinds import ROUTE
@@ -111,13 +110,11 @@ def _serve(cloud: Cloud, change: Change, backends: Collection[str], arn: str, em
     for name in new:
         pair = {"AutoScalingGroupName": name, "TargetGroupARNs": [arn]}
         settled(partial(client.attach_load_balancer_target_groups, **pair), "ScalingActivityInProgress")
-        point(f"aws:attached:{name}")
     if new:
         _await_healthy(cloud, new, arn, change, emit)
     for name in sorted(now - set(backends)):
         pair = {"AutoScalingGroupName": name, "TargetGroupARNs": [arn]}
         ignoring(partial(client.detach_load_balancer_target_groups, **pair), "ValidationError")
-        point(f"aws:detached:{name}")
 
 
 def _await_healthy(cloud: Cloud, groups: Sequence[str], arn: str, change: Change, emit: Emit) -> None:

@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 from infctl.provider.errors import ProviderError
+from infctl.provider.faults import point
 from infctl.provider.values import Emit, Progress
 
 TRIES = 8  # of one call, with the pauses of the SDK's adaptive mode: about a minute of throttling
@@ -21,6 +23,7 @@ THROTTLED = frozenset(
      "TooManyRequestsException", "RequestThrottledException", "SlowDown", "EC2ThrottledException"}
 )  # fmt: skip
 SETTLES = 60.0  # seconds until what was just made is known everywhere (docs: IAM, "eventually consistent")
+_READS = ("Describe", "Get", "List", "Filter")
 _PAUSE = 1.0  # seconds, growing to ten
 _LONGEST = 10.0
 _HEARS: ContextVar[Emit | None] = ContextVar("hears", default=None)
@@ -87,6 +90,8 @@ class Session:
                 hint="see the target's `profile` and `region`, and: aws configure list",
             ) from failure  # fmt: skip
         client.meta.events.register("response-received.*.*", _tell_throttled)
+        client.meta.events.register("before-call.*.*", partial(_pass_point, "ask"))
+        client.meta.events.register("after-call.*.*", partial(_pass_point, "asked"))
         return client
 
     def _begin(self, config: Any) -> Any:
@@ -130,6 +135,12 @@ def _tell_throttled(parsed_response: Any = None, **_more: Any) -> None:
     code = ((parsed_response or {}).get("Error") or {}).get("Code", "")
     if hears is not None and code in THROTTLED:
         hears(Progress("throttled", f"AWS asks to slow down ({code})"))
+
+
+def _pass_point(word: str, model: Any, **_more: Any) -> None:
+    """A test may end the run before and after every call that changes something."""
+    if not model.name.startswith(_READS):
+        point(f"{word}:{model.service_model.service_name}:{model.name}")
 
 
 def error_code(failure: Exception) -> str:

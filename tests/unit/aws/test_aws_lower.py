@@ -25,7 +25,7 @@ TYPES = {
 PAID = {"reservation": "", "on_demand_base": 0, "spot_policy": "none", "max_price": None}
 HOUSE = House(
     subnets=("subnet-a", "subnet-b"), vpc="vpc-1", networks=("10.0.0.0/16",), instance_types=tuple(TYPES), types=TYPES,
-    purchase=PAID, ami="ami-1", disk=200 * 10**9, public=False, ports=(8000, 8999),
+    purchase=PAID, lacking=(), ami="ami-1", disk=200 * 10**9, public=False, ports=(8000, 8999),
     secrets="/infctl/acme/default/burst",
 )  # fmt: skip
 
@@ -78,6 +78,23 @@ def test_what_no_type_has_is_said() -> None:
     with pytest.raises(ProviderError) as failure:
         fitting(wish(gpus=16), HOUSE)
     assert "16 x L40S" in failure.value.diagnostics[0].detail
+
+
+def test_what_is_not_there_is_named_before_anything_is_made() -> None:
+    wants = TargetWant("burst", (wish(),))
+    for house, said in (
+        (replace(HOUSE, lacking=("subnet-b",)), "subnet-b"),
+        (replace(HOUSE, vpc=""), "subnet-a, subnet-b"),
+        (replace(HOUSE, instance_types=("g6e.huge",)), "g6e.huge (there is no such type)"),
+        (
+            replace(HOUSE, types={"g6e.xlarge": {**TYPES["g6e.xlarge"], "offered": False}}),
+            "in none of its subnets' zones",
+        ),
+    ):
+        with pytest.raises(ProviderError) as failure:
+            lower(wants, house)
+        assert said in failure.value.diagnostics[0].detail
+        assert lower(TargetWant("burst"), house) == (), "what stands can always be destroyed"
 
 
 def test_a_type_of_which_nothing_is_known_is_taken_at_its_word() -> None:
