@@ -30,14 +30,17 @@ class Constants:
     `each_pass` for each pass, `reduce` for one all-reduce, `sequence` for each sequence of a pass (choosing a token)
     and `sending` beside it where each token is sent on at once.
     `request` goes by before a request is with the scheduler and after its token is chosen, and `request_token` for each
-    token of its prompt (splitting text into tokens, handing them over). The front end takes in one request each
+    token of its prompt (splitting text into tokens, handing them over). `polls` are the passes for which a request that
+    comes while others run is not looked at, as the servers that were measured are told to. The front end takes in one
+    request each
     `intake` seconds and hands on a token each `stream`, while the GPUs work: it limits what answers over HTTP.
 
     Kernels that unpack weights on the way (AWQ, GPTQ) reach `packed` of what others do and waste `packed_layer` seconds
     more on each layer, and `awq_moe_layer` where AWQ's are those of a mixture; `unpacking` is the operations of
     ordinary cores for each weight and pass. An engine that `unpacks` writes a layer's weights out in 16 bits before it
     multiplies many tokens; where it `sums_short` it adds products up in 16 bits, which GeForce cards do twice as fast.
-    `spread` is the standard deviation of ln(measured / predicted) of a token's time, `basis` what it was fitted on.
+    `spread` is the standard deviation of ln(measured / predicted) of a token's time, `first` that of first tokens in a
+    closed loop (0: twice `spread`), `basis` what it was fitted on.
     """
 
     weights: float
@@ -58,6 +61,7 @@ class Constants:
     looking_back: float = 0.0
     request: float = 0.0
     request_token: float = 0.0
+    polls: float = 0.0
     sequence: float = 0.0
     sending: float = 0.0
     intake: float = 0.0
@@ -69,6 +73,7 @@ class Constants:
     unpacks: bool = False
     sums_short: bool = False
     spread: float = 0.25
+    first: float = 0.0
     basis: str = ""
 
 

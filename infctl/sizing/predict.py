@@ -86,8 +86,9 @@ def predict(case: Case, factors: Factors | None = None) -> Prediction:
     own = factors is not None and factors.rows > 0
     vague = _VAGUE if len(case.gpus) > 1 or case.shape.assumed else 1.0
     spread = factors.spread if factors and own else measured.spread * vague
+    first = 0.0 if own else measured.first * vague
     found = {
-        name: estimate(value, spread * widening(name, case.load))
+        name: estimate(value, max(spread * widening(name, case.load), first if name.startswith("ttft") else 0.0))
         for name, value in figures(machine, case, memory, family).items()
         if value > 0  # an answer without tokens has no time between them
     }

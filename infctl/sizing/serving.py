@@ -130,7 +130,7 @@ def _closed(machine: Machine, case: Case, many: float, memory: Memory, family: s
     rush = _rush(case)
     limits = limits_of(machine, case, memory, family)
     waits = first_tokens(machine, Loop(many, (case.isl, case.osl), rush, case.varied or not rush), limits)
-    taken = taking(machine, case)
+    taken = taking(machine, case) + (machine.constants.polls * each if many > 1 else 0.0)
     whole = waits["mean"] + taken + each * max(0.0, case.osl - 1)
     rate = many / whole
     queued = max(0.0, case.concurrency - many) / rate
@@ -178,9 +178,10 @@ def _open(machine: Machine, case: Case, memory: Memory) -> dict[str, float]:
         each = min(_SLOWEST * alone, _step(pace, many, context, case.isl, case.rate * max(each, alone)))
         busy = min(0.95, 1 - alone / each)
         waits = _waits(busy, prompt, alone, case)
-        first = prompt + taking(machine, case) + waits["mean"]
+        taken = taking(machine, case) + machine.constants.polls * each * min(1.0, many - 1)
+        first = prompt + taken + waits["mean"]
         many = (many + min(most, max(1.0, case.rate * (first + (osl - 1) * each)))) / 2
-    extra = prompt + taking(machine, case)
+    extra = prompt + taken
     found = {f"ttft_{name}_ms": (extra + wait) * 1e3 for name, wait in waits.items()}
     for name, deviations in (("mean", 0.0), ("p50", 0.0), ("p95", 1.645), ("p99", 2.326)):
         crowd = min(most, many + deviations * sqrt(many))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf
+from math import exp, inf
 
 import pytest
 
 from infctl.catalog.gpus import gpus
 from infctl.catalog.models import models
 from infctl.sizing.budget import budget
-from infctl.sizing.calibration import Constants
+from infctl.sizing.calibration import Constants, constants
 from infctl.sizing.case import Case, Load
 from infctl.sizing.lengths import lengths
 from infctl.sizing.loops import Loop, first_tokens
@@ -48,6 +48,23 @@ def test_a_rush_at_the_start_counts_as_much_as_it_is_of_all() -> None:
     assert none["mean"] < 2 * one
     tenth = first_tokens(MACHINE, Loop(16, (4000.0, 500.0), 0.1, varied=True), WIDE)
     assert tenth["mean"] == pytest.approx(0.1 * rush["mean"] + 0.9 * none["mean"])
+
+
+def test_an_engine_that_looks_for_requests_seldom_lets_all_but_a_lone_one_wait() -> None:
+    slow = replace(MACHINE, constants=replace(IDEAL, polls=10))
+    for many, waited in ((1, False), (4, True)):
+        case = replace(CASE, load=Load.CONCURRENCY, concurrency=many)
+        plain, polled = (figures(machine, case, budget(case), "sglang") for machine in (MACHINE, slow))
+        beyond = 10 * plain["tpot_mean_ms"] if waited else 0.0
+        assert polled["ttft_mean_ms"] - plain["ttft_mean_ms"] == pytest.approx(beyond)
+
+
+def test_first_tokens_of_a_loop_are_as_unsure_as_held_out_loops_were() -> None:
+    measured = constants("sglang")
+    assert measured is not None
+    found = predict(replace(CASE, engine="sglang", load=Load.CONCURRENCY, concurrency=4)).metrics["ttft_mean_ms"]
+    assert measured.first > 2 * measured.spread
+    assert found.high / found.value == pytest.approx(exp(1.2816 * measured.first), rel=1e-3)
 
 
 def test_answers_of_one_length_keep_requests_together() -> None:
