@@ -53,7 +53,14 @@ def _judge_all(question: Question, world: World) -> list[Verdict]:
     request = question.request
     replaced = to_replace(_candidates(question), request) if request.replace or request.restart else frozenset()
     ranks = {(t, name): _RANK[kind.role] for t, view in question.views.items() for name, kind in view.kinds.items()}
-    ranked = sorted(question.desired, key=lambda want: ranks[want.target, want.address.kind])
+
+    def rank(want: Desired) -> int:
+        own = ranks[want.target, want.address.kind]
+        if want.model and own == _RANK[Role.SUPPORT]:  # support of a model may hold refs to its replicas
+            return max(own, *(ranks.get((want.target, address.kind), own) for address in referred(want.values)), own)
+        return own
+
+    ranked = sorted(question.desired, key=rank)
     wanted: set[Address] = set()
     verdicts = []
     for want in ranked:

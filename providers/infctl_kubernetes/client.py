@@ -159,7 +159,8 @@ class Api:
         try:
             answer = pool.request(
                 method, f"{self.access.server}{url}", body=body, headers=_headers(login, headers), retries=False,
-                timeout=urllib3.Timeout(connect=TIMEOUT, read=timeout), preload_content=timeout is not None, redirect=False,
+                timeout=urllib3.Timeout(connect=TIMEOUT, read=timeout),
+                preload_content=timeout is not None, redirect=False,
             )  # fmt: skip
         except urllib3.exceptions.HTTPError as failure:
             raise self._unreached(failure) from failure

@@ -10,7 +10,7 @@ from infctl.provider.errors import ProviderError
 from infctl.provider.values import Change, Emit, Observed, Progress
 from infctl_kubernetes.client import Api, Json, UnreachedError
 from infctl_kubernetes.errors import ApiError
-from infctl_kubernetes.kinds import DEPLOYMENT
+from infctl_kubernetes.kinds import DEPLOYMENT, SERVICE
 from infctl_kubernetes.labels import ID, MANAGER, STOPPED, read_labels
 from infctl_kubernetes.manifests import RESOURCES
 from infctl_kubernetes.objects import PAUSE, Cluster, find, seen_as
@@ -56,6 +56,8 @@ def drain(cluster: Cluster, change: Change, emit: Emit) -> Observed | None:
     if live is None or described is None:
         return None
     space, api = live["metadata"]["namespace"], cluster.api
+    if _is_selected(api, space, change.id):  # nobody switched it off: waiting would be for nothing
+        return seen_as(cluster, DEPLOYMENT, live, described)
     deadline, settled = time.monotonic() + change.timeout, False
     while time.monotonic() < deadline:
         pods = pods_of(api, space, change.id)
@@ -77,13 +79,16 @@ def pods_of(api: Api, namespace: str, ident: str) -> list[Json]:
     return list(api.pages(PODS.format(namespace), labelSelector=f"{ID}={ident}"))
 
 
+def _is_selected(api: Api, namespace: str, ident: str) -> bool:
+    services = api.pages(RESOURCES[SERVICE].at(namespace), labelSelector=ID)
+    return any((service["spec"].get("selector") or {}).get(ID) == ident for service in services)
+
+
 def _is_sent_to(api: Api, namespace: str, pods: set[str]) -> bool:
     if not pods:
         return False
-    ours = f"{ID}"  # a slice has the labels of its Service
-    return any(
-        name in pods for each in api.pages(SLICES.format(namespace), labelSelector=ours) for name in _ready(each)
-    )
+    slices = api.pages(SLICES.format(namespace), labelSelector=ID)  # a slice has the labels of its Service
+    return any(name in pods for each in slices for name in _ready(each))
 
 
 def _ready(slice_: Json) -> Iterable[str]:

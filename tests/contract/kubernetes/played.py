@@ -29,9 +29,7 @@ def provider_of(cluster: Cluster, context: Context, **config: Any) -> Kubernetes
     return KubernetesProvider({**CONFIG, "kubeconfig": str(cluster.kubeconfig), **config}, context)
 
 
-def serving(
-    port: int, revision: int = 1, replicas: int = 1, *, env: Mapping[str, Any] | None = None, **more: Any
-) -> Deployment:
+def serving(revision: int = 1, replicas: int = 1, *, env: Mapping[str, Any] | None = None, **more: Any) -> Deployment:
     """Return a deployment of the model `tiny`; `more` are fields of its template."""
     usual: dict[str, Any] = {"image": IMAGE, "command": ("serve",), "memory": 1 << 20, **more}
     template = Template(

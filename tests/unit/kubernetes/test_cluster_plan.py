@@ -101,3 +101,11 @@ def test_a_new_revision_comes_beside_the_old_where_gpus_are_free_for_it(free: in
     surge = [Do.CREATE, Do.DRAIN, Do.DELETE]
     assert order == (surge if rollout is Rollout.SURGE else [Do.DRAIN, Do.DELETE, Do.CREATE])
     assert made.models[0].downtime is (rollout is Rollout.SWAP)
+
+
+def test_what_follows_a_new_revision_is_changed_after_it() -> None:
+    state, live = carried_out(plan(1, 8))
+    steps = plan(1, 8, state, live, seed=1).steps
+    budget = next(step for step in steps if step.address.kind == "kubernetes_disruption_budget")
+    made = next(step for step in steps if step.do is Do.CREATE)
+    assert (budget.do, made.id in budget.needs) == (Do.UPDATE, True)
