@@ -1,23 +1,25 @@
 """Prints how far sizing's predictions are from published measurements, beside a plain roofline.
 
-    python benchmarks/sizing.py FOLDER
+    python benchmarks/sizing.py FOLDER [-aiconfigurator PYTHON]
 
 FOLDER holds `serving_measurements.csv` (a row a measurement: its conditions in the columns that `infctl size -batch`
 reads, what was measured in the columns of `infctl.ops.size.METRICS`) and, where there is one,
 `memory_measurements.csv` (see `memory.py` beside this file). For each figure: how many rows have it, how many of them
 were answered, the median and the 90th percentile of |predicted / measured - 1|, and how many lie inside the printed
 80 % range. The roofline reads weights and cache at the whole bandwidth, multiplies at the whole FLOPS, and does
-nothing else.
+nothing else. With PYTHON, an interpreter that has `aiconfigurator` (see `beside_aic.py`), both are held side by side on
+the figures that it has an answer for.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
+import beside_aic
 from memory import report
 
 from infctl.diagnostics import InfctlError
@@ -48,7 +50,7 @@ _GROUPS: dict[str, tuple[tuple[str, ...], Callable[[Row], bool]]] = {
 }
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, python: Path | None = None) -> None:
     rows = read_table(folder / "serving_measurements.csv")
     began = time.perf_counter()
     answers = size_table(rows)
@@ -64,6 +66,36 @@ def main(folder: Path) -> None:
         cells = zip(rows, answers, plain, strict=True)
         _line(group, [_pair(*cell, name) for cell in cells if wanted(cell[0]) for name in names])
     report(folder)
+    if python is not None:
+        _beside(rows, answers, beside_aic.ask(python, rows))
+
+
+def _beside(rows: Sequence[Row], answers: Sequence[Row], theirs: Sequence[Mapping[str, float]]) -> None:
+    """Print how far AIConfigurator and infctl are off on what both answer."""
+    print(f"\n{'beside AIConfigurator':<22}{'rows':>6}{'covered':>10}{'its':>9}{'P90':>9}{'infctl':>10}{'P90':>9}")
+    everything: list[tuple[float, float]] = []
+    total = 0
+    for group, (names, wanted) in _GROUPS.items():
+        cells = [
+            (_pair(row, answer, other, name), name in other)
+            for row, answer, other in zip(rows, answers, theirs, strict=True)
+            if wanted(row)
+            for name in names
+        ]
+        known = [(pair, covered) for pair, covered in cells if pair is not None]
+        both = [(pair[3], pair[1]) for pair, covered in known if covered and pair[1] == pair[1]]
+        everything, total = everything + both, total + len(known)
+        _compared(group, len(known), both)
+    _compared("all", total, everything)
+
+
+def _compared(name: str, count: int, both: Sequence[tuple[float, float]]) -> None:
+    if both:
+        figures = "".join(
+            f"{median(side):>{width}.1%}{sorted(side)[min(len(side) - 1, int(0.9 * len(side)))]:>9.1%}"
+            for side, width in zip(zip(*both, strict=True), (9, 10), strict=True)
+        )
+        print(f"{name:<22}{count:>6}{len(both) / count:>10.0%}{figures}")
 
 
 def _roofline(row: Row) -> Mapping[str, float]:
@@ -107,6 +139,6 @@ def _line(name: str, cells: Iterable[tuple[float, float, bool, float] | None]) -
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(f"usage: {sys.argv[0]} FOLDER")
-    main(Path(sys.argv[1]))
+    if len(sys.argv) not in {2, 4} or sys.argv[2:3] not in ([], ["-aiconfigurator"]):
+        sys.exit(f"usage: {sys.argv[0]} FOLDER [-aiconfigurator PYTHON]")
+    main(*(Path(each) for each in sys.argv[1::2]))
