@@ -19,9 +19,11 @@ from infctl.cli.terminal import Terminal
 @lock_timeout
 @click.pass_obj
 def command(terminal: Terminal, /, address: str, object_id: str, lock_timeout: float, **given: Any) -> int:
-    """Take a running object into state that state does not have: one that was forgotten by `state rm`.
+    """Take a running object into state that state does not have: one that somebody else made, or one that was
+    forgotten by `state rm`. The object is not touched; the next plan says how it differs from what the file asks for.
 
-    ADDRESS is where it will be found, KIND.NAME["TARGET/SLOT"]; ID its infctl.id or its name on the target.
+    ADDRESS is where it will be found, KIND.NAME["TARGET/SLOT"], as docker_container.chat["rack/0"]; ID its infctl.id,
+    or its id or name on the target.
     """
     from infctl.address import parse_address
     from infctl.ops.adopt import import_object

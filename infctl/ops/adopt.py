@@ -18,6 +18,7 @@ from infctl.plan.refusals import UNREACHABLE
 from infctl.provider.values import Known, Observed, Scope
 from infctl.state.adopt import adopt
 from infctl.state.model import Resource, State
+from infctl.state.problems import STATE_LOST
 from infctl.state.store import Waiting
 
 NO_SUCH_OBJECT = Code(
@@ -42,15 +43,19 @@ def import_object(
 ) -> Adopted:
     """Remember the live object that `ident` names (its id, or its native name) at `address`.
 
-    Raises InfctlError (no-state, unknown-target, unreachable, no-such-object, bad-import).
+    Where nothing is remembered yet a stranger's object is the first. Raises InfctlError (unknown-target, unreachable,
+    no-such-object, bad-import, state-lost).
     """
     with session.lock("import", timeout=timeout, waiting=waiting) as lease:
-        state = session.known_state()
+        state = session.state()
         session.open_providers(state)
         named = (address.target, address.name)  # KIND.MODEL["TARGET/SLOT"], or KIND.TARGET["PLACE"]
         target = next((name for name in named if name in session.providers), address.target or address.name)
         require_target(target, session.providers)
         seen = _find(session, state, address, target, ident)
+        if seen.labels is not None and not state.resources and not state.released:
+            what = f"Nothing is remembered, but infctl made {seen.name}"
+            raise InfctlError(error(STATE_LOST, what, f"it runs on {target}", hint=STATE_LOST.remedy))
         reach = session.reaches[target]
         after = adopt(state, seen, address, {"type": reach.type, "config": reach.config})
         stored = with_outputs(replace(after, serial=state.serial + 1), session)
@@ -70,7 +75,8 @@ def require_target(name: str, known: Iterable[str]) -> None:
 
 def _find(session: Session, state: State, address: Address, target: str, ident: str) -> Observed:
     """Return the one object on `target` that `ident` names and state does not have."""
-    scope = Scope(state.lineage, state.stack, state.workspace, (Known(address, ident, ident, {}),))
+    lineage = state.lineage if state.resources else ""  # a state of nothing may be a lost one: see all that is
+    scope = Scope(lineage, state.stack, state.workspace, (Known(address, ident, ident, {}),))
     reading = observe(session.providers[target], target, scope)
     strangers = [seen for seen in reading.value if seen.id not in state.resources]
     named = [seen for seen in strangers if ident in {seen.id, seen.name}]
@@ -94,5 +100,5 @@ def _not_found(target: str, ident: str, choices: list[Observed], *, ambiguous: b
     what = (
         f"Several objects on {target} are called {ident}" if ambiguous else f"No object {ident} to import on {target}"
     )
-    detail = "what can be imported:\n" + "\n".join(lines) if lines else "state has everything that runs there"
+    detail = "what can be imported:\n" + "\n".join(lines) if lines else "state has everything there that infctl made"
     return InfctlError(error(NO_SUCH_OBJECT, what, detail, hint=NO_SUCH_OBJECT.remedy))

@@ -49,7 +49,7 @@ def test_a_name_on_the_target_will_do(applied: Shell) -> None:
 
 def test_an_unknown_id_lists_what_can_be_imported(applied: Shell) -> None:
     ident = ids(applied)[REPLICA]
-    assert "state has everything that runs there" in applied("import", REPLICA, "nope").err
+    assert "state has everything there that infctl made" in applied("import", REPLICA, "nope").err
     applied("state", "rm", REPLICA)
     done = applied("import", REPLICA, "nope")
     assert done.code == 1
@@ -78,3 +78,12 @@ def test_what_state_has_is_not_imported_again(applied: Shell) -> None:
     done = applied("import", REPLICA, ids(applied)[REPLICA])
     assert "is in state already" in done.err
     assert f"as {REPLICA}" in done.err
+
+
+def test_a_state_that_was_lost_is_recovered_not_imported_piece_by_piece(applied: Shell) -> None:
+    for lost in (applied.folder / ".infctl/default").glob("state*"):
+        lost.unlink()
+    done = applied("import", REPLICA, "acme-chat-r1-0")
+    assert done.code == 1
+    assert "error[state-lost]" in done.err
+    assert "infctl state recover" in done.err
