@@ -102,9 +102,9 @@ def helps(command: click.Command, context: click.Context, path: str) -> Iterator
 
 def field_page() -> str:
     """Return every field that a file may have, from the same schema that editors complete with."""
+    from infctl.spec.backends import BACKENDS  # noqa: PLC0415
     from infctl.spec.schema import json_schema  # noqa: PLC0415
     from infctl.spec.served import served_fields  # noqa: PLC0415
-    from infctl.spec.state_section import SERVED  # noqa: PLC0415
     from infctl.spec.types import InstalledTypes  # noqa: PLC0415
 
     types = InstalledTypes()
@@ -115,7 +115,7 @@ def field_page() -> str:
     here = {f"models.NAME.{each}": words for each, words in served.items()} | served_elsewhere()
     sections = [("The file", {name: top[name] for name in top if name in ("apiVersion", "name", "requires", "moved")})]
     sections += [(f"`{name}`", {name: top[name]}) for name in ("variables", "secrets", "state")]
-    sections += [(f"`state`, backend {kind}", of_backend(parts, kind)) for kind in SERVED if kind != "local"]
+    sections += [(f"`state`, backend {kind}", of_backend(parts, kind)) for kind in BACKENDS if kind != "local"]
     sections += [("`targets`", {"targets.NAME.type": top["targets"]["additionalProperties"]["properties"]["type"]})]
     sections += [(f"`targets`, of type {kind}", of_target(parts, kind)) for kind in types.names()]
     sections += [("`models`", {f"models.NAME.{name}": field for name, field in model.items() if name in served})]
@@ -129,16 +129,13 @@ def field_page() -> str:
 
 def served_elsewhere() -> dict[str, str]:
     """Return what is served of fields outside of models, by asking the check that a file goes through."""
-    from infctl.spec.backends import BACKENDS  # noqa: PLC0415
     from infctl.spec.served import check_stack  # noqa: PLC0415
-    from infctl.spec.state_section import SERVED  # noqa: PLC0415
 
     asked = {
         "secrets.NAME.aws_secrets_manager": {"secrets": {"name": {"aws_secrets_manager": "x"}}},
     }
     found = {path: [each.diagnostic.hint for each in check_stack(file)] for path, file in asked.items()}
-    unserved = {} if set(SERVED) == set(BACKENDS) else {"state.backend": ", ".join(SERVED)}
-    return unserved | {path: "none" for path, hints in found.items() if hints}
+    return {path: "none" for path, hints in found.items() if hints}
 
 
 def engine_section() -> str:

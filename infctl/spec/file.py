@@ -33,10 +33,18 @@ class SecretSpec(Part):
     aws_secrets_manager: Text | None = Field(None, description="the name of a secret of AWS Secrets Manager")
 
 
+class KeySpec(Part):
+    noun: ClassVar[str] = "a key"
+    env: Text | None = Field(None, description="an environment variable of whoever runs infctl")
+    file: Text | None = Field(None, description="a file; ~ is the home folder")
+    command: tuple[Text, ...] | None = Field(None, min_length=1, description="argv of a command that prints it")
+    aws_kms: Text | None = Field(None, description="a key of AWS KMS that never leaves it: id, ARN or alias/NAME")
+
+
 class Encryption(Part):
     noun: ClassVar[str] = "encryption"
-    key: SecretSpec = Field(description="where its key comes from: 32 bytes in base64 or in hex")
-    previous: SecretSpec | Literal["none"] | None = Field(
+    key: KeySpec = Field(description="where its key comes from: 32 bytes in base64 or in hex")
+    previous: KeySpec | Literal["none"] | None = Field(
         None, description="the key before, which still reads; none for a state that was not encrypted"
     )
 

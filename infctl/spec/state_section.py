@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 from infctl.diagnostics import Code, InfctlError
 from infctl.spec import files
 from infctl.spec.backends import BACKENDS
-from infctl.spec.file import SecretSpec, StateSpec
+from infctl.spec.file import KeySpec, StateSpec
 from infctl.spec.findings import Findings
 from infctl.spec.model import SECRET
-from infctl.spec.paths import Loc, listed, texts
+from infctl.spec.paths import Loc, texts
 from infctl.spec.problems import Problem, near, problem
 from infctl.spec.rules import MISPLACED_SECRET, UNKNOWN_SECRET
 from infctl.spec.served import NOT_SERVED
@@ -32,8 +32,7 @@ VARIABLE_IN_STATE = Code(
     "Write it out: every command must find the same state. Other stages are other workspaces, or other files.",
 )
 SECTION = "state"
-SERVED = ("local", "s3", "postgres", "kubernetes", "http")
-_SOURCES = ("env", "file", "command")
+_SOURCES = ("env", "file", "command", "aws_kms")
 
 
 def read_state(root: Path, asked: Sequence[Path]) -> StateConfig:
@@ -79,10 +78,7 @@ def check_state(values: Mapping[str, Any]) -> Iterator[Problem]:
     declared = secrets if isinstance(secrets, dict) else {}
     yield from _variables(section, declared)
     backend = section.get("backend", "local")
-    if isinstance(backend, str) and backend in BACKENDS and backend not in SERVED:
-        summary, hint = "This state backend is not served yet", f"served: {listed(SERVED)}"
-        yield problem(NOT_SERVED, summary, f'"{backend}" is not served', loc=(SECTION, "backend"), hint=hint)
-    elif isinstance(backend, str) and backend in BACKENDS:
+    if isinstance(backend, str) and backend in BACKENDS:
         yield from _fields(backend, {k: v for k, v in section.items() if k not in {"backend", "encryption"}}, declared)
     encryption = section.get("encryption")
     if encryption is not None and backend == "local":
@@ -142,9 +138,9 @@ def _has_password(address: str) -> bool:
 
 def _source(loc: Loc, source: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong with where a key comes from: it has one source, and one that code serves."""
-    _, problems = check_form(SecretSpec, source, loc)
+    _, problems = check_form(KeySpec, source, loc)
     given = [way for way in _SOURCES if source.get(way) is not None]
     if not problems and len(given) != 1:
         detail = f"{' and '.join(given)} are given" if given else "no source that is served"
-        hint = "say where it is: {env: VARIABLE}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}"
+        hint = "say where it is: {env: VARIABLE}, {file: PATH}, {command: [PROGRAM, ARGUMENT]} or {aws_kms: alias/NAME}"
         yield problem(BAD_VALUE, "A key has one source", detail, loc=loc, hint=hint, at_key=True)

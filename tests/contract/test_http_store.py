@@ -14,6 +14,7 @@ from infctl.state.remote.http import HttpPlace, open_http
 from infctl.state.remote.seal import Seal
 from infctl.state.remote.store import RemoteStore
 from infctl.state.testkit import CHECKS, Check, sample
+from tests.contract.servers import Server
 from tests.testbed.state_server import USER, StateServer, state_server
 from tests.unit.state.words import refused
 
@@ -31,10 +32,7 @@ def store_at(
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: str(check.__name__))
 def test_http_store(check: Check, http_server: StateServer) -> None:
-    def open_store(workspace: str = "default", lease: float = 60.0) -> RemoteStore:
-        return store_at(http_server, workspace, lease)
-
-    check(open_store)
+    check(Server(lambda workspace, lease: store_at(http_server, workspace, lease)))
 
 
 @pytest.mark.parametrize("mistake", ["any-write", "any-unlock"])

@@ -12,6 +12,7 @@ from infctl.state.remote.seal import Seal
 from infctl.state.remote.store import RemoteStore
 from infctl.state.testkit import CHECKS, Check, sample
 from infctl_kubernetes.documents import MOST_BYTES, open_documents
+from tests.contract.servers import Server
 from tests.testbed.kube.cluster import Cluster
 from tests.unit.state.words import refused
 
@@ -25,10 +26,7 @@ def store_in(cluster: Cluster, namespace: str, workspace: str = "default", lease
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: str(check.__name__))
 def test_kubernetes_store(check: Check, cluster: Cluster, namespace: str) -> None:
-    def open_store(workspace: str = "default", lease: float = 60.0) -> RemoteStore:
-        return store_in(cluster, namespace, workspace, lease)
-
-    check(open_store)
+    check(Server(lambda workspace, lease: store_in(cluster, namespace, workspace, lease)))
 
 
 def test_a_state_larger_than_a_secret_is_kept_in_several(cluster: Cluster, namespace: str) -> None:

@@ -11,6 +11,7 @@ from infctl.state.remote.postgres import PostgresPlace
 from infctl.state.remote.seal import Seal
 from infctl.state.remote.store import RemoteStore
 from infctl.state.testkit import CHECKS, Check, sample
+from tests.contract.servers import Server
 from tests.testbed.postgres import Database
 from tests.unit.state.words import refused
 
@@ -28,10 +29,7 @@ def store_in(database: Database, workspace: str = "default", lease: float = 60.0
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: str(check.__name__))
 def test_postgres_store(check: Check, database: Database) -> None:
-    def open_store(workspace: str = "default", lease: float = 60.0) -> RemoteStore:
-        return store_in(database, workspace, lease)
-
-    check(open_store)
+    check(Server(lambda workspace, lease: store_in(database, workspace, lease)))
 
 
 def test_a_crash_of_the_server_loses_nothing_that_was_acknowledged(database: Database) -> None:

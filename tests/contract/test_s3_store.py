@@ -8,6 +8,7 @@ from infctl.state.remote.s3 import S3Place
 from infctl.state.remote.seal import Seal
 from infctl.state.remote.store import RemoteStore
 from infctl.state.testkit import CHECKS, Check, sample
+from tests.contract.servers import Server
 from tests.testbed.buckets import Bucket, S3Server, client_of
 from tests.unit.state.words import refused
 
@@ -21,10 +22,7 @@ def store_in(bucket: Bucket, workspace: str = "default", lease: float = 60.0) ->
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: str(check.__name__))
 def test_s3_store(check: Check, any_bucket: Bucket) -> None:
-    def open_store(workspace: str = "default", lease: float = 60.0) -> RemoteStore:
-        return store_in(any_bucket, workspace, lease)
-
-    check(open_store)
+    check(Server(lambda workspace, lease: store_in(any_bucket, workspace, lease)))
 
 
 def test_what_lies_in_the_bucket(bucket: Bucket) -> None:

@@ -34,10 +34,10 @@ class S3Server(NamedTuple):
     env: Mapping[str, str]
 
     def client(self) -> Any:
-        from infctl.state.remote.s3 import connect  # noqa: PLC0415  # boto3 takes its time
+        from infctl.state.remote import aws  # noqa: PLC0415  # boto3 takes its time
 
         with environment(self.env):
-            return connect("us-east-1", None, self.url, path_style=True)
+            return aws.client_of("s3", "us-east-1", None, self.url, path_style=True)
 
 
 class Bucket(NamedTuple):

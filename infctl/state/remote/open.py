@@ -18,6 +18,7 @@ from infctl.state.remote.store import RemoteStore
 
 if TYPE_CHECKING:
     from infctl.spec.stack import StateConfig
+    from infctl.state.remote.kms import Kms
     from infctl.state.remote.place import Place
 
 _REFERENCE = "secret://"
@@ -77,13 +78,27 @@ def _password(config: StateConfig, root: Path, env: Mapping[str, str]) -> Secret
 def _seal(config: StateConfig, root: Path, env: Mapping[str, str]) -> Seal:
     if not config.encryption:
         return Seal()
-    previous = config.encryption.get("previous")
-    key = _key("key", config.encryption["key"], root, env)
-    before = _key("previous", previous, root, env) if isinstance(previous, Mapping) else b""
-    return Seal(key, before, plain=previous == "none")
+    key, previous = config.encryption["key"], config.encryption.get("previous")
+    sources = {"key": key, "previous": previous if isinstance(previous, Mapping) else {}}
+    named = [source["aws_kms"] for source in sources.values() if source.get("aws_kms")]
+    return Seal(
+        _key("key", sources["key"], root, env),
+        _key("previous", sources["previous"], root, env),
+        plain=previous == "none",
+        kms=_kms(named[0], config) if named else None,
+    )
+
+
+def _kms(name: str, config: StateConfig) -> Kms:
+    from infctl.state.remote.kms import Kms  # noqa: PLC0415  -- few states have their keys there
+
+    return Kms(name, config.options.get("region"), config.options.get("profile"))
 
 
 def _key(name: str, source: Mapping[str, Any], root: Path, env: Mapping[str, str]) -> bytes:
+    """Return the key that `source` gives, b"" where there is none, or KMS has it."""
+    if not source or source.get("aws_kms"):
+        return b""
     path = f"state.encryption.{name}"
     return key_from(resolve_secret(_source(path, source), root, env).reveal().strip(), path)
 

@@ -5,7 +5,7 @@
     KEY.workspaces/NAME                       the head of another workspace, its parts beside it
 
 Source: docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html (If-None-Match, If-Match; 412 where the
-condition does not hold, 409 where another write was under way). Imports boto3 when it is made.
+condition does not hold, 409 where another write was under way). Imports boto3 when it is opened.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from infctl.diagnostics import InfctlError
-from infctl.state.remote.place import Version, absent, forbidden, missing_extra, no_fencing, unreadable, unwritable
+from infctl.state.remote.aws import TRIES, client_of, refusal
+from infctl.state.remote.place import Version, absent, forbidden, no_fencing, unreadable, unwritable
 from infctl.state.store import DEFAULT_WORKSPACE
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ _NOT_THERE = frozenset({"NoSuchKey", "404", "NotFound"})
 _FORBIDDEN = frozenset({"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled"})
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
 _NOBODYS = f'"{"0" * 32}"'  # an ETag that no object has
-_CONNECT, _READ = 5, 15  # seconds; several tries have to end within half a lease
-_TRIES = 3
 _LOGIN = "log in again (aws sso login, or new keys), and run the same command again"
 _CREDENTIALS = "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or state.profile in the file"
 
@@ -114,7 +113,7 @@ class S3Place:
             found = self._client.get_object(Bucket=self._bucket, Key=key)
             return found["Body"].read(), found["ETag"]
 
-        for _ in range(_TRIES - 1):  # boto3 tries a request again, but not a body that breaks off
+        for _ in range(TRIES - 1):  # boto3 tries a request again, but not a body that breaks off
             try:
                 return self._ask(unreadable, get, otherwise=_NOT_THERE)
             except BrokenOffError:
@@ -151,10 +150,10 @@ class S3Place:
         try:
             return request()
         except ClientError as answer:
-            code = answer.response.get("Error", {}).get("Code", "")
+            code, said = refusal(answer)
             if code in otherwise:
                 return None
-            raise self._refused(code, answer, failed) from answer
+            raise self._refused(code, said, failed) from answer
         except NoCredentialsError as failure:
             raise forbidden(self.location, "there are no credentials", _CREDENTIALS) from failure
         except ResponseStreamingError as failure:
@@ -162,8 +161,7 @@ class S3Place:
         except (HTTPClientError, BotoCoreError) as failure:
             raise failed(self.location, str(failure)) from failure
 
-    def _refused(self, code: str, answer: Any, failed: Callable[[str, str], InfctlError]) -> InfctlError:
-        said = answer.response.get("Error", {}).get("Message", "") or str(answer)
+    def _refused(self, code: str, said: str, failed: Callable[[str, str], InfctlError]) -> InfctlError:
         if code == "NoSuchBucket":
             hint = f"aws s3 mb s3://{self._bucket}, with versioning on; or correct state.bucket"
             return absent(self.location, f"there is no bucket {self._bucket}", hint)
@@ -184,31 +182,7 @@ def open_s3(state: S3State, workspace: str) -> S3Place:
     Raises InfctlError (extra-missing, state-forbidden).
     """
     asked = {"ServerSideEncryption": state.sse, "SSEKMSKeyId": state.kms_key}
-    client = connect(state.region, state.profile, state.endpoint, path_style=state.path_style)
+    client = client_of("s3", state.region, state.profile, state.endpoint, path_style=state.path_style)
     extra = {name: value for name, value in asked.items() if value}
     amazons = not (state.endpoint or client.meta.endpoint_url.rpartition(".amazonaws.com")[0] == "")
     return S3Place(client, state.bucket, state.key, workspace, extra, fenced=amazons)
-
-
-def connect(region: str | None, profile: str | None, endpoint: str | None, *, path_style: bool) -> Any:
-    """Return a client of S3. Raises InfctlError (extra-missing, state-forbidden)."""
-    try:
-        import boto3  # noqa: PLC0415  -- a fifth of a second, and only a state in S3 needs it
-        from botocore.config import Config  # noqa: PLC0415
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-    except ImportError as failure:
-        raise missing_extra("s3", "boto3", "aws") from failure
-    config = Config(
-        connect_timeout=_CONNECT,
-        read_timeout=_READ,
-        retries={"mode": "standard", "max_attempts": _TRIES},
-        s3={"addressing_style": "path"} if path_style else None,
-        user_agent_extra="infctl",
-    )
-    try:
-        session = boto3.Session(profile_name=profile, region_name=region)
-        return session.client("s3", endpoint_url=endpoint, config=config)
-    except (BotoCoreError, ValueError) as failure:  # no such profile, no region, an endpoint that is no address
-        raise forbidden(
-            "state in S3", str(failure), "correct state.profile, state.region or state.endpoint"
-        ) from failure

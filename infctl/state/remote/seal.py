@@ -20,6 +20,8 @@ from infctl.state.problems import damaged
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+    from infctl.state.remote.kms import Kms
+
 BAD_STATE_KEY = Code(
     "bad-state-key",
     "What `state.encryption` gives as a key is none.",
@@ -31,46 +33,62 @@ WRONG_STATE_KEY = Code(
     "Give the key it was encrypted under; `state.encryption.previous` reads the old one while the new one writes.",
 )
 _MARK = b"infctl-sealed-1 "
-_SEALED = re.compile(re.escape(_MARK) + rb"([0-9a-f]{16}) ([A-Za-z0-9+/]+=*)\n?")
+_KMS = "kms:"
+_SEALED = re.compile(re.escape(_MARK) + rb"([0-9a-f]{16}|kms:[A-Za-z0-9+/]+=*) ([A-Za-z0-9+/]+=*)\n?")
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """`key` closes and opens, `previous` opens too; b"" is none. With `plain`, what was never closed opens as well."""
+    """`key` closes and opens, `previous` opens too; b"" is none. With `plain`, what was never closed opens as well.
+
+    With `kms` keys come from there: it closes in the place of `key`, and opens what it closed.
+    """
 
     key: bytes = b""
     previous: bytes = b""
     plain: bool = False
+    kms: Kms | None = None
 
     def close(self, data: bytes, about: str) -> bytes:
         """Return `data` as only the key opens it, and only as `about`; without a key, as it is."""
-        if not self.key:
+        if self.key:
+            ident, key = key_id(self.key), self.key
+        elif self.kms:
+            wrapped, key = self.kms.data_key
+            ident = _KMS + wrapped
+        else:
             return data
         nonce = os.urandom(_NONCE_BYTES)
-        inside = base64.b64encode(nonce + _cipher(self.key).encrypt(nonce, data, about.encode()))
-        return _MARK + key_id(self.key).encode() + b" " + inside + b"\n"
+        inside = base64.b64encode(nonce + _cipher(key).encrypt(nonce, data, about.encode()))
+        return _MARK + ident.encode() + b" " + inside + b"\n"
 
     def open(self, text: bytes, about: str, where: str) -> bytes:
         """Return what was closed. Raises InfctlError (wrong-state-key, state-damaged)."""
         if not text.startswith(_MARK):
-            if self.key and text and not self.plain:
+            if (self.key or self.kms) and text and not self.plain:
                 raise _wrong(where, "it is not encrypted", "to encrypt it from now on: encryption: {…, previous: none}")
             return text
         found = _SEALED.fullmatch(text)
         if found is None:
             raise damaged(where, "it is encrypted, and cut short")
-        ident = found[1].decode()
+        return _decrypt(self._key_of(found[1].decode(), where), found[2], about, where)
+
+    def _key_of(self, ident: str, where: str) -> bytes:
+        if ident.startswith(_KMS) and self.kms:
+            return self.kms.open(ident.removeprefix(_KMS))
         key = next((each for each in (self.key, self.previous) if each and key_id(each) == ident), b"")
         if not key:
+            under = "a key of KMS" if ident.startswith(_KMS) else f"the key {ident}"
             given = f"the key that is given is {key_id(self.key)}" if self.key else "no key is given"
-            raise _wrong(where, f"it is encrypted under the key {ident}; {given}", WRONG_STATE_KEY.remedy)
-        return _decrypt(key, found[2], about, where)
+            raise _wrong(where, f"it is encrypted under {under}; {given}", WRONG_STATE_KEY.remedy)
+        return key
 
     def is_current(self, text: bytes) -> bool:
         """Return whether `text` is closed as this seal would close it."""
-        mark = _MARK + key_id(self.key).encode() if self.key else b""
+        ident = key_id(self.key) if self.key else _KMS if self.kms else ""
+        mark = _MARK + ident.encode() if ident else b""
         return text.startswith(mark) if mark else not text.startswith(_MARK)
 
 

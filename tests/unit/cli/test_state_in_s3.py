@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from infctl.state.remote import aws
 from tests.shell import Shell
-from tests.testbed.buckets import Bucket, client_of
+from tests.testbed.buckets import Bucket, client_of, environment
 from tests.tiny_gguf import write_tiny_gguf
 
 pytestmark = pytest.mark.xdist_group("buckets")
@@ -87,3 +88,26 @@ def test_a_bucket_with_another_lineage_is_left_alone(shell: Shell, bucket: Bucke
     assert other("state", "pull").out == before
     assert shell("init", "-reconfigure").code == 0
     assert "chat" in shell("state", "list").out
+
+
+def test_a_key_of_kms_seals_what_is_in_the_bucket(shell: Shell, bucket: Bucket) -> None:
+    shell.env["AWS_ENDPOINT_URL_KMS"] = bucket.server.url
+    with environment({**bucket.server.env, "AWS_ENDPOINT_URL_KMS": bucket.server.url}):
+        kms = aws.client_of("kms", "us-east-1", None)
+        name = kms.create_key()["KeyMetadata"]["KeyId"]
+        other = kms.create_key()["KeyMetadata"]["KeyId"]
+    shell.write(MODEL, head(bucket, f", encryption: {{key: {{aws_kms: {name}}}}}"))
+    done = shell("apply", "-auto-approve")
+    assert done.code == 0, done.err
+    assert "No changes" in shell("plan").out
+    for key in keys(bucket):
+        text = client_of(bucket.server).get_object(Bucket=bucket.name, Key=key)["Body"].read()
+        assert b"m.gguf" not in text
+    shell.write(MODEL, head(bucket, f", encryption: {{key: {{aws_kms: {other}}}}}"))
+    assert "No changes" in shell("plan").out, "KMS knows which of its keys wrapped what"
+    shell.write(MODEL, head(bucket))
+    assert "it is encrypted under a key of KMS; no key is given" in " ".join(shell("plan").err.split())
+    shell.write(MODEL, head(bucket, ", encryption: {key: {aws_kms: alias/nobodys}}"))
+    assert shell("workspace", "new", "blue").code == 0
+    refused = shell("apply", "-auto-approve")
+    assert (refused.code, "error[state-forbidden]: the KMS key alias/nobodys" in refused.err) == (1, True), refused.err
