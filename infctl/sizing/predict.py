@@ -19,7 +19,9 @@ from infctl.sizing.startable import impossible, squeezed
 from infctl.sizing.versions import before, native
 
 _80_PERCENT = 1.2816  # standard deviations on either side of the middle that hold 80 % of a normal distribution
-_VAGUE = 1.5  # how much wider a range is where the GPU's name leaves its variant open, or a shape is assumed
+# How much wider a range is where the GPU's name leaves its variant open, a shape is assumed, or a mixture is packed as
+# AWQ does, of which one server was measured.
+_VAGUE = 1.5
 # How much wider a range is for first tokens, for whatever queued, for first tokens that queued, and for the last
 # percent; rounded so that 8 in 10 published measurements lie inside (benchmarks/sizing.py).
 _FIRST, _QUEUED, _QUEUED_FIRST, _TAIL = 2.0, 1.75, 2.5, 1.25
@@ -84,7 +86,8 @@ def predict(case: Case, factors: Factors | None = None) -> Prediction:
     if reason := overload(machine, case, memory, family):
         return Prediction(Verdict.INFEASIBLE, reason, memory)
     own = factors is not None and factors.rows > 0
-    vague = _VAGUE if len(case.gpus) > 1 or case.shape.assumed else 1.0
+    seldom = bool(case.shape.experts) and case.precision.name == "awq"
+    vague = _VAGUE if len(case.gpus) > 1 or case.shape.assumed or seldom else 1.0
     spread = factors.spread if factors and own else measured.spread * vague
     first = 0.0 if own else measured.first * vague
     found = {
