@@ -9,6 +9,7 @@ import csv
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from math import inf
 from typing import TYPE_CHECKING
 
 from infctl.catalog.files import find_own
@@ -93,8 +94,28 @@ def choice_of(stack: Stack, asking: Asking, offers: Offers) -> Choice:
     return wider if wider.clash is None else choice
 
 
-def parts_of(stack: Stack, asking: Asking, offers: Offers) -> tuple[Decision, ...]:
-    """Return a fleet over several of the model's targets, none of which has enough alone; () where there is none."""
+def fleet_of(stack: Stack, asking: Asking, offers: Offers) -> tuple[Choice, tuple[Decision, ...]]:
+    """Return what sizing chooses, and the further parts of a fleet over several targets: where none has enough alone,
+    or where a later one has and costs more than to use what the first ones have too.
+    """
+    choice = choice_of(stack, asking, offers)
+    alone = choice.decision if choice.clash is None else None
+    if alone is not None and alone.target == asking.ask.order[0]:
+        return choice, ()
+    parts = _parts(stack, asking, offers)
+    if not parts or (alone is not None and _cost((alone,)) <= _cost(parts)):
+        return choice, ()
+    return replace(choice, decision=parts[0], clash=None), parts[1:]
+
+
+def _cost(parts: Sequence[Decision]) -> float:
+    """Return dollars an hour; what has no price costs more than anything that has."""
+    costs = [part.cost.per_hour for part in parts if part.cost is not None]
+    return sum(costs) if len(costs) == len(parts) else inf
+
+
+def _parts(stack: Stack, asking: Asking, offers: Offers) -> tuple[Decision, ...]:
+    """Return a fleet over several of the model's targets, the first ones first; () where there is none."""
     from infctl.sizing.mixed import mixed
 
     def chosen(ask: Ask, load: Workload, offered: Sequence[Offer]) -> Choice:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from infctl.catalog.gpus import gpus
 from infctl.diagnostics import Code, InfctlError, did_you_mean, error
 from infctl.frozen import dataclass
-from infctl.ops.asking import Asking, Offers, asking_of, choice_of, offers_from, own_catalog, parts_of
+from infctl.ops.asking import Asking, Offers, asking_of, fleet_of, offers_from, own_catalog
 from infctl.ops.pins import containers_of, settle_pins
 from infctl.ops.reading import Hear, Readings
 from infctl.ops.session import Session
@@ -104,9 +104,7 @@ def _explain(
     if not live:
         offers = _catalogue(stack)
         there = tuple(offers(order))
-    choice, more = choice_of(stack, asking, offers), tuple[Decision, ...]()
-    if live and choice.clash is not None and (parts := parts_of(stack, asking, offers)):
-        choice, more = replace(choice, decision=parts[0], clash=None), parts[1:]
+    choice, more = fleet_of(stack, asking, offers)
     asked = Asked(asking.checkpoint, asking.ask, asking.workload, asking.slo)
     unreadable = tuple(place for name in order if name in views for place in views[name].unreadable)
     unknown = tuple(dict.fromkeys(_unknown(stack, [views[name] for name in order if name in views])))

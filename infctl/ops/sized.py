@@ -17,7 +17,7 @@ from infctl.engines.decided import Decided, changes, read_decided
 from infctl.engines.pin import Key, Pin
 from infctl.engines.resolve import serving_of
 from infctl.frozen import dataclass
-from infctl.ops.asking import Asking, Offers, asking_of, choice_of, parts_of
+from infctl.ops.asking import Asking, Offers, asking_of, choice_of, fleet_of
 from infctl.provider.values import digest
 from infctl.sizing.checkpoint import Checkpoint
 from infctl.sizing.decision import Ask, Clash, Decision
@@ -211,14 +211,12 @@ def _pinned(
 
 
 def _decide(stack: Stack, model: Model, asking: Asking, offers: Offers, inputs: str) -> Sized:
-    choice = choice_of(stack, asking, offers)
+    choice, more = fleet_of(stack, asking, offers)
     decision, clash = choice.decision, choice.clash
-    if clash is not None and (parts := parts_of(stack, asking, offers)):
-        first, *more = (_sized(asking, part, inputs) for part in parts)
-        return replace(first, more=tuple(more))
     if decision is None or (clash is not None and not _may_fall_short(asking.ask, clash)):
         raise InfctlError(_infeasible(stack, model, clash))
-    return _sized(asking, decision, inputs, clash)
+    first = _sized(asking, decision, inputs, clash)
+    return replace(first, more=tuple(_sized(asking, part, inputs) for part in more))
 
 
 def _sized(asking: Asking, decision: Decision, inputs: str, clash: Clash | None = None) -> Sized:

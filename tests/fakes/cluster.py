@@ -44,7 +44,10 @@ class PlatformProvider(MemoryProvider):
         running = (thing["values"] for thing in self.world.things() if "replicas" in thing["values"])
         busy = sum(values["replicas"] * values["template"].get("gpus", 0) for values in running)
         if self.settings.most is not None:
-            kinds = (replace(self._node(name, sizes, 0), most=None) for name, sizes in self.settings.gpus.items())
+            kinds = (
+                replace(self._node(name, sizes, 0), instance=name, most=None)
+                for name, sizes in self.settings.gpus.items()
+            )
             return Reading(Inventory(tuple(kinds), most=self.settings.most - busy))
         places = []
         for name, sizes in self.settings.gpus.items():

@@ -16,6 +16,8 @@ name: acme
 targets:
   rack: {{type: yard, places: [a], gpus: {{a: [{rack}]}}, prices: {{a: [0.85, owned]}}}}
   lab: {{type: yard, places: [b], gpus: {{b: [{lab}]}}, prices: {{b: [1.2, owned]}}{lab_more}}}
+  prod: {{type: platform, elastic: false, gpus: {{n1: [{gpu}, {gpu}]}}}}
+  burst: {{type: platform, elastic: false, gpus: {{g6e.xlarge: [{gpu}]}}, most: 8}}
 models:
 """
 CHAT = """chat:
@@ -41,7 +43,7 @@ OTHER = """other:
 
 def write(shell: Shell, rack: int, lab: int, lab_more: str = "", models: str = CHAT) -> None:
     gpus = {name: ", ".join([str(GPU)] * many) for name, many in (("rack", rack), ("lab", lab))}
-    shell.write(models, HEAD.format(**gpus, lab_more=lab_more))
+    shell.write(models, HEAD.format(**gpus, lab_more=lab_more, gpu=GPU))
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def where(shell: Shell) -> dict[str, int]:
     for each in json.loads(shell("show", "-json").out)["values"]["root_module"]["resources"]:
         if each["type"] == "fake_process":
             target = each["index"].partition("/")[0]
-            found[target] = found.get(target, 0) + 1
+            found[target] = found.get(target, 0) + each["values"].get("replicas", 1)
     return found
 
 
@@ -125,3 +127,30 @@ def test_where_all_together_have_too_little_the_first_is_said_to_lack_it(yards: 
     said = yards("plan")
     assert said.code == 1
     assert "error[slo-infeasible]" in said.err
+
+
+def test_a_platform_takes_part_with_what_it_has(yards: Shell) -> None:
+    write(yards, 2, 0, models=CHAT.replace("order: [rack, lab]", "order: [rack, prod]"))
+    assert "prod 1" in applied(yards)
+    assert where(yards) == {"rack": 2, "prod": 1}
+
+
+def test_what_one_has_is_used_where_a_cloud_that_has_enough_alone_costs_more(yards: Shell) -> None:
+    write(yards, 2, 0, models=CHAT.replace("order: [rack, lab]", "order: [rack, burst]"))
+    assert "burst 1" in applied(yards)
+    assert where(yards) == {"rack": 2, "burst": 1}
+
+
+def test_a_later_target_alone_is_taken_where_that_costs_less(yards: Shell) -> None:
+    write(yards, 2, 4, models=CHAT)
+    (yards.folder / "inference.yaml").write_text(
+        (yards.folder / "inference.yaml").read_text().replace("[0.85, owned]", "[3.5, owned]")
+    )
+    applied(yards)
+    assert where(yards) == {"lab": 3}
+
+
+def test_a_fleet_may_be_all_on_a_platform(yards: Shell) -> None:
+    write(yards, 0, 0, models=CHAT.replace("order: [rack, lab]", "order: [burst]"))
+    applied(yards)
+    assert where(yards) == {"burst": 3}
