@@ -86,16 +86,19 @@ def build(part: str) -> Path:
     version = version_of(part)
     flags = " ".join(["-s", "-w", *(f"-X {place}.gitVersion=v{version}" for place in VERSIONS if version)])
     what = PARTS[part]
-    with tempfile.TemporaryDirectory(dir=CACHE) as unready:
+    unready = Path(tempfile.mkdtemp(dir=CACHE))
+    try:
         _go(part, "build", "-trimpath", "-ldflags", flags, "-o", f"{unready}/", what.packages)
         if what.data_module:
             module = _go(part, "list", "-m", "-f", "{{.Dir}}", what.data_module).strip()
-            Path(unready, "data").mkdir()
+            (unready / "data").mkdir()
             for file in Path(module, what.data_folder).iterdir():
-                shutil.copyfile(file, Path(unready, "data", file.name))
-        Path(unready).chmod(0o755)
-        Path(unready).rename(made)
-        Path(unready).mkdir()  # for the one who cleans it up
+                shutil.copyfile(file, unready / "data" / file.name)
+        unready.chmod(0o755)
+        if not made.exists():  # by another run, meanwhile
+            unready.rename(made)
+    finally:
+        shutil.rmtree(unready, ignore_errors=True)
     for old in gone:
         shutil.rmtree(old)
     return made

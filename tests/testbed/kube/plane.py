@@ -97,8 +97,8 @@ class BedCluster(Cluster):
     def wait_ready(self) -> None:
         until = time.monotonic() + START_SECONDS
         while not self.ready:
-            for name, part in self._running.items():
-                assert part.alive, f"{name} ended: {(self.folder / f'{name}.log').read_text()[-2000:]}"
+            for name in filter(self._running.get, PARTS):
+                assert self.runs(name), f"{name} ended: {(self.folder / f'{name}.log').read_text()[-2000:]}"
             assert time.monotonic() < until, (self.folder / "apiserver.log").read_text()[-2000:]
             time.sleep(0.05)
 
