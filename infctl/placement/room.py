@@ -7,6 +7,7 @@ chooses the place, the memory of each place and of each device. Knows nothing of
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -44,11 +45,12 @@ class Rollout(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Room:
     """What is free of each pool (one that is not there has no limit), and what having a device whole takes of it,
-    for those that can be had whole once nothing of ours is there.
+    for those that can be had whole once nothing of ours is there. `limits` says of targets what allows no more.
     """
 
     free: Mapping[Pool, int]
     whole: Mapping[Pool, int]
+    limits: Mapping[str, str] = field(default_factory=dict)
 
     def held_at(self, target: str, spot: Spot, memory: int) -> Held:
         """Return what a replica with `memory` bytes takes at `spot`."""

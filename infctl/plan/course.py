@@ -198,7 +198,7 @@ def _choose(models: Sequence[ModelVerdicts], room: Room) -> tuple[dict[str, Cour
         beside = not model.doing(Action.REPLACE)
         way = best(load, free, beside=beside)
         if way is None:
-            problems += _no_room(model.name, load, mine, free)
+            problems += _no_room(model.name, load, mine, Room(free, {}, room.limits))
         way = way or Way(Rollout.SWAP, 1)
         takes = peak(load, way)
         needed, had = _devices(load, left, room)
@@ -294,15 +294,17 @@ def _goes_dark(model: ModelVerdicts, batch: int) -> bool:
     return sum(1 for verdict in staying if verdict.live and verdict.live.running) <= batch
 
 
-def _no_room(name: str, load: Load, most: Held, free: Held) -> Iterator[Diagnostic]:
+def _no_room(name: str, load: Load, most: Held, room: Room) -> Iterator[Diagnostic]:
     """Yield an error for each pool that even the least way asks too much of."""
-    total = load.total
+    total, free = load.total, room.free
     for pool, size in most.items():
         if pool in free and size > free[pool]:
+            limit = room.limits.get(pool.target, "")
+            lacks = f"needs {_size(pool, total[pool])}, {_size(pool, free[pool])} are free"
             yield error(
                 NO_ROOM,
                 f"{_in_words(pool)} has no room for {name}",
-                f"needs {_size(pool, total[pool])}, {_size(pool, free[pool])} are free",
+                f"{lacks}: {limit}" if limit else lacks,
                 hint=NO_ROOM.remedy,
                 path=f"models.{name}",
                 address=f"model.{name}",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from infctl.placement.room import Held, Pool, Room
 from infctl.plan.request import TargetView
 from infctl.provider.kinds import KindSpec
-from infctl.provider.values import Device, Share, Spot, Values
+from infctl.provider.values import Device, Inventory, Share, Spot, Values
 from infctl.state.model import Resource
 
 DEVICES = "GPUs"  # all of a target that chooses them itself
@@ -55,6 +55,8 @@ def room_of(views: Mapping[str, TargetView], resources: Iterable[Resource]) -> R
                 if any(kind.count and kind.devices for kind in view.kinds.values()):
                     every = (device for place in view.inventory.places for device in place.devices)
                     free[Pool(name, device=DEVICES)] = sum(not device.taken for device in every)
+            elif (most := _to_begin(view.inventory)) is not None:
+                free[Pool(name, device=DEVICES)] = most
             continue
         for place in view.inventory.places:
             free[Pool(name, place.name)] = place.memory_free
@@ -63,7 +65,18 @@ def room_of(views: Mapping[str, TargetView], resources: Iterable[Resource]) -> R
                 free[pool] = device.memory_free
                 if worth := _worth(device, ours.get(pool, ())):
                     whole[pool] = worth
-    return Room(free, whole)
+    limits = {name: view.inventory.limit for name, view in views.items() if view.inventory.limit}
+    return Room(free, whole, limits)
+
+
+def _to_begin(have: Inventory) -> int | None:
+    """Return how many devices a platform may begin on places that do not stand yet, None for as many as wanted."""
+    most = [have.most if place.most is None else place.most for place in have.places]
+    sizes = [len(place.devices) for place in have.places]
+    if None in most or not any(sizes):
+        return None
+    total = sum((many or 0) * size for many, size in zip(most, sizes, strict=True))
+    return total if have.most is None else min(total, have.most * max(sizes))
 
 
 def _ours(views: Mapping[str, TargetView], resources: Iterable[Resource]) -> dict[Pool, tuple[int, ...]]:

@@ -86,13 +86,14 @@ class Place:
 class Inventory:
     """What a target has: its places, and facts a provider's `lower` may need (`facts` is provider-private). `most` is
     how many places may be begun in all, of whatever kind, None where nobody says. `steady` is how many replicas of a
-    model there must not be on spot places.
+    model there must not be on spot places. `limit` says what allows no more places: a quota, a cap.
     """
 
     places: tuple[Place, ...] = ()
     facts: Values = field(default_factory=dict)
     most: int | None = None
     steady: int = 0
+    limit: str = ""
 
     @property
     def stands(self) -> bool:

@@ -64,7 +64,20 @@ def read_inventory(cloud: Cloud) -> Inventory:
         **_network(cloud, subnets),
         "lacking": tuple(sorted({*config.subnets} - {str(one["SubnetId"]) for one in subnets})),
     }
-    return Inventory(places, facts, most, config.purchase.on_demand_base)
+    return Inventory(places, facts, most, config.purchase.on_demand_base, _limit(cloud, quotas, types, running))
+
+
+def _limit(cloud: Cloud, quotas: Mapping[str, Quota], types: Mapping[str, Doc], running: Sequence[str]) -> str:
+    """Return what allows no more instances, in words."""
+    most = cloud.config.max_instances
+    said = [f"max_instances is {most}, {len(running)} run"] if most is not None else []
+    for quota in dict.fromkeys(quotas.values()):
+        of = sorted(
+            f"{types[name]['VCpuInfo']['DefaultVCpus']} for {name}" for name, each in quotas.items() if each == quota
+        )
+        allows = f"the quota {quota.name!r} allows {quota.allowed:g} vCPU, {quota.used} are used, {', '.join(of)}"
+        said.append(f"{allows}: request an increase under Service Quotas")
+    return "; ".join(said)
 
 
 def _types(cloud: Cloud) -> Iterator[Doc]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,47 @@ def test_a_model_lives_on_aws(stack: Stack, cloud: Cloud) -> None:
     gone = stack.run("destroy", "-auto-approve")
     assert gone.code == 0, gone.said
     assert left(cloud) == []
+
+
+def test_a_revision_that_never_answers_is_taken_back_and_says_why(stack: Stack, cloud: Cloud) -> None:
+    made = stack.run("apply", "-auto-approve")
+    assert made.code == 0, made.said
+    cloud.hold()
+    stack.change("serve, --port", "serve, --wrong")
+    running = stack.start("apply", "-auto-approve")
+    client = cloud.client("logs")
+    while not (waiting := cloud.waiting()):
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.1)
+    [log_group] = [one["logGroupName"] for one in client.describe_log_groups()["logGroups"]]
+    stream = f"boot/acme-chat-r2/{waiting[0]}"
+    lines = ["infctl: given up: the engine ended again and again", "error: unrecognized arguments: --wrong"]
+    client.create_log_stream(logGroupName=log_group, logStreamName=stream)
+    events = [{"timestamp": int(time.time() * 1000), "message": line} for line in lines]
+    client.put_log_events(logGroupName=log_group, logStreamName=stream, logEvents=events)
+    cloud.answer_hooks("ABANDON")
+
+    out, err = running.communicate(timeout=90)
+    assert running.returncode == 1
+    assert "error: unrecognized arguments: --wrong" in out + err
+    assert groups(cloud) == {"acme-chat-r1": 2}, "the revision before goes on serving"
+
+
+def test_what_the_account_may_not_have_is_said_before_anything_is_made(stack: Stack, cloud: Cloud) -> None:
+    cloud.limit(L_DB2E81BA=4)
+    planned = stack.run("plan")
+    assert planned.code == 1, planned.said
+    assert "error[no-room]" in planned.err, planned.said
+    assert "allows 4 vCPU, 0 are used, 4 for g5.xlarge, 48 for g5.12xlarge: request an increase" in " ".join(
+        planned.err.split()
+    ), planned.said
+    assert left(cloud) == []
+
+
+def test_the_rights_that_infctl_needs_are_printed(stack: Stack) -> None:
+    done = stack.run("access", "bootstrap", "burst")
+    assert done.code == 0, done.said
+    policy = json.loads(done.out)
+    assert "autoscaling:CreateAutoScalingGroup" in json.dumps(policy)
+    wrong = stack.run("access", "bootstrap", "rack")
+    assert (wrong.code, "error[unknown-target]" in wrong.err) == (1, True), wrong.said

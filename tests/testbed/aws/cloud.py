@@ -109,6 +109,12 @@ class Cloud:
         """Have new instances wait at their launch hook."""
         self._post("/testbed/hold")
 
+    def waiting(self) -> list[str]:
+        """Return the instances that wait at a launch hook."""
+        told = self.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+        every = (one for group in told for one in group["Instances"])
+        return [one["InstanceId"] for one in every if one["LifecycleState"] == "Pending:Wait"]
+
     def answer_hooks(self, result: str = "CONTINUE") -> int:
         """Do what instances do: end the wait of all that wait at a launch hook. Return how many there were."""
         client, done = self.client("autoscaling"), 0
