@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ STATE_MOVED = Code(
 )
 REMEMBERED = "backend.json"  # beside the workspaces: what the last command used, where it was not this folder
 LOCAL = StateConfig()
+_SAYS = re.compile(rb"""\bstate["']?\s*:""")
 
 
 def open_store(
@@ -87,7 +89,7 @@ def _may_say(root: Path, files: Sequence[Path]) -> bool:
     """Return whether any file may have a section of state: most have none, and need not be parsed for it."""
     found, missing = find(root, files)
     try:
-        return bool(missing) or any(b"state" in (root / path).read_bytes() for path in found)
+        return bool(missing) or any(_SAYS.search((root / path).read_bytes()) for path in found)
     except OSError:  # whoever reads it says why
         return True
 

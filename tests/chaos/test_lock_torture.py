@@ -16,6 +16,7 @@ from infctl.ops.stores import remember
 from infctl.spec.stack import StateConfig
 from tests.chaos.arena import PROCESSES, fight, judge
 from tests.testbed.buckets import Bucket, environment
+from tests.testbed.kube.cluster import Cluster
 from tests.testbed.postgres import Database
 from tests.testbed.state_server import USER, StateServer
 
@@ -78,3 +79,9 @@ def test_a_server_of_terraforms_protocol_takes_no_write_with_an_old_token(
     options = {"address": http_server.address, "username": USER, "password": "secret://server"}
     with environment({"SERVER_PASSWORD": http_server.password}):
         fight_over(tmp_path, StateConfig("http", options, {}, {"server": password}))
+
+
+@pytest.mark.xdist_group("kube")
+def test_secrets_of_a_cluster_take_no_write_with_an_old_token(tmp_path: Path, cluster: Cluster, namespace: str) -> None:
+    where = {"kubeconfig": str(cluster.kubeconfig), "namespace": namespace, "key": KEY}
+    fight_over(tmp_path, StateConfig("kubernetes", where))
