@@ -26,9 +26,9 @@ CDI_NAME = re.compile(r"^nvidia\.com/gpu=(.+)$")
 @dataclass(frozen=True, slots=True)
 class Tell:
     """What a host tells of its GPUs. `owners` is the container each process runs in, by pid, `islands` the fast links'
-    group of each GPU, by index ("" where it is not there). `access` is how devices
-    are given to a container: "nvidia" (a runtime or hook), "cdi" (by the names in `cdi`), "amd" (device nodes), or ""
-    where there is no way. `said` is what the tools said, for doctor.
+    group of each GPU, by index ("" where it is not there). `access` is how devices are given to a container: "nvidia"
+    (a runtime or hook), "cdi" (by the names in `cdi`), "amd" (device nodes), or "" where there is no way. `doors` is
+    the group of each of AMD's device nodes. `said` is what the tools said, for doctor.
     """
 
     gpus: tuple[Gpu, ...] = ()
@@ -40,6 +40,7 @@ class Tell:
     access: str = ""
     cdi: tuple[str, ...] = ()
     said: str = ""
+    doors: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,12 +32,18 @@ def grant(host: str, tell: Tell, shares: Iterable[Share]) -> dict[str, Any]:
     if tell.access == "amd":
         nodes = [KFD, *(f"/dev/dri/renderD{FIRST_RENDER + _gpu(host, tell, uuid).index}" for uuid in uuids)]
         devices = [{"PathOnHost": node, "PathInContainer": node, "CgroupPermissions": "rwm"} for node in nodes]
-        return {"Devices": devices, "GroupAdd": ["video", "render"]}
+        return {"Devices": devices, "GroupAdd": _groups(tell, nodes)}
     raise ProviderError(
         f"{host} has no way to give GPUs to containers",
         "its Docker has neither NVIDIA's runtime nor CDI devices",
         hint="install nvidia-container-toolkit there, run `nvidia-ctk runtime configure`, and restart Docker",
     )
+
+
+def _groups(tell: Tell, nodes: Iterable[str]) -> list[str]:
+    """Return the groups that the nodes are open to, by number: names would be looked up in the image's own list."""
+    doors = tell.doors or {}
+    return [str(group) for group in sorted({doors[node] for node in nodes if node in doors})]
 
 
 def _cdi_name(host: str, tell: Tell, uuid: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from infctl.provider.values import Change, Inventory, Place, Reading, Share, Unreadable
 from infctl_docker.ask import Said, ask_by_shell, ask_in_container
 from infctl_docker.errors import DaemonError
-from infctl_docker.facts.amd import parse_amd_smi, parse_rocm_smi
+from infctl_docker.facts.amd import parse_amd_smi, parse_doors, parse_rocm_smi
 from infctl_docker.facts.cdi import parse_cdi
 from infctl_docker.facts.daemon import Daemon, parse_daemon, parse_taken
 from infctl_docker.facts.machine import Disk, disk_of, parse_cgroups, parse_df, parse_meminfo
@@ -162,7 +162,8 @@ def read_tell(said: Said, daemon: Daemon) -> Tell:
     cdi = tuple(dict.fromkeys((*daemon.cdi, *(parse_cdi(sections.get("cdi", "")) if daemon.cdi_enabled else ()))))
     complaints = "\n".join(filter(None, (said.refusal, *(sections.get(name, "") for name in TOLD))))
     if amd := _amd(sections):
-        return Tell(amd, access="amd", cdi=cdi, said=complaints)
+        doors = parse_doors(sections.get("doors", ""))
+        return Tell(amd, access="amd", cdi=cdi, said=complaints, doors=doors)
     return Tell(
         parse_gpus(sections.get("oldgpus") or sections.get("gpus", "")),
         parse_slices(sections.get("list", "")),

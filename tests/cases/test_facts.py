@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infctl_docker.facts.amd import parse_amd_smi, parse_rocm_smi
+from infctl_docker.facts.amd import parse_amd_smi, parse_doors, parse_rocm_smi
 from infctl_docker.facts.cdi import parse_cdi
 from infctl_docker.facts.daemon import parse_daemon, parse_taken
 from infctl_docker.facts.machine import disk_of, parse_cgroups, parse_df, parse_loadavg, parse_meminfo
@@ -35,6 +35,7 @@ PARSERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "trouble": lambda case: read_trouble(case["output"]),
     "amd.rocm_smi": lambda case: parse_rocm_smi(case["output"]),
     "amd.amd_smi": lambda case: parse_amd_smi(case["list"], case["static"], case["metric"]),
+    "amd.doors": lambda case: parse_doors(case["output"]),
     "docker.daemon": lambda case: parse_daemon(json.loads(case["info"]), json.loads(case["version"])),
     "docker.taken": lambda case: parse_taken(json.loads(case["output"])),
     "machine.meminfo": lambda case: parse_meminfo(case["output"]),

@@ -57,6 +57,12 @@ def parse_amd_smi(listed: str, static: str, metric: str) -> tuple[Gpu, ...]:
     return tuple(found)
 
 
+def parse_doors(text: str) -> Mapping[str, int]:
+    """Return the group of each device node in `stat -c '%n %g' NODE...`."""
+    lines = (line.rpartition(" ") for line in text.splitlines())
+    return {node: int(group) for node, _, group in lines if node.startswith("/dev/") and group.isdigit()}
+
+
 def _card(index: int, card: Mapping[str, str]) -> Gpu:
     total = _bytes(card.get("vram total memory (b)", "")) or 0
     used = _bytes(card.get("vram total used memory (b)", ""))

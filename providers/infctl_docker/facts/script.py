@@ -53,6 +53,7 @@ elif has amd-smi; then
   say amdstatic; ask amd-smi static --asic --vram --json
   say amdmetric; ask amd-smi metric --mem-usage --json
 fi
+if has rocm-smi || has amd-smi; then say doors; stat -c '%n %g' /dev/kfd /dev/dri/renderD* 2>/dev/null; fi
 say end
 """
 

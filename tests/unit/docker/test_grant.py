@@ -38,8 +38,10 @@ def test_cdi_is_asked_by_the_name_that_its_list_has(listed: tuple[str, ...], dev
 
 
 def test_amds_devices_are_nodes() -> None:
-    given = grant("h1", Tell(GPUS, access="amd"), [Share("GPU-b", 5)])
+    doors = {"/dev/kfd": 993, "/dev/dri/renderD128": 7, "/dev/dri/renderD129": 44}
+    given = grant("h1", Tell(GPUS, access="amd", doors=doors), [Share("GPU-b", 5)])
     assert [one["PathOnHost"] for one in given["Devices"]] == ["/dev/kfd", "/dev/dri/renderD129"]
+    assert given["GroupAdd"] == ["44", "993"]
 
 
 def test_who_is_promised_nothing_is_given_nothing() -> None:
