@@ -4,20 +4,26 @@
 
 As root, from the repository: real hosts of tests/testbed, their cables delayed. `list` is one GET of
 /containers/json?all=1; `refresh` is that and an inspect of each container, found from the list (cold) or known from
-state (warm). Baselines: one raw list call on the same warm connection, OpenSSH's `ssh host true`, and docker-py.
-Ratios are medians over the runs.
+state (warm). Baselines: one raw list call on the same warm connection, OpenSSH's `ssh host true`, and docker-py; of
+many hosts the slowest one alone, and the same requests on a bare TCP socket to each daemon, all at once: what the
+daemons and the cables of this one machine take, which on real hosts is nobody's. Ratios are medians over the runs.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
+import selectors
+import socket
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from infctl_docker.errors import HostDown
 from infctl_docker.hosts import Fleet, Host, HostConfig
 from tests.testbed.bed import Bed
+from tests.testbed.disk import PLAIN_PORT
 from tests.testbed.hosts import DockerHost, Make
 from tests.testbed.pool import Pool
 
@@ -131,13 +138,60 @@ def measure_fleet(reals: Sequence[DockerHost], runs: int, rtt: float) -> None:
     ids = {
         name: [one["Id"][:12] for one in _found(listed)] for name, listed in fleet.each(lambda h: h.ask(LIST)).items()
     }
+    bare = Bare([(real, ids[real.name]) for real in reals])
     for real in reals:
         real.delay(rtt / 2)
-    fleet.each(lambda h: refresh(h, ids[h.name]))
-    alone = [max(seconds(partial(refresh, h, ids[h.name])) for h in hosts) for _ in range(runs)]
-    together = [seconds(lambda: fleet.each(lambda h: refresh(h, ids[h.name]))) for _ in range(runs)]
-    row(f"refresh of {len(hosts)} hosts side by side, warm", together, alone, "the slowest of them alone")
+
+    def refresh_all() -> None:
+        fleet.each(lambda host: refresh(host, ids[host.name]))
+
+    measured = []
+    for _ in range(runs + 1):
+        alone = max(seconds(partial(refresh, host, ids[host.name])) for host in hosts)
+        measured.append((alone, seconds(refresh_all), seconds(bare.read)))
+    alones, togethers, bares = zip(*measured[1:], strict=True)  # the first warms up
+    name = f"refresh of {len(hosts)} hosts side by side, warm"
+    row(name, togethers, alones, "the slowest of them alone")
+    row(name, togethers, bares, "bare sockets to their daemons, all at once")
     fleet.close()
+    bare.close()
+
+
+class Bare:
+    """The requests of a refresh on one plain TCP connection to each daemon; answers are counted, not read."""
+
+    def __init__(self, asked: Sequence[tuple[DockerHost, list[str]]]) -> None:
+        self._texts = {}
+        for real, ids in asked:
+            paths = [LIST, *(f"/containers/{one}/json" for one in ids)]
+            wire = socket.create_connection((real.address, PLAIN_PORT))
+            self._texts[wire] = "".join(f"GET {path} HTTP/1.1\r\nHost: docker\r\n\r\n" for path in paths).encode()
+        self._sizes = {wire: _count(wire, text) for wire, text in self._texts.items()}
+
+    def read(self) -> None:
+        left = dict(self._sizes)
+        with selectors.DefaultSelector() as ready:
+            for wire, text in self._texts.items():
+                wire.sendall(text)
+                ready.register(wire, selectors.EVENT_READ, wire)
+            while any(left.values()):
+                for key, _ in ready.select():
+                    left[key.data] -= len(key.data.recv(1 << 20))
+
+    def close(self) -> None:
+        for wire in self._texts:
+            wire.close()
+
+
+def _count(wire: socket.socket, text: bytes) -> int:
+    """Return the bytes that answer these requests: what comes until nothing more does."""
+    wire.settimeout(2)
+    wire.sendall(text)
+    count = 0
+    with suppress(TimeoutError):
+        while data := wire.recv(1 << 20):
+            count += len(data)
+    return count
 
 
 def _found(listed: Any) -> list[Any]:
@@ -154,6 +208,7 @@ def main() -> None:
     parser.add_argument("-runs", type=int, default=5)
     parser.add_argument("-docker", default="old")
     asked = parser.parse_args()
+    gc.disable()  # as every plan has it
     bed = Bed()
     os.environ["HOME"] = str(bed.home)
     try:
@@ -164,7 +219,8 @@ def main() -> None:
         print(f"{asked.containers} containers, {asked.rtt:g} ms round trip, Docker {version}")
         fill(first, asked.containers)
         measure_one(bed, first, asked.runs, asked.rtt)
-        reals = pool.take([make] * asked.hosts, ["busybox:1"])
+        pool.drop(first)
+        reals = pool.take([replace(make, tcp="plain")] * asked.hosts, ["busybox:1"])
         with ThreadPoolExecutor(4) as each:
             list(each.map(lambda real: fill(real, 10), reals))
         measure_fleet(reals, asked.runs, asked.rtt)
