@@ -46,7 +46,7 @@ class Board:
         self.spots: dict[str, int] = {}
         self.owners: set[str] = set()
         self.given: dict[tuple[str, int], Row] = {}
-        self.most = sites.most
+        self.most, self.single = sites.most, sites.single
         self.begun: dict[str, int] = {}  # by target, the places that do not stand yet and that somebody is put at
         self.met: dict[str, set[int]] = {}  # by model, the lots that stand alone for it
         self._fits: dict[tuple[object, ...], tuple[Fit, ...]] = {}
@@ -265,6 +265,8 @@ class Board:
 
     def is_barred(self, party: Party, lot: Lot) -> bool:
         """Return whether another replica of a model must not come to a place, whatever is free there."""
+        if lot.place.most != 1 and lot.guests and lot.target in self.single:
+            return True
         most = self.most.get(lot.target) if lot.place.most != 1 and not lot.guests else None
         if most is not None and self.begun.get(lot.target, 0) >= most:
             return True

@@ -154,5 +154,6 @@ def _level(board: Board, group: Group, lot: Lot, choice: tuple[int, Asked], comi
         saved = APART * sum(lot.guests.get(other, 0) for other in board.liked_by.get(party.model, ()))
     if seat.was is not None and not (lot.target == seat.target and lot.place.name == seat.was.place):
         cost += MOVE * max(1, len(seat.was.devices)) if seat.runs else FETCH
-    room = min(sure.room, 1) if party.spread == "host" else sure.room
+    is_single = party.spread == "host" or (lot.place.most != 1 and lot.target in board.single)
+    room = min(sure.room, 1) if is_single else sure.room
     return Level(cost - saved, 0, 0, room, saved, lot.number, sure.devices, sure.memory)

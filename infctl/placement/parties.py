@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field
 
 from infctl.frozen import dataclass
@@ -72,12 +72,14 @@ class Party:
 @dataclass(frozen=True, slots=True)
 class Sites:
     """The places that can be read, by target, and the room there. Of a target's places that do not stand yet
-    (`Place.most` is not 1) so many may be begun as `most` says.
+    (`Place.most` is not 1) so many may be begun as `most` says. `single` are targets of which each replica has such a
+    place for itself.
     """
 
     places: Mapping[str, tuple[Place, ...]]
     room: Room
     most: Mapping[str, int] = field(default_factory=dict)
+    single: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,19 @@ from infctl.provider.values import Values
 
 
 @dataclass(frozen=True, slots=True)
+class _Stock:
+    """What the whole of each device is, and how many devices a place has."""
+
+    sizes: Mapping[str, int]
+    devices: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class _Tariff:
-    """What a device costs at each place of a target, and what the whole of each device is."""
+    """What a device costs at each place of a target, and what there is."""
 
     prices: Mapping[str, tuple[float, str]]
-    sizes: Mapping[str, int]
+    stock: _Stock
 
     def at(self, place: str) -> tuple[float, str]:
         return self.prices.get(place) or next(iter(self.prices.values()))
@@ -45,13 +53,13 @@ def costs(verdicts: Iterable[Verdict], views: Mapping[str, TargetView]) -> tuple
 
 def unpriced(verdicts: Iterable[Verdict], views: Mapping[str, TargetView]) -> tuple[Unpriced, ...]:
     """Return the devices of replicas on each target of which nobody tells a price."""
-    sizes = {name: _sizes(view) for name, view in views.items() if _tariff(view) is None}
+    stocks = {name: _stock(view) for name, view in views.items() if _tariff(view) is None}
     found: dict[str, list[float]] = {}
-    for verdict in verdicts if sizes else ():
-        if verdict.target not in sizes or not verdict.is_replica:
+    for verdict in verdicts if stocks else ():
+        if verdict.target not in stocks or not verdict.is_replica:
             continue
         for side, values in _sides(verdict):
-            devices, _ = _devices(verdict.kind, values, sizes[verdict.target])
+            devices, _ = _devices(verdict.kind, values, stocks[verdict.target])
             if devices:
                 found.setdefault(verdict.target, [0.0, 0.0])[side] += devices
     return tuple(Unpriced(target, *sides) for target, sides in sorted(found.items()))
@@ -78,27 +86,33 @@ def _tariff(view: TargetView) -> _Tariff | None:
     priced = {place.name: (place.price, place.purchase) for place in view.inventory.places if place.price is not None}
     if not priced:
         return None
-    return _Tariff(priced, _sizes(view))
+    return _Tariff(priced, _stock(view))
 
 
-def _sizes(view: TargetView) -> Mapping[str, int]:
-    return {device.uuid: device.memory_total for place in view.inventory.places for device in place.devices}
+def _stock(view: TargetView) -> _Stock:
+    places = view.inventory.places
+    sizes = {device.uuid: device.memory_total for place in places for device in place.devices}
+    return _Stock(sizes, {place.name: len(place.devices) for place in places})
 
 
 def _count(
     found: dict[tuple[str, str, str], list[float]], verdict: Verdict, values: Values, tariff: _Tariff, side: int
 ) -> None:
-    devices, place = _devices(verdict.kind, values, tariff.sizes)
+    devices, place = _devices(verdict.kind, values, tariff.stock)
     if devices:
         price, purchase = tariff.at(place)
         found.setdefault((verdict.model, verdict.target, purchase), [0.0, 0.0])[side] += price * devices
 
 
-def _devices(kind: KindSpec, values: Values, sizes: Mapping[str, int]) -> tuple[float, str]:
-    """Return how many devices an object has, shares as their parts, and where."""
+def _devices(kind: KindSpec, values: Values, stock: _Stock) -> tuple[float, str]:
+    """Return how many devices an object has, shares as their parts, and where; whole places where it begins them."""
     if kind.count:
-        return float(replicas_of(kind, values) * (values.get(kind.devices) or 0)), ""
+        has = values.get(kind.devices) or 0
+        begun = next((name for name in values.get(kind.begins) or () if stock.devices.get(name)), "") if has else ""
+        return float(replicas_of(kind, values) * stock.devices.get(begun, has)), begun
     spot = spot_of(kind, values)
     if spot is None:
         return 0.0, ""
-    return sum(memory / sizes[uuid] if memory and sizes.get(uuid) else 1.0 for uuid, memory in spot.devices), spot.place
+    return sum(
+        memory / stock.sizes[uuid] if memory and stock.sizes.get(uuid) else 1.0 for uuid, memory in spot.devices
+    ), spot.place

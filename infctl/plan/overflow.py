@@ -73,7 +73,8 @@ def sites_of(views: Mapping[str, TargetView], parties: Iterable[Party], room: Ro
                 free.update({pool: each.memory_free for pool, each in devices.items()})
                 whole.update({pool: each.memory_free for pool, each in devices.items() if not each.taken})
     most = {name: view.inventory.most for name, view in views.items() if view.inventory.most is not None}
-    return Sites(places, Room(free, whole), most)
+    single = {name for name, view in views.items() if any(kind.begins for kind in view.kinds.values())}
+    return Sites(places, replace(room, free=free, whole=whole), most, single)
 
 
 def _twins(place: Place, wanted: int) -> Iterator[Place]:

@@ -47,6 +47,8 @@ class KindSpec:
     pairs (uuid, bytes; 0 is the whole): both from its `Spot`. A kind of replica without `place` is put by its target.
     `count` is the field that says how many replicas one object stands for, where that is not one: such an object is
     all of a model's replicas on its target, so its address has no slot; `devices` is then how many each of them has.
+    `begins` is the field with the names of the places (`Place.most` is not 1) of which each replica gets one for
+    itself, the likeliest first: it costs what that place costs.
     """
 
     role: Role
@@ -60,4 +62,5 @@ class KindSpec:
     place: str = ""
     devices: str = ""
     count: str = ""
+    begins: str = ""
     name_limit: int = 63

@@ -68,7 +68,7 @@ def kinds_are_whole(harness: Harness) -> None:
     provider = harness.provider()
     expect(bool(provider.kinds) and provider.lowering >= 1, "kinds and lowering are given")
     for name, kind in provider.kinds.items():
-        for field in filter(None, (kind.place, kind.devices, kind.exclusive, kind.count)):
+        for field in filter(None, (kind.place, kind.devices, kind.exclusive, kind.count, kind.begins)):
             expect(field in kind.fields, f"{name}.{field} names a field")
         expect(not (kind.count and kind.place), f"a {name} that stands for several is placed by its target")
         if kind.place and kind.role is Role.REPLICA:

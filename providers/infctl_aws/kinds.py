@@ -51,6 +51,7 @@ _GROUP = KindSpec(
     gated=True,
     count="replicas",
     devices="gpus",
+    begins="instance_types",
     name_limit=128,  # of a launch template, which has the name of its group
 )
 _ROUTE = KindSpec(

@@ -19,6 +19,7 @@ from tests.fakes.memory import KINDS, PROCESS, ROUTE, MemoryProvider, MemoryTarg
 from tests.fakes.target_types import CONTAINERS
 
 _PROCESS = KINDS[PROCESS]
+_FIELDS = {**_PROCESS.fields, "replicas": FieldSpec(), "gpus": FieldSpec(), "begins": FieldSpec()}
 
 
 class PlatformTarget(MemoryTarget):
@@ -33,7 +34,7 @@ class PlatformProvider(MemoryProvider):
     kinds: ClassVar[Mapping[str, KindSpec]] = {
         **KINDS,
         PROCESS: KindSpec(
-            _PROCESS.role, {**_PROCESS.fields, "replicas": FieldSpec()}, _PROCESS.outputs, gated=True, count="replicas"
+            _PROCESS.role, _FIELDS, _PROCESS.outputs, gated=True, count="replicas", devices="gpus", begins="begins"
         ),
     }
 
@@ -42,7 +43,7 @@ class PlatformProvider(MemoryProvider):
         if self.settings.elastic:
             return Reading(Inventory())
         running = (thing["values"] for thing in self.world.things() if "replicas" in thing["values"])
-        busy = sum(values["replicas"] * values["template"].get("gpus", 0) for values in running)
+        busy = sum(values["replicas"] * (1 if values["begins"] else values["gpus"]) for values in running)
         if self.settings.most is not None:
             kinds = (
                 replace(self._node(name, sizes, 0), instance=name, most=None)
@@ -63,21 +64,24 @@ class PlatformProvider(MemoryProvider):
         return Place(name, 8, self.settings.memory, self.settings.memory, devices)
 
     def lower(self, want: TargetWant, have: Inventory) -> tuple[Desired, ...]:
-        return tuple(_as_one(super().lower(want, have), want))
+        assert isinstance(self.settings, PlatformTarget)
+        begins = tuple(self.settings.gpus) if self.settings.most is not None else ()
+        return tuple(_as_one(super().lower(want, have), want, begins))
 
     def _place(self, change: Change) -> str:
         del change
         return self.settings.places[0]
 
 
-def _as_one(made: tuple[Desired, ...], want: TargetWant) -> Iterator[Desired]:
+def _as_one(made: tuple[Desired, ...], want: TargetWant, begins: tuple[str, ...]) -> Iterator[Desired]:
     """Yield the resources with the replicas of a model as one object, to which its route refers."""
     slots = {wish.model: len(wish.slots) for wish in want.deployments}
+    gpus = {wish.model: wish.template.gpus for wish in want.deployments}
     seen: set[str] = set()
     for each in made:
         if each.address.kind == PROCESS and each.model not in seen:
             seen.add(each.model)
-            values = {**each.values, "replicas": slots[each.model]}
+            values = {**each.values, "replicas": slots[each.model], "gpus": gpus[each.model], "begins": begins}
             yield replace(each, address=Address(PROCESS, each.model, want.target), values=values)
         elif each.address.kind == ROUTE:
             refs = tuple(

@@ -64,7 +64,7 @@ def instance(seed: int) -> Instance:
                 if not device.taken:
                     whole[pool] = device.memory_free
     most = {name: chance.randint(0, 2) for name in targets if chance.random() < 0.3}
-    sites = Sites(places, Room(free, whole), most)
+    sites = Sites(places, Room(free, whole), most, {name for name in targets if chance.random() < 0.15})
     names = [f"m{n}" for n in range(chance.randint(1, 3))]
     return Instance([_party(chance, name, names, sites) for name in names], sites)
 
@@ -177,7 +177,19 @@ def is_allowed(trial: Instance, chosen: Sequence[Had]) -> bool:
             left[pool] = left.get(pool, 0) - max(0, size - back.get(pool, 0))
     if any(size < 0 for size in left.values()):
         return False
-    return _begins_few_enough(trial, chosen) and all(_keeps_its_word(trial, p, chosen) for p in trial.parties)
+    return (
+        _begins_few_enough(trial, chosen)
+        and _are_single(trial, chosen)
+        and all(_keeps_its_word(trial, p, chosen) for p in trial.parties)
+    )
+
+
+def _are_single(trial: Instance, chosen: Sequence[Had]) -> bool:
+    """Return whether nobody comes to a place of a single target, one that does not stand yet, where another is."""
+    staying = {name for party in trial.parties for name, count in party.staying.items() if count}
+    single = [n for n, (of, place) in enumerate(trial.places) if of in trial.sites.single and place.most != 1]
+    at = [had.place for had in chosen if had.place in single]
+    return len(at) == len(set(at)) and not any((trial.places[n][0], trial.places[n][1].name) in staying for n in at)
 
 
 def _begins_few_enough(trial: Instance, chosen: Sequence[Had]) -> bool:

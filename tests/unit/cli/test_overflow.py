@@ -14,6 +14,7 @@ TARGETS = """
   lab: {type: yard, places: [c], gpus: {c: [40960, 40960]}}
   prod: {type: platform}
   burst: {type: platform, elastic: false, gpus: {one: [40960]}, most: 2}
+  large: {type: platform, elastic: false, gpus: {g6e.12xlarge: [40960, 40960, 40960, 40960]}, most: 2}
   small: {type: platform, elastic: false, gpus: {n1: [40960], n2: [40960]}}
 """
 HEAD = f"apiVersion: infctl/v1\nname: acme\ntargets:{TARGETS}models:\n"
@@ -145,6 +146,13 @@ def test_no_more_instances_are_counted_on_than_may_be_begun(shell: Shell) -> Non
     said = shell("plan")
     assert "error[no-room]" in said.err
     assert "no more of burst's places may be begun" in said.err
+
+
+def test_an_instance_is_one_replicas_and_costs_what_all_of_it_costs(shell: Shell) -> None:
+    said = applied(shell, chat(3, "large, rack"))
+    assert where(shell) == {"chat": {"large": 2, "rack": 1}}
+    assert "Cost: $0.00/h → $20.99/h, by g6e.12xlarge in us-east-1, on demand: AWS on-demand list" in said
+    assert "Not in it: no price of rack is known." in said
 
 
 def test_where_no_target_has_room_all_are_named(shell: Shell) -> None:
