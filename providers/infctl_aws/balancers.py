@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.values import Change, Do, Emit, Observed, Scope
+from infctl.provider.values import Change, Do, Emit, Observed
 from infctl_aws.kinds import BALANCER
 from infctl_aws.labels import as_list, as_tags, read_tags, stale, write_tags
-from infctl_aws.parts import Cloud, Doc, Part, mine, refuse_strangers, seen, short_name, wanted
+from infctl_aws.parts import Cloud, Doc, Part, Sight, mine, refuse_strangers, seen, short_name, wanted
 from infctl_aws.session import ignoring, pages
 
 NAME_LIMIT = 32
@@ -67,11 +67,11 @@ def _take_down(cloud: Cloud, change: Change, _emit: Emit) -> Observed | None:
     return None
 
 
-def _observe(cloud: Cloud, scope: Scope) -> Iterator[Observed]:
+def _observe(cloud: Cloud, sight: Sight) -> Iterator[Observed]:
     every = {one["LoadBalancerArn"]: one for one in pages(cloud.elb(), "describe_load_balancers", "LoadBalancers")}
     told = tags_of(cloud, tuple(every))
     for arn, one in every.items():
-        described = mine(cloud, scope, told.get(arn, {}), BALANCER)
+        described = mine(cloud, sight, told.get(arn, {}), BALANCER)
         if described is not None:
             values = {
                 "subnets": _subnets(one, described.values["subnets"]),

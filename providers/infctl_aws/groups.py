@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.values import Change, Do, Emit, Observed, Progress, Scope, Values
+from infctl.provider.values import Change, Do, Emit, Observed, Progress, Values
 from infctl.secrets import Secret
 from infctl_aws.kinds import GROUP
 from infctl_aws.labels import Described, as_list, as_tags, launch_tags, mark_of, read_tags, stale, user_tags, write_tags
 from infctl_aws.launch import secrets_of, template_data
-from infctl_aws.parts import Cloud, Doc, Part, mine, refuse_strangers, seen, wanted
+from infctl_aws.parts import Cloud, Doc, Part, Sight, mine, refuse_strangers, seen, wanted
 from infctl_aws.session import ignoring, pages, settled, until
 
 AMI = "infctl:ami"  # the tag that tells which image a revision's instances start from
@@ -248,17 +248,27 @@ def _drain(cloud: Cloud, change: Change, emit: Emit) -> Observed | None:
 # ---------------------------------------------------------------- what is there
 
 
-def _observe(cloud: Cloud, scope: Scope) -> Iterator[Observed]:
-    key, value = mark_of(scope.stack)
-    marked = [{"Name": f"tag:{key}", "Values": [value]}]
+def list_groups(cloud: Cloud, stack: str) -> list[Doc]:
+    """Return all auto scaling groups of a stack, instances and all: a hundred groups a page."""
+    asked = {"Filters": _marked(stack), "PaginationConfig": {"PageSize": 100}}
+    return list(pages(cloud.scaling(), "describe_auto_scaling_groups", "AutoScalingGroups", **asked))
+
+
+def _marked(stack: str) -> list[dict[str, Any]]:
+    key, value = mark_of(stack)
+    return [{"Name": f"tag:{key}", "Values": [value]}]
+
+
+def _observe(cloud: Cloud, sight: Sight) -> Iterator[Observed]:
     found: set[str] = set()
-    for group in pages(cloud.scaling(), "describe_auto_scaling_groups", "AutoScalingGroups", Filters=marked):
+    for group in sight.groups():
         found.add(group["AutoScalingGroupName"])
-        described = mine(cloud, scope, as_tags(group["Tags"]), GROUP)
+        described = mine(cloud, sight, as_tags(group["Tags"]), GROUP)
         if described is not None:
             yield _seen(described, group)
+    marked = _marked(sight.scope.stack)
     for template in pages(cloud.ec2(), "describe_launch_templates", "LaunchTemplates", Filters=marked):
-        described = mine(cloud, scope, as_tags(template.get("Tags", ())), GROUP)
+        described = mine(cloud, sight, as_tags(template.get("Tags", ())), GROUP)
         if described is not None and template["LaunchTemplateName"] not in found:  # a half-made one
             ami = as_tags(template["Tags"]).get(AMI, "")
             outputs = {"group": template["LaunchTemplateName"], "ami": ami}

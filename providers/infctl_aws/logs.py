@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.values import Change, Do, Emit, Observed, Scope
+from infctl.provider.values import Change, Do, Emit, Observed
 from infctl_aws.kinds import LOGS
 from infctl_aws.labels import read_tags, stale, write_tags
-from infctl_aws.parts import Cloud, Doc, Part, mine, refuse_strangers, seen, wanted
+from infctl_aws.parts import Cloud, Doc, Part, Sight, mine, refuse_strangers, seen, wanted
 from infctl_aws.session import ignoring, pages
 
 AT_ONCE = 8  # questions at a time
@@ -43,9 +43,9 @@ def _take_down(cloud: Cloud, change: Change, _emit: Emit) -> Observed | None:
     return None
 
 
-def _observe(cloud: Cloud, scope: Scope) -> Iterator[Observed]:
+def _observe(cloud: Cloud, sight: Sight) -> Iterator[Observed]:
     client = cloud.logs()
-    found = list(pages(client, "describe_log_groups", "logGroups", logGroupNamePrefix=f"/infctl/{scope.stack}/"))
+    found = list(pages(client, "describe_log_groups", "logGroups", logGroupNamePrefix=f"/infctl/{sight.scope.stack}/"))
 
     def tags_of(group: Doc) -> dict[str, str]:
         arn = str(group["arn"]).removesuffix(":*")
@@ -54,7 +54,7 @@ def _observe(cloud: Cloud, scope: Scope) -> Iterator[Observed]:
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for group, tags in zip(found, pool.map(tags_of, found), strict=True):
-            described = mine(cloud, scope, tags, LOGS)
+            described = mine(cloud, sight, tags, LOGS)
             if described is not None:
                 yield seen(described, {"days": group.get("retentionInDays", 0)}, {"log_group": group["logGroupName"]})
 

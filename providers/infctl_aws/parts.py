@@ -5,7 +5,7 @@ A kind is handled by one `Part`; `provider` finds it by the kind's name. Knows n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,14 @@ class Cloud:
         return self.session.client("ssm")
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is looked for, and the stack's auto scaling groups, which are listed once for all who ask."""
+
+    scope: Scope
+    groups: Callable[[], Sequence[Doc]]
+
+
 Make = Callable[[Cloud, Change, Emit], Observed]
 TakeDown = Callable[[Cloud, Change, Emit], Observed | None]
 
@@ -61,7 +69,7 @@ class Part:
 
     make: Make
     take_down: TakeDown
-    observe: Callable[[Cloud, Scope], Iterable[Observed]]
+    observe: Callable[[Cloud, Sight], Iterable[Observed]]
     drain: TakeDown
 
 
@@ -74,10 +82,10 @@ def wanted(change: Change) -> Values:
     return change.after
 
 
-def mine(cloud: Cloud, scope: Scope, tags: Tags, kind: str) -> Described | None:
+def mine(cloud: Cloud, sight: Sight, tags: Tags, kind: str) -> Described | None:
     """Return what an object of `kind` says of itself, None where it is not looked for here."""
     found = read_tags(tags)
-    if found is None or not is_ours(found, scope, cloud.context.target):
+    if found is None or not is_ours(found, sight.scope, cloud.context.target):
         return None
     return found if parse_address(found.labels.address).kind == kind else None
 

@@ -37,7 +37,7 @@ from infctl_aws.inventory import read_inventory
 from infctl_aws.kinds import BALANCER, GROUP, KINDS, LOGS, LOWERING, ROLE, ROUTE, WALL
 from infctl_aws.launch import secrets_home
 from infctl_aws.lower import House, lower
-from infctl_aws.parts import Cloud, Part
+from infctl_aws.parts import Cloud, Part, Sight
 from infctl_aws.probing import log_lines, probe_group
 from infctl_aws.rights import of_infctl
 from infctl_aws.session import Session, told_to
@@ -94,18 +94,19 @@ class AwsProvider:
         return lower(want, house)
 
     def observe(self, scope: Scope) -> Reading[tuple[Observed, ...]]:
-        with ThreadPoolExecutor(len(PARTS)) as pool:
-            answers = list(pool.map(lambda kind: self._list(kind, scope), PARTS))
+        with ThreadPoolExecutor(1 + len(PARTS)) as pool:
+            sight = Sight(scope, pool.submit(groups.list_groups, self._cloud, scope.stack).result)
+            answers = list(pool.map(lambda kind: self._list(kind, sight), PARTS))
         seen = tuple(one for found in answers if isinstance(found, tuple) for one in found)
         failed = [found for found in answers if isinstance(found, ProviderError)]
         target = self._cloud.context.target
         return Reading(seen, (_unreadable(target, failed[0]),) if failed else ())
 
-    def _list(self, kind: str, scope: Scope) -> tuple[Observed, ...] | ProviderError:
+    def _list(self, kind: str, sight: Sight) -> tuple[Observed, ...] | ProviderError:
         target = self._cloud.context.target
         try:
             with in_words(f"Objects of {target} cannot be listed", target=target):
-                return tuple(PARTS[kind].observe(self._cloud, scope))
+                return tuple(PARTS[kind].observe(self._cloud, sight))
         except ProviderError as failure:
             return failure
 

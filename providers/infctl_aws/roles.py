@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.values import Change, Do, Emit, Observed, Scope
+from infctl.provider.values import Change, Do, Emit, Observed
 from infctl_aws.kinds import ROLE
 from infctl_aws.labels import as_list, as_tags, read_tags, stale, write_tags
-from infctl_aws.parts import Cloud, Doc, Part, mine, refuse_strangers, seen, short_name, wanted
+from infctl_aws.parts import Cloud, Doc, Part, Sight, mine, refuse_strangers, seen, short_name, wanted
 from infctl_aws.rights import Realm, of_model, trust
 from infctl_aws.session import ignoring, pages
 
@@ -69,9 +69,9 @@ def _take_down(cloud: Cloud, change: Change, _emit: Emit) -> Observed | None:
     return None
 
 
-def _observe(cloud: Cloud, scope: Scope) -> Iterator[Observed]:
+def _observe(cloud: Cloud, sight: Sight) -> Iterator[Observed]:
     client = cloud.iam()
-    found = list(pages(client, "list_roles", "Roles", PathPrefix=path_of(scope.stack)))
+    found = list(pages(client, "list_roles", "Roles", PathPrefix=path_of(sight.scope.stack)))
 
     def tags_of(role: Doc) -> dict[str, str]:
         told = ignoring(lambda: client.list_role_tags(RoleName=role["RoleName"]), "NoSuchEntity")
@@ -79,7 +79,7 @@ def _observe(cloud: Cloud, scope: Scope) -> Iterator[Observed]:
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for role, tags in zip(found, pool.map(tags_of, found), strict=True):
-            described = mine(cloud, scope, tags, ROLE)
+            described = mine(cloud, sight, tags, ROLE)
             if described is not None:
                 yield seen(described, described.values, {"profile": role["RoleName"]})
 

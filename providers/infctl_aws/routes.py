@@ -10,11 +10,11 @@ from functools import partial
 from typing import Any
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.values import Change, Do, Emit, Observed, Progress, Scope, Values
+from infctl.provider.values import Change, Do, Emit, Observed, Progress, Values
 from infctl_aws.balancers import NAME_LIMIT, retag, tags_of
 from infctl_aws.kinds import ROUTE
 from infctl_aws.labels import MODEL, as_list, mark_of, read_tags, write_tags
-from infctl_aws.parts import Cloud, Doc, Part, mine, refuse_strangers, seen, short_name, wanted
+from infctl_aws.parts import Cloud, Doc, Part, Sight, mine, refuse_strangers, seen, short_name, wanted
 from infctl_aws.session import ignoring, pages, settled, until
 
 INTERVAL = 10  # seconds between two health checks of a target: the least that a network load balancer takes is 5
@@ -142,11 +142,11 @@ def _await_healthy(cloud: Cloud, groups: Sequence[str], arn: str, change: Change
         )
 
 
-def attached(cloud: Cloud, stack: str, model: str = "") -> Mapping[str, tuple[str, ...]]:
-    """Return the groups of a stack, or of one model of it, with the ARNs of the target groups that they serve."""
+def attached(cloud: Cloud, stack: str, model: str) -> Mapping[str, tuple[str, ...]]:
+    """Return the groups of a model of a stack, with the ARNs of the target groups that they serve."""
     key, value = mark_of(stack)
     filters = [{"Name": f"tag:{key}", "Values": [value]}]
-    filters += [{"Name": f"tag:{MODEL}", "Values": [model]}] if model else []
+    filters += [{"Name": f"tag:{MODEL}", "Values": [model]}]
     found = pages(cloud.scaling(), "describe_auto_scaling_groups", "AutoScalingGroups", Filters=filters)
     return {one["AutoScalingGroupName"]: tuple(one.get("TargetGroupARNs", ())) for one in found}
 
@@ -171,14 +171,14 @@ def _take_down(cloud: Cloud, change: Change, _emit: Emit) -> Observed | None:
     return None
 
 
-def _observe(cloud: Cloud, scope: Scope) -> Iterator[Observed]:
+def _observe(cloud: Cloud, sight: Sight) -> Iterator[Observed]:
     client = cloud.elb()
     every = {one["TargetGroupArn"]: one for one in pages(client, "describe_target_groups", "TargetGroups")}
     told = tags_of(cloud, tuple(every))
-    ours = {arn: found for arn in every if (found := mine(cloud, scope, told.get(arn, {}), ROUTE)) is not None}
+    ours = {arn: found for arn in every if (found := mine(cloud, sight, told.get(arn, {}), ROUTE)) is not None}
     if not ours:
         return
-    groups = attached(cloud, scope.stack)
+    groups = {one["AutoScalingGroupName"]: tuple(one.get("TargetGroupARNs", ())) for one in sight.groups()}
     balancers = {str(found.values["load_balancer"]) for found in ours.values()}
     listeners = [one for balancer in sorted(balancers) for one in _listeners(cloud, balancer)]
     for arn, found in ours.items():

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from infctl.provider.errors import ProviderError
-from infctl.provider.values import Change, Do, Emit, Observed, Scope, Values
+from infctl.provider.values import Change, Do, Emit, Observed, Values
 from infctl_aws.kinds import WALL
 from infctl_aws.labels import as_list, as_tags, mark_of, read_tags, stale, write_tags
-from infctl_aws.parts import Cloud, Doc, Part, mine, refuse_strangers, seen, wanted
+from infctl_aws.parts import Cloud, Doc, Part, Sight, mine, refuse_strangers, seen, wanted
 from infctl_aws.session import error_code, ignoring, pages, settled
 
 LEAVES = 300.0  # seconds until network interfaces of what was removed are gone
@@ -76,11 +76,11 @@ def _take_down(cloud: Cloud, change: Change, _emit: Emit) -> Observed | None:
     return None
 
 
-def _observe(cloud: Cloud, scope: Scope) -> Iterator[Observed]:
-    key, value = mark_of(scope.stack)
+def _observe(cloud: Cloud, sight: Sight) -> Iterator[Observed]:
+    key, value = mark_of(sight.scope.stack)
     marked = [{"Name": f"tag:{key}", "Values": [value]}]
     for group in pages(cloud.ec2(), "describe_security_groups", "SecurityGroups", Filters=marked):
-        described = mine(cloud, scope, as_tags(group.get("Tags", ())), WALL)
+        described = mine(cloud, sight, as_tags(group.get("Tags", ())), WALL)
         if described is not None:
             values = {"vpc": group["VpcId"], "ingress": _in_order(_rules(group), described.values["ingress"])}
             yield seen(described, values, {"group": group["GroupId"]})
