@@ -20,7 +20,7 @@ from infctl.plan.model import Step
 from infctl.provider.errors import ProviderError
 from infctl.provider.faults import point
 from infctl.provider.protocol import Provider, SupportsLogs
-from infctl.provider.telling import telling_lines
+from infctl.provider.telling import last_line, telling_lines
 from infctl.provider.values import Change, Observed, Progress, Values, leaves, refs
 from infctl.secrets import Unknown
 from infctl.state.store import Lease
@@ -74,15 +74,15 @@ class Caller:
         self.stands(Stands(job, seen, kept or {}))
         return self._wait(job, seen, kept, step.gate.timeout)
 
-    def _last_lines(self, job: Job, seen: Observed) -> tuple[str, ...]:
-        """Return what the object wrote that may say why, where its place can tell: soon it may be gone."""
+    def _log(self, job: Job, seen: Observed, tail: int) -> tuple[str, ...]:
+        """Return the last lines that the object wrote, where its place can tell."""
         provider = self.providers[job.step.target]
         if not isinstance(provider, SupportsLogs):
             return ()
         try:
-            return telling_lines(tuple(provider.logs(seen, tail=READ_BACK, follow=False)))
+            return tuple(provider.logs(seen, tail=tail, follow=False))
         except ProviderError:
-            return ()  # the place cannot be asked: the failure says so
+            return ()  # the place cannot be asked: the probe says so
 
     def _values(self, step: Step) -> tuple[Values | None, Values | None]:
         """Return the step's values as they are kept, and as the place gets them. Raises InfctlError."""
@@ -107,7 +107,8 @@ class Caller:
             except ProviderError as failure:
                 if not failure.retryable:
                     raise
-                self.narrator.retrying(job, self.vault.redact(failure.diagnostics[0].summary))
+                said = failure.diagnostics[0]
+                self.narrator.retrying(job, self.vault.redact(": ".join(filter(None, (said.summary, said.detail)))))
                 if job.abandon.wait(pause):
                     raise
                 self.lease.check()
@@ -121,11 +122,15 @@ class Caller:
         tell("")
         probe = self.providers[job.step.target].probe
         clock = self.narrator.clock
-        health = wait_ready(probe, seen, timeout=timeout, abandon=job.abandon, tell=tell, clock=clock)
+
+        def words() -> str:
+            return last_line(self._log(job, seen, 1))
+
+        health = wait_ready(probe, seen, timeout=timeout, abandon=job.abandon, tell=tell, words=words, clock=clock)
         if health is None:
             return Ended(job, seen, kept, abandoned=True)
         if not health.ready and not health.log:
-            health = replace(health, log=self._last_lines(job, seen))
+            health = replace(health, log=telling_lines(self._log(job, seen, READ_BACK)))
         health = self.vault.redact_health(health)
         failure = None if health.ready else gate_failed(job.step, health, timeout, self.narrator.clock() - begun)
         return Ended(job, seen, kept, failure, health)

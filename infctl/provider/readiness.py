@@ -76,6 +76,8 @@ def _send(url: str, path: str, body: bytes | None, timeout: float, connect: Conn
 def _reason(failure: OSError | http.client.HTTPException, timeout: float) -> str:
     if isinstance(failure, ConnectionRefusedError):
         return "nothing listens there yet"
+    if isinstance(failure, http.client.RemoteDisconnected):  # as Docker does while nobody listens in a container
+        return "no answer yet"
     if isinstance(failure, TimeoutError):
         return f"no answer within {timeout:g}s"
     return str(failure) or type(failure).__name__

@@ -18,3 +18,9 @@ def telling_lines(lines: Sequence[str], most: int = 8) -> tuple[str, ...]:
     said = {CLOCK.sub("", line).strip(): line for line in lines if line.strip()}
     found = [line for line in said.values() if MATTERS.search(line)]
     return tuple(found[-most:] or list(said.values())[-most:])
+
+
+def last_line(lines: Sequence[str]) -> str:
+    """Return the last line that says something, without its time of day."""
+    said = (CLOCK.sub("", line).strip() for line in reversed(lines))
+    return next(filter(None, said), "")

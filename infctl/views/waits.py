@@ -43,8 +43,7 @@ class Waits:
         self._told[event.step] = event.elapsed
         if first:
             return show_words(replace(event, seconds=0.0), "load: waiting for an answer", style)
-        detail = self._words.get(event.step, "")
-        return show_words(event, f"load: still waiting for an answer{f': {detail}' if detail else ''}", style)
+        return show_words(event, f"load: {self._words.get(event.step) or 'still waiting for an answer'}", style)
 
     def _begins(self, event: Wait, phase: str) -> bool:
         known = (event.step, phase) in self._begun

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -35,7 +35,10 @@ class Told(threading.Event):
 
 
 def wait(
-    *answers: Health | ProviderError, timeout: float = 30.0, abandon: Told | None = None
+    *answers: Health | ProviderError,
+    timeout: float = 30.0,
+    abandon: Told | None = None,
+    words: Callable[[], str] = lambda: "",
 ) -> tuple[Health | None, Told, list[str]]:
     abandon = abandon or Told()
     said: list[str] = []
@@ -48,7 +51,9 @@ def wait(
             raise answer
         return answer
 
-    health = wait_ready(probe, SEEN, timeout=timeout, abandon=abandon, tell=said.append, clock=lambda: abandon.now)
+    health = wait_ready(
+        probe, SEEN, timeout=timeout, abandon=abandon, tell=said.append, words=words, clock=lambda: abandon.now
+    )
     return health, abandon, said
 
 
@@ -82,6 +87,14 @@ def test_an_abandoned_wait_has_no_answer() -> None:
 def test_each_new_detail_is_told_once() -> None:
     other = Health(ready=False, detail="warming up")
     assert wait(LOADING, LOADING, other, other, READY)[2] == ["loading", "warming up"]
+
+
+def test_what_it_writes_while_it_loads_is_told_each_five_seconds() -> None:
+    written = iter(("shards: 25 %", "shards: 25 %", "shards: 75 %"))
+    _, clock, said = wait(LOADING, timeout=20, words=lambda: next(written))
+    assert said == ["loading", "loading; its log: shards: 25 %", "loading; its log: shards: 75 %"]
+    assert wait(LOADING, timeout=4, words=lambda: "too early")[2] == ["loading"]
+    assert clock.now == pytest.approx(20)
 
 
 def test_a_place_that_cannot_be_asked_is_not_ready_yet() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infctl.address import Address
-from infctl.provider.telling import telling_lines
+from infctl.provider.telling import last_line, telling_lines
 from infctl.provider.values import Labels, Ref, without_secrets
 from infctl.secrets import Secret, SecretRef
 from infctl_local.facts import Record, free_under_limit, parse_record
@@ -67,3 +67,5 @@ def test_of_a_log_the_lines_that_say_why_are_shown_once() -> None:
 def test_a_log_that_names_no_cause_shows_its_last_lines() -> None:
     assert telling_lines(("one", "", "two", "three"), most=2) == ("two", "three")
     assert telling_lines(()) == ()
+    assert last_line(("one", "12:30:01 INFO shards: 25%", " ")) == "INFO shards: 25%"
+    assert last_line(()) == ""

@@ -33,9 +33,9 @@ def test_a_wait_is_told_once_and_then_every_ten_seconds_with_what_it_waits_for()
     assert [line.split("here/0")[1].strip() for line in told] == ["load: waiting for an answer"]
     still = StillRunning(**about(13), phase="load")
     (line,) = waits.show(still, STYLE)
-    assert "still waiting for an answer: loading  13s" in line
+    assert "load: loading  13s" in line
     assert waits.show(waiting(14, "warming up"), STYLE) == []
-    assert "still waiting for an answer: busy" in waits.show(waiting(23, "busy"), STYLE)[0]
+    assert "load: busy" in waits.show(waiting(23, "busy"), STYLE)[0]
     assert len(waits.show(waiting(24, "", step="s2"), STYLE)) == 1
 
 
