@@ -24,7 +24,7 @@ from infctl.plan.compare import Verdict
 from infctl.plan.course import ModelVerdicts, first_to_leave, held_by, opening, promised_by, started_again, with_back
 from infctl.plan.evacuate import give_up
 from infctl.plan.model import Action
-from infctl.plan.overflow import Spares, asked_on, coming_to, spread
+from infctl.plan.overflow import Spares, Spread, asked_on, coming_to, spread
 from infctl.plan.promised import room_of, spot_of
 from infctl.plan.refresh import reinstate
 from infctl.plan.refusals import refuse
@@ -76,6 +76,52 @@ def give_spots(
     if spares is None and placing.keys().isdisjoint(question.placed_on):
         return Spotted(question.deployments)
     refuse(question)
+    asked = _inquire(question, lower, manners, placing)
+    parties, sites = asked.parties_on(placing), asked.sites()
+    found = place_replicas(parties, sites, tell)
+    note = _GAP.format(found.gap) if found.gap else ""
+    wider = _spread(asked, found, spares, tell)
+    if wider is not None and wider.where and not wider.found.missing:
+        return Spotted((), wider.note, wider.where)
+    if found.missing and (moved := _with_moves(asked, parties, sites)) is not None:
+        found, note = moved
+    if found.missing:
+        if wider is not None and wider.found.missing:
+            found, parties, sites = wider.found, list(wider.parties), wider.sites
+        clash = find_clash(parties, found.missing, sites)
+        raise InfctlError(*(no_room(missing, clash) for missing in found.missing))
+    return Spotted(_with_spots(asked.question, placing, found), note)
+
+
+class _Inquiry(NamedTuple):
+    """A question as it is put: its deployments where they are now, who does what, and what is free then. `away` are
+    stopped replicas that have no room any more where they were.
+    """
+
+    question: Question
+    parts: Mapping[str, ModelVerdicts]
+    room: Room
+    away: list[Verdict]
+    manners: Mapping[str, Manner]
+    placing: Mapping[str, TargetView]
+
+    def parties_on(self, views: Mapping[str, TargetView]) -> list[Party]:
+        """Return the models that move on some targets, and those that stand still where others want to be."""
+        moving = (part for part in self.parts.values() if not part.stands_still)
+        every = [_party(part, self.room, views, self.away, self.manners.get(part.name, Manner())) for part in moving]
+        every = [party for party in every if party.seats or party.leaving]
+        return every + _bystanders(self.parts.values(), every, self.room, views)
+
+    def sites(self) -> Sites:
+        views = self.placing.items()
+        places = {name: tuple(each for each in view.inventory.places if view.reads(each.name)) for name, view in views}
+        most = {name: view.inventory.most for name, view in views if view.inventory.most is not None}
+        return Sites(places, self.room, most)
+
+
+def _inquire(
+    question: Question, lower: Lower, manners: Mapping[str, Manner], placing: Mapping[str, TargetView]
+) -> _Inquiry:
     question = replace(question, deployments=_as_they_are(question, placing))
     weighed = weigh(replace(question, desired=lower_all(question, lower)))
     room = room_of(weighed.question.views, weighed.question.state.resources.values())
@@ -83,43 +129,40 @@ def give_spots(
     room = opening(moving, room)
     away = [verdict for part in moving for verdict in _cannot_go_on(part, room)]
     room = with_back(room, (promised_by(verdict, room) for verdict in away))
+    return _Inquiry(question, weighed.parts, room, away, manners, placing)
 
-    def parties_on(views: Mapping[str, TargetView]) -> list[Party]:
-        every = [_party(part, room, views, away, manners.get(part.name, Manner())) for part in moving]
-        every = [party for party in every if party.seats or party.leaving]
-        return every + _bystanders(weighed.parts.values(), every, room, views)
 
-    parties = parties_on(placing)
-    places = {name: tuple(p for p in view.inventory.places if view.reads(p.name)) for name, view in placing.items()}
-    most = {name: view.inventory.most for name, view in placing.items() if view.inventory.most is not None}
-    sites = Sites(places, room, most)
-    found = place_replicas(parties, sites, tell)
-    note = _GAP.format(found.gap) if found.gap else ""
-    wider = None
-    if spares is not None and _may_go_elsewhere(question.request):
-        everywhere = parties_on(question.views)
-        if found.missing or any(seat.target not in placing for party in everywhere for seat in party.coming):
-            wider = spread(question, everywhere, spares(), room, tell)
-            if not wider.found.missing and wider.where:
-                return Spotted((), wider.note, wider.where)
-    if found.missing and not question.request.targets and not question.request.excludes:
-        parts = [part for part in weighed.parts.values() if part.name not in question.protected]
-        others = _movable(parts, parties, room, placing, manners)
-        if others and (with_moves := move_others(parties, others, sites)) is not None:
-            found, note = with_moves, _moves_in_words(with_moves, others)
-    if found.missing:
-        if wider is not None and wider.found.missing:
-            found, parties, sites = wider.found, list(wider.parties), wider.sites
-        clash = find_clash(parties, found.missing, sites)
-        raise InfctlError(*(no_room(missing, clash) for missing in found.missing))
-    deployments = tuple(
+def _spread(asked: _Inquiry, found: Found, spares: Callable[[], Spares] | None, tell: Tell) -> Spread | None:
+    """Return where all live when they may go to further targets; None where nobody has to. Targets that choose places
+    themselves have none of what was found.
+    """
+    if spares is None or not _may_go_elsewhere(asked.question.request):
+        return None
+    parties = asked.parties_on(asked.question.views)
+    by_themselves = (seat for party in parties for seat in party.coming if seat.target not in asked.placing)
+    if not found.missing and next(by_themselves, None) is None:
+        return None
+    return spread(asked.question, parties, spares(), asked.room, tell)
+
+
+def _with_moves(asked: _Inquiry, parties: Sequence[Party], sites: Sites) -> tuple[Found, str] | None:
+    """Return spots for all where some that run move, and who that is; None where that is not enough, or not allowed."""
+    if asked.question.request.targets or asked.question.request.excludes:
+        return None
+    parts = [part for part in asked.parts.values() if part.name not in asked.question.protected]
+    others = _movable(parts, parties, asked.room, asked.placing, asked.manners)
+    found = move_others(parties, others, sites) if others else None
+    return (found, _moves_in_words(found, others)) if found is not None else None
+
+
+def _with_spots(question: Question, placing: Mapping[str, TargetView], found: Found) -> tuple[Deployment, ...]:
+    return tuple(
         replace(wish, spots=tuple(
             given.spot if (given := found.spots.get((wish.model, target, slot))) else spot
             for slot, spot in zip(wish.slots, wish.spots, strict=True)
         )) if target in placing else wish
         for target, wish in zip(question.placed_on, question.deployments, strict=True)
     )  # fmt: skip
-    return Spotted(deployments, note)
 
 
 def _may_go_elsewhere(request: Request) -> bool:
