@@ -29,6 +29,8 @@ Json = dict[str, Any]
 class Resource:
     """One kind. `path` is that of its list, with {namespace} where it has one. `body` is all of its manifest but the
     metadata, `seen` the values of a live object that was made with `values`, `outputs` what else the plan needs.
+    `grace` is the seconds that its deletion may take besides what the change allows. `clear` is the merge patch that an
+    object needs first, where applying would leave what somebody put beside ours.
     """
 
     api: str
@@ -37,6 +39,8 @@ class Resource:
     body: Callable[[Values, Labels, str], Json]
     seen: Callable[[Values, Mapping[str, Any]], Values]
     outputs: Callable[[Values, Mapping[str, Any]], Values] = lambda _values, _live: {}
+    grace: float = 5.0
+    clear: Callable[[Json, Mapping[str, Any]], Json] = lambda _body, _live: {}
 
     @property
     def namespaced(self) -> bool:
@@ -124,7 +128,8 @@ def _service(values: Values, _labels: Labels, _name: str) -> Json:
 
 def _service_seen(values: Values, live: Mapping[str, Any]) -> Values:
     spec = live["spec"]
-    chosen = (spec.get("selector") or {}).get(ID)
+    selector = spec.get("selector") or {}
+    chosen = selector.get(ID) if len(selector) == 1 else str(selector)  # any other key selects fewer pods
     port: Mapping[str, Any] = next((each for each in spec.get("ports") or () if each.get("name") == PORT_NAME), {})
     backends = () if chosen in {NOBODY, None} else (chosen,)
     meta = live["metadata"]
@@ -135,6 +140,13 @@ def _service_seen(values: Values, live: Mapping[str, Any]) -> Values:
         "port": port.get("port"),
         "backends": backends,
     }
+
+
+def _service_clear(body: Json, live: Mapping[str, Any]) -> Json:
+    """Return the patch to ours alone: ports are told apart by number, so one that somebody changed would stay."""
+    ports: list[Json] = body["spec"]["ports"]
+    there = [each["port"] for each in live["spec"].get("ports") or ()]
+    return {} if there == [each["port"] for each in ports] else {"spec": {"ports": ports}}
 
 
 def _service_outputs(values: Values, live: Mapping[str, Any]) -> Values:
@@ -173,7 +185,7 @@ def _budget_seen(values: Values, live: Mapping[str, Any]) -> Values:
 
 RESOURCES: Mapping[str, Resource] = MappingProxyType(
     {
-        NAMESPACE: Resource("v1", "Namespace", "/api/v1/namespaces", _namespace, _namespace_seen),
+        NAMESPACE: Resource("v1", "Namespace", "/api/v1/namespaces", _namespace, _namespace_seen, grace=60.0),
         ACCOUNT: Resource(
             "v1", "ServiceAccount", "/api/v1/namespaces/{namespace}/serviceaccounts",
             lambda values, _labels, _name: {"automountServiceAccountToken": values["token"]}, _account_seen,
@@ -184,10 +196,11 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
         ),
         DEPLOYMENT: Resource(
             "apps/v1", "Deployment", "/apis/apps/v1/namespaces/{namespace}/deployments", _deployment, _deployment_seen,
-            lambda _values, live: {"selector": (live["metadata"].get("labels") or {}).get(ID, "")},
+            lambda _values, live: {"selector": (live["metadata"].get("labels") or {}).get(ID, "")}, grace=30.0,
         ),
         SERVICE: Resource(
-            "v1", "Service", "/api/v1/namespaces/{namespace}/services", _service, _service_seen, _service_outputs
+            "v1", "Service", "/api/v1/namespaces/{namespace}/services", _service, _service_seen, _service_outputs,
+            clear=_service_clear,
         ),
     }
 )  # fmt: skip

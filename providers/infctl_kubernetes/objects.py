@@ -35,7 +35,7 @@ from infctl_kubernetes.manifests import RESOURCES, Resource, name_of, secret_man
 
 AT_ONCE = 8  # lists asked side by side
 PAUSE = 0.25  # seconds between two looks at what is being deleted
-LEAST_TIME = 30.0  # seconds that a deletion has in any case
+LEAST_TIME = 30.0  # seconds that a write has in any case
 SECRET_PATH = "/api/v1/namespaces/{}/secrets"  # noqa: S105  # a path
 FOREGROUND = "foregroundDeletion"
 # What a namespace may hold that somebody would miss; every namespace has the last by itself.
@@ -83,12 +83,12 @@ def _listed(cluster: Cluster, kind: str, scope: Scope) -> list[Json]:
 
 
 def find_namespace(cluster: Cluster) -> Json | None:
-    """Return the target's namespace; None where it is not there, or may not be seen: then it is somebody else's."""
+    """Return the target's namespace; None where it is not there, {} where it may not be seen: it is somebody else's."""
     try:
         return cluster.api.find(RESOURCES[NAMESPACE].at("", cluster.namespace))
     except ApiError as failure:
         if failure.status == FORBIDDEN:
-            return None
+            return {}
         raise
 
 
@@ -148,7 +148,7 @@ def make(cluster: Cluster, change: Change) -> Observed:
     values, labels, resource = change.after or {}, change.labels, RESOURCES[change.address.kind]
     name, space = name_of(values, change.name), space_of(cluster, change)
     path = resource.at(space, name)
-    _refuse_anothers(cluster, change, path, name)
+    before = _standing(cluster, change, path, name)
     body = resource.body(values, labels, name)
     meta = body.get("metadata") or {}
     manifest = {
@@ -161,6 +161,8 @@ def make(cluster: Cluster, change: Change) -> Observed:
             "annotations": write_annotations(change),
         },
     }
+    if before and (patch := resource.clear(body, before)):
+        cluster.api.merge(path, patch, MANAGER)
     point("kubernetes: put")
     live = cluster.api.put(path, manifest, MANAGER, patience=max(LEAST_TIME, change.timeout))
     point("kubernetes: put done")
@@ -172,11 +174,14 @@ def make(cluster: Cluster, change: Change) -> Observed:
     return seen_as(cluster, change.address.kind, live, described)
 
 
-def _refuse_anothers(cluster: Cluster, change: Change, path: str, name: str) -> None:
-    """Raise ProviderError where an object of this name is not that of `change`: to apply would be to take it over."""
+def _standing(cluster: Cluster, change: Change, path: str, name: str) -> Json | None:
+    """Return the object as it stands, None where none does.
+
+    Raises ProviderError where one of this name is not that of `change`: to apply would be to take it over.
+    """
     live = cluster.api.find(path)
     if live is None:
-        return
+        return None
     meta = live["metadata"]
     if meta.get("deletionTimestamp"):
         held = ", ".join(meta.get("finalizers") or ()) or "its dependents"
@@ -185,7 +190,7 @@ def _refuse_anothers(cluster: Cluster, change: Change, path: str, name: str) -> 
             hint="run this again when it is gone", address=str(change.address), retryable=True,
         )  # fmt: skip
     if (meta.get("labels") or {}).get(ID) == change.id:
-        return
+        return live
     described = read_labels(live)
     whose = (
         f"it is {described.labels.address} of stack {described.labels.stack}" if described else "infctl did not make it"
@@ -220,7 +225,7 @@ def remove(cluster: Cluster, change: Change, emit: Emit) -> None:
     if not meta.get("deletionTimestamp"):
         point("kubernetes: delete")
         _delete(cluster, path, meta["uid"])
-    deadline = time.monotonic() + max(LEAST_TIME, change.timeout)
+    deadline = time.monotonic() + change.timeout + RESOURCES[change.address.kind].grace
     while (left := cluster.api.find(path)) is not None and left["metadata"]["uid"] == meta["uid"]:
         if time.monotonic() > deadline:
             raise _held(change, left)
