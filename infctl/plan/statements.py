@@ -187,6 +187,7 @@ def assumptions(
 
 def notes(question: Question, verdicts: list[Verdict]) -> tuple[str, ...]:
     said = [*_unswitched(question, verdicts), *_given_up(question, verdicts), *_left(question, verdicts)]
+    said += _crossing(question, verdicts)
     kept = sum(1 for v in verdicts if v.want and v.have and v.lowering < question.views[v.target].lowering)
     if kept:
         said.append(
@@ -218,6 +219,25 @@ def _given_up(question: Question, verdicts: list[Verdict]) -> Iterator[str]:
     for place, count in waiting.items():
         replicas = "1 replica" if count == 1 else f"{count} replicas"
         yield f"{replicas} given up on {place} will be removed, before anything else, once {place} can be read."
+
+
+def _crossing(question: Question, verdicts: list[Verdict]) -> Iterator[str]:
+    """Yield a sentence for each model of which a new replica has devices that no fast link joins, where others are."""
+    told: dict[tuple[str, str], None] = {}
+    for verdict in verdicts:
+        spot = spot_of(verdict.kind, verdict.values) if verdict.want and verdict.action is not Action.NOOP else None
+        if spot is None or len(spot.devices) < 2:  # noqa: PLR2004  # of one there is nothing to join
+            continue
+        islands = {
+            device.island
+            for place in question.views[verdict.target].inventory.places
+            for device in place.devices
+            if place.name == spot.place and any(share.device == device.uuid for share in spot.devices)
+        }
+        if len(islands) > 1:
+            told[verdict.model, spot.place] = None
+    for model, place in told:
+        yield f"GPUs of {model} on {place} are of several islands of NVLink: between these they talk over the bus."
 
 
 def _left(question: Question, verdicts: list[Verdict]) -> Iterator[str]:

@@ -50,13 +50,14 @@ FLEET_KINDS: Mapping[str, KindSpec] = {
 class FleetTarget(FailingTarget):
     """`places` are the hosts, with `memory` bytes each. `gpus` are the bytes of each device of a host, `others` what
     strangers use of a device, by its uuid: HOST-gpuINDEX. `down` are hosts that nobody reaches. `prices` are dollars an
-    hour of a device of a host, and how it is paid for.
+    hour of a device of a host, and how it is paid for; `islands` are the fast links' groups of devices, by uuid.
     """
 
     down: frozenset[str] = frozenset()
     gpus: Mapping[str, tuple[int, ...]] = {}
     others: Mapping[str, int] = {}
     prices: Mapping[str, tuple[float, Purchase]] = {}
+    islands: Mapping[str, str] = {}
 
 
 class FleetProvider(FailingProvider):
@@ -98,7 +99,8 @@ class FleetProvider(FailingProvider):
     def _device(self, uuid: str, index: int, size: int) -> Device:
         others, ours = self.fleet.others.get(uuid, 0), sum(self._shares(uuid, size))
         taken = others > size // 10 or bool(ours)
-        return Device(index, uuid, "Toy 10", size, max(0, size - others - ours), taken)
+        island = self.fleet.islands.get(uuid, "")
+        return Device(index, uuid, "Toy 10", size, max(0, size - others - ours), taken, island=island)
 
     def _used(self, place: str, besides: str = "") -> int:
         mine = (t for t in self.world.things() if t["running"] and t["place"] == place and t["id"] != besides)

@@ -63,13 +63,20 @@ class Fleet(Stack):
     gpus: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)
     prices: Mapping[str, tuple[float, Purchase]] = field(default_factory=dict)
+    islands: Mapping[str, str] = field(default_factory=dict)
     fall: Fall = field(default_factory=Fall)
     worlds: dict[str, World] = field(default_factory=lambda: {RACK: World()})
 
     def provider(self, target: str, faults: FailingTarget | None = None) -> FleetProvider:
         context = Context(target, "shop", "default", "lin", Path("/nowhere"), Path("/nowhere"))
         asked = (faults or FailingTarget()).model_dump() | {"memory": self.room, "volatile": True}
-        hosts = {"places": tuple(self.gpus), "gpus": self.gpus, "others": self.others, "prices": self.prices}
+        hosts = {
+            "places": tuple(self.gpus),
+            "gpus": self.gpus,
+            "others": self.others,
+            "prices": self.prices,
+            "islands": self.islands,
+        }
         config = FleetTarget(**{**asked, **hosts})
         if faults is None:
             return FleetProvider(config, context, self.worlds[target])

@@ -123,3 +123,15 @@ def test_each_model_without_room_is_told_once() -> None:
         "rack has no room for 2 replicas of chat",
         "rack has no room for 2 replicas of embed",
     ]
+
+
+def test_devices_of_several_islands_are_told_where_no_island_is_large_enough() -> None:
+    stack = fleet(4)
+    stack.islands = {f"a-gpu{index}": "xy"[index // 2] for index in range(4)}
+    said = "GPUs of chat on a are of several islands of NVLink: between these they talk over the bus."
+    assert stack.plan({"chat": GpuWish(1, gpus=4)}).notes == (said,)
+    wishes: Wishes = {"chat": GpuWish(2, gpus=2)}
+    assert applied(stack, wishes).notes == ()
+    assert sorted(devices for _, devices in stack.spots("chat").values()) == [
+        (("a-gpu0", 0), ("a-gpu1", 0)), (("a-gpu2", 0), ("a-gpu3", 0)),
+    ]  # fmt: skip
