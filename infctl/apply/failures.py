@@ -36,6 +36,7 @@ UNRESOLVED = Code(
 _SAYS_WHY = re.compile(
     r"^\s*(\w+: )?(\w+\.)*(\w*Error|\w*Exception|error|fatal|panic)\b: |out of memory|panicked at", re.IGNORECASE
 )
+LOG_SAYS = "its log says: "
 LOG_LINES = 20  # of a failed gate in a diagnostic; the whole log is one command away
 
 
@@ -55,11 +56,17 @@ def gate_failed(step: Step, health: Health, timeout: float, waited: float) -> Di
     )
 
 
+def in_short(failure: Diagnostic) -> str:
+    """Return what is remembered of a failed gate: what happened, and the line of the log that says why."""
+    what, *more = failure.detail.splitlines() or [failure.summary]
+    return "; ".join([what, *(line for line in more if line.startswith(LOG_SAYS))])
+
+
 def _last_words(log: Sequence[str]) -> Iterator[str]:
     """Yield the line of a log that says why, where there is one that says so, then the others."""
     why = next((index for index in reversed(range(len(log))) if _SAYS_WHY.search(log[index])), None)
     if why is not None:
-        yield f"its log says: {log[why]}"
+        yield f"{LOG_SAYS}{log[why]}"
     others = [line for index, line in enumerate(log) if index != why]
     if others:
         yield "last lines of its log:"

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from infctl.apply.failures import in_short
 from infctl.apply.ledger import Ledger
 from infctl.apply.rollouts import Rollout
 from infctl.diagnostics import Diagnostic
@@ -84,7 +85,7 @@ def note_failure(plan: Plan, ledger: Ledger, rollout: Rollout, *, undone: bool) 
             after = replace(known, next_revision=max(known.next_revision, planned.next_revision))
         if rollout.failed_gate is not None and planned.revision != known.revision:
             spec_hash = next((r.spec_hash for r in planned.revisions if r.number == planned.revision), "")
-            reason = rollout.causes[0].detail.partition("\n")[0]
+            reason = in_short(rollout.causes[0])
             after = replace(after, failure=Failure(planned.revision, spec_hash, reason, ledger.now()))
         if after != known:
             ledger.note(next(iter(rollout.steps)), "failed", model=after)

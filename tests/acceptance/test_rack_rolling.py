@@ -23,7 +23,7 @@ NOT_ON_L4 = f"if nvidia-smi -L | grep -q L4; then echo error: no such weights; e
 @pytest.fixture
 def rack(hosts: HostsOf, tmp_path: Path) -> Iterator[Racked]:
     """Three replicas of one GPU each on hosts with four: only the first host ever has one to spare."""
-    big, small = Make("old", gpus="h100x2"), Make("current", gpus="l4x1")
+    big, small = Make("old", gpus="h100x2"), Make("current", gpus="l4x1", max_sessions=2)
     made = hosts(big, small, small, loaded=("busybox:1", "haproxy:3.0"))
     racked = rack_in(tmp_path, made, replicas=3, gpu={"count": 1})
     racked.stack.infctl("apply", "-auto-approve")
@@ -82,7 +82,9 @@ def test_a_rollout_that_fails_in_its_second_wave_is_taken_back_on_every_host(rac
     assert len(serving) == 3
     assert {answer for _ in range(3) for answer in rack.answers()} <= serving
 
-    assert "chat r2 failed" in infctl("status")
+    status = " ".join(infctl("status").split())
+    assert "chat r2 failed" in status
+    assert "its log says: error: no such weights" in status
     assert "error: no such weights" in infctl("logs", "chat", "-revision", "2")
     assert "chat r3 may fail again" in " ".join(infctl("plan", "-detailed-exitcode", code=2).split())
     assert "error[revision-failed]" in infctl("apply", "-auto-approve", "-input=false", code=1)

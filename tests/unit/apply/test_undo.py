@@ -106,7 +106,7 @@ def test_a_failed_gate_is_remembered_and_its_number_used_up() -> None:
     bench = running()
     bench.run(*surge(first="dies"), model_states=(revised("chat", 2),))
     chat = bench.state.models["chat"]
-    reason = 'r2 ended before it was ready at fake_process.chat["here/0"]: it ended'
+    reason = 'r2 ended before it was ready at fake_process.chat["here/0"]: it ended; its log says: out of memory'
     assert chat.failure == Failure(2, "hash-2", reason, NOON)
     assert (chat.revision, chat.next_revision, len(chat.revisions)) == (1, 3, 1)
 
