@@ -5,18 +5,23 @@ The template is made first and goes last: it carries the same tags, so that what
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Change, Do, Emit, Observed, Progress, Values
 from infctl.secrets import Secret
+from infctl_aws.boots import await_fetched
 from infctl_aws.kinds import GROUP
 from infctl_aws.labels import Described, as_list, as_tags, launch_tags, mark_of, read_tags, stale, user_tags, write_tags
 from infctl_aws.launch import secrets_of, template_data
 from infctl_aws.parts import Cloud, Doc, Part, Sight, mine, refuse_strangers, seen, wanted
 from infctl_aws.session import ignoring, pages, settled, until
 
+SINCE = (
+    "infctl:since"  # the tag that tells when the group was last changed, in milliseconds: what was said before is old
+)
 AMI = "infctl:ami"  # the tag that tells which image a revision's instances start from
 LAUNCH, TERMINATE = "infctl-launch", "infctl-terminate"
 BEAT = 900  # seconds that a hook waits for a word of the instance, which gives one every minute
@@ -33,7 +38,7 @@ def find(cloud: Cloud, name: str) -> Doc | None:
 
 
 def _make(cloud: Cloud, change: Change, emit: Emit) -> Observed:
-    values, name = wanted(change), change.name
+    values, name, since = wanted(change), change.name, int(time.time() * 1000)
     group = find(cloud, name)
     if group is not None and group.get("Status"):  # an earlier delete of it is not over
         _await_gone(cloud, change, emit)
@@ -42,10 +47,11 @@ def _make(cloud: Cloud, change: Change, emit: Emit) -> Observed:
         template, ami = _template(cloud, change, values)
         _put_secrets(cloud, change, values)
         emit(Progress("create", f"group {name}"))
-        _create(cloud, change, values, template, ami)
+        _create(cloud, change, values, template, {AMI: ami, SINCE: str(since)})
     else:
-        ami = _update(cloud, change, values, group)
+        ami = _update(cloud, change, values, group, since)
     _hook(cloud, name, values)
+    await_fetched(cloud, change, values["log_group"], since, emit)
     described = read_tags(write_tags(change, values))
     assert described is not None  # noqa: S101  -- written just now
     return seen(described, described.values, {"group": name, "ami": ami})
@@ -86,9 +92,9 @@ def _put_secrets(cloud: Cloud, change: Change, values: Values) -> None:
             )  # fmt: skip
 
 
-def _create(cloud: Cloud, change: Change, values: Values, template: str, ami: str) -> None:
+def _create(cloud: Cloud, change: Change, values: Values, template: str, more: Mapping[str, str]) -> None:
     client, name = cloud.scaling(), change.name
-    tags = {**write_tags(change, values), AMI: ami}
+    tags = {**write_tags(change, values), **more}
     asked = {
         "AutoScalingGroupName": name,
         **_shape(values, template),
@@ -121,13 +127,13 @@ def _hook(cloud: Cloud, name: str, values: Values) -> None:
     )
 
 
-def _update(cloud: Cloud, change: Change, values: Values, group: Doc) -> str:
+def _update(cloud: Cloud, change: Change, values: Values, group: Doc, since: int) -> str:
     """Change in place what can be; the hook and the count follow."""
     client, name = cloud.scaling(), change.name
     before = as_tags(group["Tags"])
     refuse_strangers(change, before)
     ami = before.get(AMI, "")
-    tags = {**write_tags(change, values), AMI: ami}
+    tags = {**write_tags(change, values), AMI: ami, SINCE: str(since)}
     client.update_auto_scaling_group(AutoScalingGroupName=name, **_shape(values, _template_of(group)))
     client.create_or_update_tags(Tags=_group_tags(name, tags, launch_tags(change, values)))
     if old := stale(before, tags):

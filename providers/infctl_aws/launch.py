@@ -30,7 +30,12 @@ def template_data(cloud: Cloud, change: Change, values: Values, drain: int) -> d
     """Return the body of a launch template. Raises ProviderError where the image cannot be found."""
     image = find_image(cloud, str(values["ami"]))
     script = user_data(
-        values, group=change.name, region=cloud.session.region, secrets=secrets_of(cloud, change), drain=drain
+        values,
+        group=change.name,
+        ident=change.labels.id,
+        region=cloud.session.region,
+        secrets=secrets_of(cloud, change),
+        drain=drain,
     )
     disk = {"VolumeSize": max(1, values["disk"] // GB), "VolumeType": "gp3", "Encrypted": True,
             "DeleteOnTermination": True}  # fmt: skip

@@ -20,6 +20,7 @@ DAYS = 30  # that logs are kept
 HEALTH = "/health"
 DOOR, INSIDE = "door", "instances"  # the two walls: around the load balancer, around the instances
 ONE_FILE = "llama.cpp"  # the engine whose model is one file; others take what lies in a folder
+SIZE = re.compile(r"(\d+)GB")
 ECR = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
 SOURCES = ("hf://", "https://", "s3://")
 
@@ -187,8 +188,14 @@ def _is_enough(template: Template, known: Values | None) -> bool:
         return False
     if not template.gpus:
         return bool(known["memory"] >= template.memory)
-    of_product = not template.gpu_product or known["product"].startswith(template.gpu_product.split("-")[0])
+    of_product = not template.gpu_product or _is_product(str(known["product"]), template.gpu_product)
     return bool(of_product and known["gpus"] >= template.gpus)
+
+
+def _is_product(found: str, asked: str) -> bool:
+    """Return whether AWS's name of a GPU ("A100-40GB", "L4") means the one that is asked for ("A100-SXM-40GB")."""
+    sizes = {size[1] for name in (found, asked) if (size := SIZE.search(name))}
+    return found.split("-")[0].lower() == asked.split("-")[0].lower() and len(sizes) < 2  # noqa: PLR2004  # one or none
 
 
 def _source(model: str, template: Template) -> str:

@@ -12,16 +12,15 @@ from typing import Any
 
 from infctl.provider.telling import telling_lines
 from infctl.provider.values import Health, Observed
-from infctl_aws.errors import CAPACITY, QUOTA
-from infctl_aws.groups import find
+from infctl_aws.boots import GIVEN_UP, boot_events, given_up, refused
+from infctl_aws.errors import QUOTA
+from infctl_aws.groups import SINCE, find
+from infctl_aws.labels import as_tags
 from infctl_aws.parts import Cloud, Doc
-from infctl_aws.session import ignoring, pages
+from infctl_aws.session import pages
 
 GOOD = ("InService", "Healthy")
-GIVEN_UP = "infctl: given up:"  # how `ready.sh` begins its report
-TAIL = 200  # lines of a stream that are looked at
 PAUSE = 2.0  # seconds between two looks at a log that is followed
-_LATEST = 10  # activities
 
 
 def probe_group(cloud: Cloud, what: Observed) -> Health:
@@ -34,10 +33,11 @@ def probe_group(cloud: Cloud, what: Observed) -> Health:
     good = [one for one in group["Instances"] if (one["LifecycleState"], one["HealthStatus"]) == GOOD]
     if len(good) >= count:
         return Health(ready=True, detail=f"{len(good)} of {count} instances in service")
-    said = list(_given_up(cloud, what))
+    since = int(as_tags(group["Tags"]).get(SINCE, 0))
+    said = list(given_up(boot_events(cloud, str(what.values["log_group"]), what.id, since)))
     if said:
         return Health(ready=False, detail=said[0].removeprefix(GIVEN_UP).strip(), dead=True, log=telling_lines(said))
-    activity = _refused(cloud, what.name)
+    activity = refused(cloud, what.name)
     if activity:
         hopeless = any(word in activity for word in QUOTA) or "not authorized" in activity
         return Health(ready=False, detail=activity, dead=hopeless, log=(activity,) if hopeless else ())
@@ -46,36 +46,10 @@ def probe_group(cloud: Cloud, what: Observed) -> Health:
     return Health(ready=False, detail=f"{len(good)} of {count} instances in service{waits}")
 
 
-def _given_up(cloud: Cloud, what: Observed) -> Iterator[str]:
-    """Yield what the last instance that was given up had to say."""
-    client, name = cloud.logs(), str(what.values["log_group"])
-    told = ignoring(
-        lambda: client.describe_log_streams(logGroupName=name, logStreamNamePrefix=f"boot/{what.name}/"),
-        "ResourceNotFoundException",
-    )
-    streams = sorted((told or {}).get("logStreams", ()), key=lambda one: int(one.get("lastEventTimestamp", 0)))
-    if streams:
-        found = client.get_log_events(logGroupName=name, logStreamName=streams[-1]["logStreamName"], limit=TAIL)
-        yield from (str(event["message"]) for event in found["events"])
-
-
-def _refused(cloud: Cloud, name: str) -> str:
-    """Return why the last start of an instance failed, "" where it did not."""
-    told = ignoring(
-        lambda: cloud.scaling().describe_scaling_activities(AutoScalingGroupName=name, MaxRecords=_LATEST),
-        "ValidationError",
-    )
-    latest = next(iter((told or {}).get("Activities", ())), None)
-    if latest is None or latest.get("StatusCode") not in {"Failed", "Cancelled"}:
-        return ""
-    said = str(latest.get("StatusMessage") or latest.get("Description", ""))
-    return f"no capacity: {said}" if any(word in said for word in CAPACITY) else said
-
-
 def log_lines(cloud: Cloud, what: Observed, *, tail: int, follow: bool) -> Iterator[str]:
     """Yield the lines of all instances of a group, oldest first."""
     name, known = str(what.values["log_group"]), set[str]()
-    prefix = f"engine/{what.name}/"
+    prefix = f"engine/{what.id}/"
     events = list(_events(cloud, name, prefix, 0))
     yield from _said(events[-tail:] if tail else ())
     known |= {str(event["eventId"]) for event in events}

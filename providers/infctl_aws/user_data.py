@@ -31,12 +31,13 @@ _BODIES = {
 }
 
 
-def user_data(values: Values, *, group: str, region: str, secrets: str, drain: int) -> str:
+def user_data(values: Values, *, group: str, ident: str, region: str, secrets: str, drain: int) -> str:
     """Return the user data of a group's instances, in base64. Raises ProviderError where it is too long.
 
-    `values` are those of a group, `secrets` is the folder of its secrets in the parameter store, `drain` seconds.
+    `values` are those of a group, `ident` is its id, `secrets` the folder of its secrets in the parameter store, `drain`
+    in seconds.
     """
-    text = cloud_config(values, group=group, region=region, secrets=secrets, drain=drain)
+    text = cloud_config(values, group=group, ident=ident, region=region, secrets=secrets, drain=drain)
     packed = gzip.compress(text.encode(), 9, mtime=0)  # cloud-init unpacks it
     if len(packed) > LONGEST:
         raise ProviderError(
@@ -47,11 +48,12 @@ def user_data(values: Values, *, group: str, region: str, secrets: str, drain: i
     return base64.b64encode(packed).decode()
 
 
-def cloud_config(values: Values, *, group: str, region: str, secrets: str, drain: int) -> str:
+def cloud_config(values: Values, *, group: str, ident: str, region: str, secrets: str, drain: int) -> str:
     """Return the same as text."""
     told = {
         "REGION": region,
         "GROUP": group,
+        "OBJECT": ident,
         "LOG_GROUP": values["log_group"],
         "SECRETS_HOME": secrets,
         "IMAGE": values["image"],

@@ -24,4 +24,18 @@ heartbeat() {
     --instance-id "$instance" >/dev/null 2>&1 || true
 }
 
+# tell: writes the lines that it reads into the model's log, where infctl looks for what its instances say
+tell() {
+  local stream=boot/$OBJECT/$instance events=$root/run/infctl/events.json
+  python3 -c '
+import json, sys, time
+now = int(time.time() * 1000)
+lines = [line.strip() for line in sys.stdin.read().splitlines() if line.strip()]
+print(json.dumps([{"timestamp": now, "message": line[:2000]} for line in lines]))
+' >"$events"
+  aws logs create-log-stream --log-group-name "$LOG_GROUP" --log-stream-name "$stream" 2>/dev/null || true
+  aws logs put-log-events --log-group-name "$LOG_GROUP" --log-stream-name "$stream" --log-events "file://$events" >/dev/null
+}
+
+mkdir -p "$root/run/infctl"
 instance=$(imds instance-id)

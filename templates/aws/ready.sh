@@ -5,7 +5,6 @@ set -euo pipefail
 . "$(dirname "$0")/common"
 
 answer=$root/run/infctl/answer
-mkdir -p "$root/run/infctl"
 : >"$answer"
 : >"$answer.error"
 
@@ -18,50 +17,55 @@ ask() {
     grep -q "$PROBE_WANTS" "$answer"
 }
 
-# publish WHY: writes why this instance is given up into the model's log, where infctl reads it
-publish() {
-  local stream=boot/$GROUP/$instance
-  {
-    echo "infctl: given up: $1"
-    head -c 2000 "$answer"
-    echo
-    cat "$answer.error"
-    journalctl --no-pager --output=cat --lines=60 --unit=infctl-engine.service || true
-  } | python3 -c '
-import json, sys, time
-now = int(time.time() * 1000)
-lines = [line.strip() for line in sys.stdin.read().splitlines() if line.strip()]
-print(json.dumps([{"timestamp": now, "message": line[:2000]} for line in lines]))
-' >"$root/run/infctl/events.json"
-  aws logs create-log-stream --log-group-name "$LOG_GROUP" --log-stream-name "$stream" || true
-  aws logs put-log-events --log-group-name "$LOG_GROUP" --log-stream-name "$stream" \
-    --log-events "file://$root/run/infctl/events.json" >/dev/null
+# why WORDS: prints why this instance is given up
+why() {
+  echo "infctl: given up: $1"
+  head -c 2000 "$answer"
+  echo
+  cat "$answer.error"
+  journalctl --no-pager --output=cat --lines=60 --unit=infctl-engine.service || true
 }
 
 give_up() {
-  publish "$1" || echo "the log could not be written" >&2
+  why "$1" | tell || echo "the log could not be written" >&2
   hook infctl-launch ABANDON
   exit 1
 }
 
-answers=0
+# breathe: has the launch hook wait on while this takes its time
+breathe() {
+  if [ $((SECONDS - beat)) -ge 60 ]; then
+    heartbeat infctl-launch
+    beat=$SECONDS
+  fi
+  sleep "${INFCTL_PAUSE:-3}"
+}
+
+ended() {
+  systemctl is-failed --quiet infctl-engine.service
+}
+
 beat=$SECONDS
+until [ -e "$root/run/infctl/started" ]; do # image and model take as long as they take
+  if ended; then
+    give_up "what the engine needs could not be fetched"
+  fi
+  breathe
+done
+answers=0
+begun=$SECONDS
 until [ "$answers" -ge "$PROBE_REQUESTS" ]; do
   if ask; then
     answers=$((answers + 1))
     continue
   fi
   answers=0
-  if systemctl is-failed --quiet infctl-engine.service; then
+  if ended; then
     give_up "the engine ended again and again"
   fi
-  if [ "$SECONDS" -ge "$READY_SECONDS" ]; then
+  if [ $((SECONDS - begun)) -ge "$READY_SECONDS" ]; then
     give_up "no answer within $READY_SECONDS s"
   fi
-  if [ $((SECONDS - beat)) -ge 60 ]; then
-    heartbeat infctl-launch
-    beat=$SECONDS
-  fi
-  sleep "${INFCTL_PAUSE:-3}"
+  breathe
 done
 hook infctl-launch CONTINUE

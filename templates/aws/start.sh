@@ -68,8 +68,12 @@ if [ -n "${SECRET_FILES[*]}" ]; then # whoever the engine runs as must read its 
 fi
 fetch
 docker rm --force infctl-engine >/dev/null 2>&1 || true
+if [ ! -e "$root/run/infctl/started" ]; then
+  echo "infctl: started" | tell
+  : >"$root/run/infctl/started"
+fi
 exec docker run --rm --name infctl-engine --init --publish "$PORT:$PORT" \
   --log-driver awslogs --log-opt "awslogs-region=$REGION" --log-opt "awslogs-group=$LOG_GROUP" \
-  --log-opt "awslogs-stream=engine/$GROUP/$instance" \
+  --log-opt "awslogs-stream=engine/$OBJECT/$instance" \
   --volume "$models:/models:ro" --volume "$secrets:/run/secrets:ro" \
   "${DOCKER[@]}" "${given[@]}" "$IMAGE" "${ARGV[@]}"

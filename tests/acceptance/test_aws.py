@@ -70,8 +70,7 @@ def left(cloud: Cloud) -> list[str]:
 
 
 def groups(cloud: Cloud) -> dict[str, int]:
-    found = cloud.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
-    return {one["AutoScalingGroupName"]: len(one["Instances"]) for one in found}
+    return {one["AutoScalingGroupName"]: len(one["Instances"]) for one in cloud.groups()}
 
 
 def test_a_model_lives_on_aws(stack: Stack, cloud: Cloud) -> None:
@@ -112,7 +111,9 @@ def test_a_revision_that_never_answers_is_taken_back_and_says_why(stack: Stack, 
         assert running.poll() is None, running.communicate()
         time.sleep(0.1)
     [log_group] = [one["logGroupName"] for one in client.describe_log_groups()["logGroups"]]
-    stream = f"boot/acme-chat-r2/{waiting[0]}"
+    ours = {one["AutoScalingGroupName"]: one["Tags"] for one in cloud.groups()}["acme-chat-r2"]
+    ident = next(tag["Value"] for tag in ours if tag["Key"] == "infctl:id")
+    stream = f"boot/{ident}/{waiting[0]}"
     lines = ["infctl: given up: the engine ended again and again", "error: unrecognized arguments: --wrong"]
     client.create_log_stream(logGroupName=log_group, logStreamName=stream)
     events = [{"timestamp": int(time.time() * 1000), "message": line} for line in lines]

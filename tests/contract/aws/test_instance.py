@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -41,7 +42,7 @@ def wish_of(port: int, program: str) -> Deployment:
     return Deployment("tiny", 1, template, (0,), ("tiny",), ready_timeout=60.0)
 
 
-def started(cloud: Cloud, root: Path, program: str, closing_all: ExitStack) -> tuple[Bench, Instance, int]:
+def started(cloud: Cloud, root: Path, program: str, closing_all: ExitStack) -> tuple[Bench, Instance, Thread, int]:
     """Return an instance that waits at its launch hook, its files laid out and its engine under way."""
     cloud.hold()
     write_tiny_gguf(root / "tiny.gguf")
@@ -49,23 +50,28 @@ def started(cloud: Cloud, root: Path, program: str, closing_all: ExitStack) -> t
     cloud.client("s3").upload_file(str(root / "tiny.gguf"), BUCKET, "tiny.gguf")
     harness = closing_all.enter_context(closing(AwsHarness(cloud, root)))
     bench, port = bench_of(harness), free_port()
-    for want in bench.lower(wish_of(port, program)):
-        if bench.kinds[want.address.kind].role is not Role.ROUTER:
-            bench.do(bench.change(Do.CREATE, want))
-    group = cloud.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"][0]
-    [waiting] = group["Instances"]
-    assert waiting["LifecycleState"] == "Pending:Wait"
-    name = seen_as(bench, Role.REPLICA).name
-    template = cloud.client("ec2").describe_launch_template_versions(LaunchTemplateName=name)
-    data = template["LaunchTemplateVersions"][0]["LaunchTemplateData"]
-    instance = Instance(root / "instance", waiting["InstanceId"], data["UserData"], cloud.env)
+    making = Thread(target=make, args=(bench, wish_of(port, program)))
+    making.start()  # and it waits until the instance has fetched all that it needs
+    while not (waiting := cloud.waiting()):
+        assert making.is_alive()
+    [template] = cloud.client("ec2").describe_launch_templates()["LaunchTemplates"]
+    found = cloud.client("ec2").describe_launch_template_versions(LaunchTemplateId=template["LaunchTemplateId"])
+    data = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    instance = Instance(root / "instance", waiting[0], data["UserData"], cloud.env)
     made = closing_all.enter_context(closing(instance))
     made.boot()
-    return bench, made, port
+    return bench, made, making, port
+
+
+def make(bench: Bench, wish: Deployment) -> None:
+    for want in bench.lower(wish):
+        if bench.kinds[want.address.kind].role is not Role.ROUTER:
+            bench.do(bench.change(Do.CREATE, want))
 
 
 def test_an_instance_serves_and_says_so(cloud: Cloud, tmp_path: Path, closing_all: ExitStack) -> None:
-    bench, instance, port = started(cloud, tmp_path, "llama-server", closing_all)
+    bench, instance, making, port = started(cloud, tmp_path, "llama-server", closing_all)
+    making.join()
     group = seen_as(bench, Role.REPLICA)
     waiting = bench.provider.probe(group)
     assert (waiting.ready, waiting.dead, waiting.detail) == (False, False, "0 of 1 instances in service: Pending:Wait")
@@ -91,8 +97,9 @@ def test_an_instance_serves_and_says_so(cloud: Cloud, tmp_path: Path, closing_al
 def test_an_instance_that_never_answers_says_why_and_is_given_up(
     cloud: Cloud, tmp_path: Path, closing_all: ExitStack
 ) -> None:
-    bench, instance, _ = started(cloud, tmp_path, "no-such-server", closing_all)
+    bench, instance, making, _ = started(cloud, tmp_path, "no-such-server", closing_all)
     done = instance.run("ready")
+    making.join()
     assert done.returncode == 1, done.stderr
     health = bench.provider.probe(seen_as(bench, Role.REPLICA))
     assert (health.dead, health.detail) == (True, "the engine ended again and again")
@@ -104,7 +111,8 @@ def test_an_instance_that_never_answers_says_why_and_is_given_up(
 def test_an_instance_that_is_to_go_waits_until_nobody_is_connected(
     cloud: Cloud, tmp_path: Path, closing_all: ExitStack
 ) -> None:
-    _, instance, _ = started(cloud, tmp_path, "llama-server", closing_all)
+    _, instance, making, _ = started(cloud, tmp_path, "llama-server", closing_all)
+    making.join()
     connections = instance.root / "connections"
     connections.write_text("0 0 10.0.0.1:8000 10.0.0.2:41000\n")
     instance.metadata.said["autoscaling/target-lifecycle-state"] = "Terminated"

@@ -109,16 +109,19 @@ class Cloud:
         """Have new instances wait at their launch hook."""
         self._post("/testbed/hold")
 
+    def groups(self) -> list[Any]:
+        found: list[Any] = self.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+        return found
+
     def waiting(self) -> list[str]:
         """Return the instances that wait at a launch hook."""
-        told = self.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
-        every = (one for group in told for one in group["Instances"])
+        every = (one for group in self.groups() for one in group["Instances"])
         return [one["InstanceId"] for one in every if one["LifecycleState"] == "Pending:Wait"]
 
     def answer_hooks(self, result: str = "CONTINUE") -> int:
         """Do what instances do: end the wait of all that wait at a launch hook. Return how many there were."""
         client, done = self.client("autoscaling"), 0
-        for group in client.describe_auto_scaling_groups()["AutoScalingGroups"]:
+        for group in self.groups():
             for one in group["Instances"]:
                 if one["LifecycleState"] == "Pending:Wait":
                     client.complete_lifecycle_action(

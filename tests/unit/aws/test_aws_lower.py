@@ -65,6 +65,7 @@ def test_only_the_load_balancer_reaches_instances_and_only_the_clients_reach_it(
         ({"gpus": 2}, ("g6e.12xlarge",)),
         ({"gpu_product": ""}, ("g6e.xlarge",)),
         ({"gpu_product": "H100-SXM-80GB", "gpus": 8}, ("p5.48xlarge",)),
+        ({"gpu_product": "H100-PCIe-80GB"}, ("p5.48xlarge",)),
         ({"gpus": 0, "gpu_product": "", "memory": 40 * GIB}, ("g6e.12xlarge", "p5.48xlarge")),
     ],
 )
@@ -72,6 +73,25 @@ def test_instances_are_of_the_types_with_the_fewest_gpus_that_are_enough(
     asked: dict[str, Any], types: tuple[str, ...]
 ) -> None:
     assert fitting(wish(**asked), HOUSE) == types
+
+
+@pytest.mark.parametrize(
+    ("found", "asked", "same"),
+    [
+        ("L4", "L40S", False),
+        ("L40S", "L40S", True),
+        ("A100-40GB", "A100-SXM-40GB", True),
+        ("A100-40GB", "A100-SXM-80GB", False),
+        ("A100-40GB", "A100", True),
+    ],
+)
+def test_a_product_is_known_by_aws_name_of_it(found: str, asked: str, same: bool) -> None:
+    house = replace(HOUSE, instance_types=("t",), types={"t": {"gpus": 1, "product": found, "memory": GIB}})
+    if same:
+        assert fitting(wish(gpu_product=asked), house) == ("t",)
+    else:
+        with pytest.raises(ProviderError):
+            fitting(wish(gpu_product=asked), house)
 
 
 def test_what_no_type_has_is_said() -> None:

@@ -24,7 +24,9 @@ VALUES: Mapping[str, Any] = {
     "probe": {"kind": "completions", "path": "/v1/completions", "model": "chat", "requests": 1},
     "sandbox": {"download": True, "cache": "/root/.cache", "arguments_only": False}, "log_group": "/infctl/acme/chat",
 }  # fmt: skip
-PLACE = {"group": "acme-chat-r1", "region": "us-east-1", "secrets": "/infctl/acme/default/burst/chat/1", "drain": 120}
+PLACE = {
+    "group": "acme-chat-r1", "ident": "0123456789ab", "region": "us-east-1", "secrets": "/infctl/acme/default/burst/chat/1", "drain": 120,
+}  # fmt: skip
 
 
 def config(**more: Any) -> dict[str, Any]:
