@@ -50,6 +50,8 @@ def _headline(model: View) -> str:
         return f"will be created: r{after}, {replicas}"
     if before == after:
         return f"will be changed: r{after}, {replicas}"
+    if not before:
+        return f"will be taken over: r{after}, {replicas}"  # somebody else's, imported
     if not model["fields"]:
         return f"will be restarted as r{after}: {replicas}"
     return f"will {'go back' if after < before else 'be updated'}: r{before} → r{after}, {replicas}"

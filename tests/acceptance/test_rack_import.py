@@ -23,6 +23,7 @@ def test_a_container_made_by_hand_is_the_first_that_is_remembered(hosts: HostsOf
     assert "Imported by-hand" in infctl("import", 'docker_container.chat["rack/0"]', "by-hand")
     assert infctl("state", "list").split() == ['docker_container.chat["rack/0"]']
     planned = infctl("plan", "-detailed-exitcode", code=2)
+    assert "model.chat will be taken over: r1, 1 replica" in planned
     assert "new before old" in planned
     assert "Plan: 4 to add, 0 to change, 1 to destroy." in planned
     assert "by-hand" in host.docker("ps", "--format", "{{.Names}}")  # nobody touched it yet
