@@ -1,25 +1,31 @@
-"""Owns what the parts of a shared state are called: by serial and by the fence of the lease that wrote them. Pure.
+"""Owns what the parts of a shared state are called: by serial, by the fence of the lease that wrote them, and a chance.
 
-A lease has its fence alone, so a name is never given twice, whoever was killed or came back late.
+A lease has its fence alone, and each try of its own to write a part another chance. So a name is never given twice,
+whoever was killed or came back late, and a write that was given up and done after all finds the part it speaks of.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 
 HISTORY = 10  # snapshots kept beside the current one, as the local store does
-_SNAPSHOT = re.compile(r"history/(\d{10})-(\d{10})\.json")
-_SEGMENT = re.compile(r"journal/(\d{10})/(\d{10})-(\d{6})\.jsonl")
+_SNAPSHOT = re.compile(r"history/(\d{10})-(\d{10})-[0-9a-f]{6}\.json")
+_SEGMENT = re.compile(r"journal/(\d{10})/(\d{10})-(\d{6})-[0-9a-f]{6}\.jsonl")
+
+
+def _chance() -> str:
+    return os.urandom(3).hex()
 
 
 def snapshot_name(serial: int, fence: int) -> str:
-    return f"history/{serial:010}-{fence:010}.json"
+    return f"history/{serial:010}-{fence:010}-{_chance()}.json"
 
 
 def segment_name(serial: int, fence: int, first: int) -> str:
     """Return the name of the records from the `first` on that follow the snapshot `serial`."""
-    return f"journal/{serial:010}/{fence:010}-{first:06}.jsonl"
+    return f"journal/{serial:010}/{fence:010}-{first:06}-{_chance()}.jsonl"
 
 
 def serial_in(name: str) -> int:

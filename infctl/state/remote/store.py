@@ -1,8 +1,8 @@
 """Owns the store of a shared state, over any place that has conditional writes.
 
     head                                   who holds the lock; which snapshot counts; what was done since, while small
-    history/SERIAL-FENCE.json              the snapshot, and the last ten before
-    journal/SERIAL/FENCE-NUMBER.jsonl      what was done since the snapshot, once it is larger
+    history/SERIAL-FENCE-….json            the snapshot, and the last ten before
+    journal/SERIAL/FENCE-NUMBER-….jsonl    what was done since the snapshot, once it is larger
 
 Everything that is decided is one replacement of the head (docs/decisions/0021). Knows no particular place.
 """

@@ -122,9 +122,9 @@ def test_a_wave_of_intents_is_one_write(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_is_swept_and_what_counts_stays(tmp_path: Path) -> None:
     first = store(tmp_path).lock("ops", "apply")
     first.commit(sample())
-    orphan = tmp_path / "parts/default/history/0000000001-0000000001.json"
+    orphan = tmp_path / "parts/default/history/0000000001-0000000001-aaaaaa.json"
     orphan.write_bytes(b"staged by a run that was killed before its head")
-    later = tmp_path / "parts/default/history/0000000002-0000000009.json"
+    later = tmp_path / "parts/default/history/0000000002-0000000009-aaaaaa.json"
     later.write_bytes(b"of a lease that came after")
     first.release()
     with store(tmp_path).lock("ops", "apply") as lease:
@@ -206,3 +206,35 @@ def test_a_late_sweep_harms_no_later_lease(tmp_path: Path) -> None:
         lease.commit(sample(1))
         slow._sweep(slow._register.fetch().head, set())
     assert store(tmp_path).load().state is not None
+
+
+class Delayed(FolderPlace):
+    """A place where the first write of a head that is `held` is done only when the next one arrives, and before it."""
+
+    held: tuple[bytes, str] | None = None
+    holding = False
+
+    def write(self, text: bytes, seen: str) -> str:
+        if self.holding:
+            self.holding, self.held = False, (text, seen)
+            raise unwritable(self.location, "no answer in time")
+        if self.held:
+            late, self.held = self.held, None
+            assert super().write(*late)
+        return super().write(text, seen)
+
+
+def test_a_write_that_was_given_up_and_done_after_all_finds_its_part(tmp_path: Path) -> None:
+    place = Delayed(tmp_path, "default")
+    wave = tuple(Record(f"s{number}", "begin", at="x" * 1000) for number in range(100))  # more than the head holds
+    with RemoteStore(place, "default", Seal(b"k" * 32)).lock("ops", "apply") as lease:
+        lease.commit(sample())
+        place.holding = True
+        assert "state-unwritable" in refused(lambda: lease.append(wave))
+        lease.append(wave)
+        place.holding = True
+        assert "state-unwritable" in refused(lambda: lease.commit(sample(1)))
+        assert "state-conflict" in refused(lambda: lease.commit(sample(1))), "it is done, and not twice"
+    loaded = RemoteStore(FolderPlace(tmp_path, "default"), "default", Seal(b"k" * 32)).load()
+    assert loaded.state is not None
+    assert loaded.state.serial == 1
