@@ -195,7 +195,7 @@ def _is_enough(template: Template, known: Values | None) -> bool:
 def _is_product(found: str, asked: str) -> bool:
     """Return whether AWS's name of a GPU ("A100-40GB", "L4") means the one that is asked for ("A100-SXM-40GB")."""
     sizes = {size[1] for name in (found, asked) if (size := SIZE.search(name))}
-    return found.split("-")[0].lower() == asked.split("-")[0].lower() and len(sizes) < 2  # noqa: PLR2004  # one or none
+    return found.partition("-")[0].lower() == asked.partition("-")[0].lower() and len(sizes) <= 1
 
 
 def _source(model: str, template: Template) -> str:

@@ -34,8 +34,7 @@ _BODIES = {
 def user_data(values: Values, *, group: str, ident: str, region: str, secrets: str, drain: int) -> str:
     """Return the user data of a group's instances, in base64. Raises ProviderError where it is too long.
 
-    `values` are those of a group, `ident` is its id, `secrets` the folder of its secrets in the parameter store, `drain`
-    in seconds.
+    `values` and `ident` are a group's, `secrets` is the folder of its secrets in the parameter store, `drain` seconds.
     """
     text = cloud_config(values, group=group, ident=ident, region=region, secrets=secrets, drain=drain)
     packed = gzip.compress(text.encode(), 9, mtime=0)  # cloud-init unpacks it

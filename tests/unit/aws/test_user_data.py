@@ -25,7 +25,8 @@ VALUES: Mapping[str, Any] = {
     "sandbox": {"download": True, "cache": "/root/.cache", "arguments_only": False}, "log_group": "/infctl/acme/chat",
 }  # fmt: skip
 PLACE = {
-    "group": "acme-chat-r1", "ident": "0123456789ab", "region": "us-east-1", "secrets": "/infctl/acme/default/burst/chat/1", "drain": 120,
+    "group": "acme-chat-r1", "ident": "0123456789ab", "region": "us-east-1", "drain": 120,
+    "secrets": "/infctl/acme/default/burst/chat/1",
 }  # fmt: skip
 
 
