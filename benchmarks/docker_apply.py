@@ -38,7 +38,7 @@ from tests.testbed.pool import Pool
 
 INFCTL = str(Path(sys.executable).with_name("infctl"))
 SERVE = "mkdir -p /tmp/www && echo fine >/tmp/www/health && exec httpd -f -p 8080 -h /tmp/www"
-AT_ONCE = 2, 4  # requests at a time to one daemon: both are tried, the better one counts
+AT_ONCE = 2, 4, 8  # requests at a time to one daemon: each is tried, the best one counts
 OURS = json.dumps({"label": ["infctl.model=chat"]})
 
 

@@ -29,7 +29,7 @@ from infctl_docker.reserve import reserved, sweep
 
 PRICED = "price_per_gpu_hour of the file"
 READS = ("/info", "/version", "/containers/json?all=1")
-AT_ONCE = 4, 16  # containers that are started at a time on a host: the fewest and the most
+AT_ONCE = 4, 8  # containers that are started at a time on a host: the fewest and the most
 HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-runtime")
 TOLD = ("gpus", "oldgpus", "apps", "list", "rocm", "amdlist")  # sections in which a tool may complain
 
@@ -105,7 +105,7 @@ class Sights:
         """Return what lets as many containers be made and started at a time as suit the host best.
 
         A start waits for the disk and the kernel for a third of its time, so two of them to a processor are quicker
-        than one. Of more, all wait for each other in the daemon's locks (benchmarks/docker_apply.py).
+        than one. Four to a processor are no quicker, and cost it a little more (benchmarks/docker_apply.py).
         """
         processors = self.of(host).daemon.cpus
         with self._locks[host.name]:
