@@ -9,6 +9,7 @@ from tests.testbed.kube.nodes import PLAYED
 
 STAGES = Path(__file__).resolve().parent / "stages.yaml"
 API, ETCD, PEERS = 6443, 2379, 2380  # ports on the bed's address, which is this cluster's alone
+SERVICES = "10.96.0.0/16"  # their cluster addresses
 
 
 def of(part: str, here: Path, bed: Bed) -> list[str]:
@@ -38,7 +39,7 @@ def of(part: str, here: Path, bed: Bed) -> list[str]:
                 f"--proxy-client-cert-file={here}/proxy/cert.pem", f"--proxy-client-key-file={here}/proxy/key.pem",
                 f"--service-account-key-file={here}/accounts/cert.pem",
                 f"--service-account-signing-key-file={here}/accounts/key.pem",
-                "--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.96.0.0/16",
+                "--service-account-issuer=https://kubernetes.default.svc", f"--service-cluster-ip-range={SERVICES}",
                 f"--token-auth-file={here}/tokens.csv", "--authorization-mode=Node,RBAC", "--allow-privileged",
                 "--enable-admission-plugins=NodeRestriction",
                 "--enable-aggregator-routing",  # to an API behind it by its endpoints: nothing routes a ClusterIP here

@@ -1,6 +1,7 @@
-"""Owns a real node of the bed's cluster: a host of the bed with containerd (its CRI), Debian's CNI plugins and kubelet.
+"""Owns a real node of the bed's cluster: a host with containerd (its CRI), Debian's CNI plugins, kubelet, kube-proxy.
 
-Its pods run real containers, at addresses that this machine and so the API server reach. No cluster DNS.
+Its pods run real containers, at addresses that this machine and so the API server reach. Services answer on it, at
+their cluster addresses and at their ports of the node. No cluster DNS.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import yaml
 from tests.testbed import images
 from tests.testbed.bed import CGROUPS, run
 from tests.testbed.hosts import DockerHost
-from tests.testbed.kube import nodes
+from tests.testbed.kube import answers, nodes
 from tests.testbed.kube.cluster import START_SECONDS, config_of
+from tests.testbed.kube.flags import SERVICES
 from tests.testbed.kube.plane import BedCluster
 
 NUMBER = 240  # the last of the node's address: hosts of the bed's pool count from 11
@@ -26,6 +28,7 @@ PAUSE = "docker.io/library/pause:1"
 DAEMONS = {
     "containerd": "containerd --config /etc/containerd/bed.toml",
     "kubelet": f"kubebed kubelet --config {ETC}/kubelet.yaml --kubeconfig {ETC}/kubeconfig",  # and who it is
+    "proxy": f"kubebed proxy --config {ETC}/proxy.yaml",
 }
 CONTAINERD = f"""version = 3
 root = "/var/lib/docker/ctr" # overlayfs cannot stand on the host's overlay
@@ -65,6 +68,11 @@ class Node:
         self._make_groups()
         self.host.sh("sh", "-c", "iptables -P FORWARD ACCEPT && echo 1 >/proc/sys/net/ipv4/ip_forward")  # dockerd drops
         run("ip", "route", "replace", self.subnet, "via", self.host.address)
+        played = f"10.77.{self.host.bed.number}.{answers.INDEX}"
+        self.host.sh("ip", "route", "replace", f"10.79.{self.host.bed.number}.0/24", "via", played)
+        self.host.sh(
+            "ip", "route", "replace", SERVICES, "dev", "eth0"
+        )  # without any the kernel asks no rule of the proxy
         since = self._start_daemons()
         until = time.monotonic() + START_SECONDS
         while not self._ready(since):
@@ -131,15 +139,18 @@ class Node:
         host.sh("ln", "-sf", "/opt/newer/usr/bin/ctr", "/usr/local/sbin/ctr")
         authority, folder = self.cluster.authority, self.cluster.folder / self.name
         authority.sign(f"system:node:{self.name}", folder / "client", groups=("system:nodes",))
+        authority.sign("system:kube-proxy", folder / "proxy")
         authority.sign(host.address, folder / "serving", also=(self.name,))
-        for who in ("client", "serving"):
+        for who in ("client", "proxy", "serving"):
             for file in ("cert.pem", "key.pem"):
                 self._put(f"{ETC}/{who}-{file}", (folder / who / file).read_bytes())
         self._put(f"{ETC}/ca.pem", (folder / "client" / "ca.pem").read_bytes())
         cluster = {"server": self.cluster.url, "certificate-authority": f"{ETC}/ca.pem"}
-        shown = {"client-certificate": f"{ETC}/client-cert.pem", "client-key": f"{ETC}/client-key.pem"}
-        self._put(f"{ETC}/kubeconfig", yaml.safe_dump(config_of(cluster, shown)).encode())
+        for who, file in {"client": "kubeconfig", "proxy": "proxy.kubeconfig"}.items():
+            shown = {"client-certificate": f"{ETC}/{who}-cert.pem", "client-key": f"{ETC}/{who}-key.pem"}
+            self._put(f"{ETC}/{file}", yaml.safe_dump(config_of(cluster, shown)).encode())
         self._put(f"{ETC}/kubelet.yaml", yaml.safe_dump(self._kubelet()).encode())
+        self._put(f"{ETC}/proxy.yaml", yaml.safe_dump(self._proxy()).encode())
         self._put("/etc/containerd/bed.toml", CONTAINERD.encode())
         self._put("/etc/cni/net.d/10-bed.conflist", json.dumps(self._network()).encode())
         for port in (5000, 5001):
@@ -156,6 +167,17 @@ class Node:
         bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": True, "ipam": ipam}
         ports = {"type": "portmap", "capabilities": {"portMappings": True}}
         return {"cniVersion": "1.0.0", "name": "bed", "plugins": [bridge, ports]}
+
+    def _proxy(self) -> dict[str, Any]:
+        return {
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+            "kind": "KubeProxyConfiguration",
+            "clientConnection": {"kubeconfig": f"{ETC}/proxy.kubeconfig"},
+            "hostnameOverride": self.name,
+            "mode": "iptables",
+            "clusterCIDR": self.subnet,
+            "conntrack": {"maxPerCore": 0, "min": 0},  # the machine's own: a namespace may not write it
+        }
 
     def _kubelet(self) -> dict[str, Any]:
         return {

@@ -135,7 +135,8 @@ def test_what_is_written_stays_when_the_api_server_is_killed(plane: BedCluster, 
 def test_a_frozen_api_server_takes_requests_and_answers_none(plane: BedCluster) -> None:
     plane.freeze("apiserver")
     try:
-        assert "imeout" in plane.kubectl("get", "node", "--request-timeout=1s", check=False)
+        said = plane.kubectl("get", "node", "--request-timeout=1s", check=False)
+        assert "imeout" in said or "deadline exceeded" in said
     finally:
         plane.thaw("apiserver")
     assert json.loads(plane.kubectl("get", "--raw", "/version"))["gitVersion"] == "v1.36.3"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,15 @@ def on_node(name: str, namespace: str, **fields: Any) -> Any:
     pod = made["spec"]["template"]["spec"]
     pod |= {"nodeSelector": {"bed/real": "yes"}, "terminationGracePeriodSeconds": 1}
     return made
+
+
+def opened(url: str) -> str:
+    """Return what is there, "" while nothing answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
 
 
 def status_of(plane: BedCluster, namespace: str, name: str) -> Any:
@@ -52,6 +62,17 @@ def test_llama_cpp_completes_a_text_in_a_pod(plane: BedCluster, node: Node, name
     assert said["choices"][0]["text"]
     assert "stop processing" in plane.kubectl("logs", "deploy/hello", "-n", namespace)
     assert "llama-server" in plane.kubectl("exec", "deploy/hello", "-n", namespace, "--", "ps")
+
+
+def test_a_service_answers_at_a_port_of_the_node_for_played_pods_too(
+    plane: BedCluster, node: Node, namespace: str
+) -> None:
+    plane.apply(deployment("chat", namespace))
+    ports = ("--port=80", "--target-port=8000")
+    plane.kubectl("expose", "deploy/chat", "-n", namespace, "--type=NodePort", *ports)
+    service = plane.get("service/chat", "-n", namespace)["spec"]
+    until(lambda: opened(f"http://{node.host.address}:{service['ports'][0]['nodePort']}/health"))
+    until(lambda: node.host.sh("curl", "-sf", f"http://{service['clusterIP']}/health", check=False))
 
 
 def test_an_image_is_pulled_by_digest_and_a_missing_one_is_not(

@@ -1,5 +1,5 @@
-// kubebed: a whole Kubernetes in one binary, made of the published Go modules: etcd, the control plane, the node's
-// agent, kubectl, and KWOK, which plays nodes and pods. The part is the first argument, or the name it is called by.
+// kubebed: a whole Kubernetes in one binary, made of the published Go modules: etcd, the control plane, a node's agent
+// and proxy, kubectl, and KWOK, which plays nodes and pods. The part is the first argument, or the name it is called by.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	kubectl "k8s.io/kubectl/pkg/cmd"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllers "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 	kwokconfig "sigs.k8s.io/kwok/pkg/config"
@@ -28,12 +29,13 @@ var commands = map[string]func() *cobra.Command{
 	"controllers": controllers.NewControllerManagerCommand,
 	"scheduler":   func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 	"kubelet":     func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
+	"proxy":       proxy.NewProxyCommand,
 }
 
 func main() {
 	if filepath.Base(os.Args[0]) != "kubectl" { // kubectl reads os.Args itself, for its plugins
 		if len(os.Args) < 2 {
-			fail("usage: kubebed etcd|apiserver|controllers|scheduler|kubelet|kwok|kubectl [flags]")
+			fail("usage: kubebed etcd|apiserver|controllers|scheduler|kubelet|proxy|kwok|kubectl [flags]")
 		}
 		os.Args = os.Args[1:]
 	}
