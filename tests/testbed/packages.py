@@ -51,6 +51,7 @@ FILES = {
 # containerd and shim go with the daemon; runc stays this machine's.
 NEWER = {
     "docker": (("sid", "trixie"), "docker.io docker-cli containerd"),
+    "cloud-init": (("trixie",), "cloud-init"),
     "llama": (
         ("sid",),
         "libc6 libgcc-s1 libstdc++6 libgomp1 libssl3t64 libzstd1 zlib1g libggml0 libllama0 llama.cpp-tools",
@@ -64,6 +65,7 @@ NEWER = {
     ),
 }
 BINARIES = {
+    "cloud-init": "usr/bin/cloud-init",
     "docker": "usr/sbin/dockerd",
     "llama": "usr/bin/llama-server",
     "haproxy": "usr/sbin/haproxy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -16,6 +18,8 @@ from infctl.provider.errors import ProviderError
 from infctl.secrets import Secret, SecretRef
 from infctl.templating import render
 from infctl_aws.user_data import LONGEST, cloud_config, source_of, user_data
+from tests.needs import need
+from tests.testbed import packages
 
 SHELLCHECK = str(Path(sys.executable).with_name("shellcheck"))
 VALUES: Mapping[str, Any] = {
@@ -50,6 +54,16 @@ def test_shellcheck_has_nothing_to_say(name: str, tmp_path: Path) -> None:
     asked = [SHELLCHECK, "--shell=bash", "--exclude=SC2154", str(file)]  # settings and `common` are sourced
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_cloud_init_knows_every_word() -> None:
+    root = packages.unpacked("cloud-init")
+    need(root is not None, "cloud-init's schema (scripts/test.py as root fetches it)")
+    assert root is not None
+    [file] = root.glob("usr/lib/python3/dist-packages/cloudinit/config/schemas/schema-cloud-config-v1.json")
+    text = cloud_config(VALUES, **PLACE)  # type: ignore[arg-type]
+    assert text.startswith("#cloud-config\n")
+    jsonschema.Draft4Validator(json.loads(file.read_text())).validate(yaml.safe_load(text))
 
 
 def test_settings_are_what_was_wanted_whatever_is_in_them() -> None:
