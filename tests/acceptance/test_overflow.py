@@ -1,13 +1,15 @@
-"""Two racks of real Docker hosts: the second takes what the first has no room for, and gives it back."""
+"""Real Docker hosts and this machine: the next target takes what the first has no room for."""
 
 from __future__ import annotations
 
 import json
+import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.acceptance.test_rack import infctl
+from tests.acceptance.test_rack import complete, infctl
 from tests.testbed import gpus
 from tests.testbed.hosts import DockerHost, Make
 from tests.testbed.plugin import HostsOf
@@ -52,3 +54,32 @@ def test_the_second_rack_takes_what_the_first_has_no_room_for(hosts: HostsOf, tm
     assert "No changes." in infctl(tmp_path, "plan", "-detailed-exitcode")
     write_stack(tmp_path, 4, made)
     infctl(tmp_path, "plan", code=1)
+
+
+@pytest.mark.timeout(300)
+def test_this_machine_takes_what_a_rack_has_no_host_for(hosts: HostsOf, tmp_path: Path) -> None:
+    (host,) = hosts("current", loaded=("llama:1", "haproxy:3.0"))
+    infctl(tmp_path, "init", "-stack", "rack")
+    file = tmp_path / "inference.yaml"
+    stack = yaml.safe_load(file.read_text())
+    stack["targets"] |= {"laptop": {"type": "local"}}
+    stack["models"]["chat"] |= {"placement": {"order": ["rack", "laptop"], "spread": "host"}}
+    file.write_text(yaml.safe_dump(stack, sort_keys=False))
+    values = {"hosts": [{"url": host.url, "name": "h"}], "image": "llama:1", "proxy": "haproxy:3.0"}
+    (tmp_path / "lab.yaml").write_text(yaml.safe_dump(values))
+    given = ("-var-file", "lab.yaml")
+    try:
+        said = " ".join(infctl(tmp_path, "apply", "-auto-approve", *given).split())
+        assert "rack has room for 1 of 2 replicas, 1 to laptop" in said
+        urls = json.loads(infctl(tmp_path, "output", "-json"))["chat.urls"]["value"]
+        assert len(running(host)) == 1
+        assert complete(host, urls["rack"][0]).strip()
+        body = json.dumps({"model": "chat", "prompt": "infctl is", "max_tokens": 4}).encode()
+        headers = {"content-type": "application/json"}
+        asked = urllib.request.Request(f"{urls['laptop'][0]}/completions", body, headers)
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            assert json.load(answer)["choices"][0]["text"]
+        assert "No changes." in infctl(tmp_path, "plan", "-detailed-exitcode", *given)
+    finally:
+        infctl(tmp_path, "destroy", "-auto-approve", *given)
+    assert running(host) == []
