@@ -19,7 +19,6 @@ from infctl.frozen import replace
 from infctl.secrets import Secret
 from infctl.state import lease
 from infctl.state.holder import Holder
-from infctl.state.problems import damaged
 from infctl.state.remote.head import Head, checksum, decode, encode
 from infctl.state.remote.place import Version, absent, no_fencing, unreadable, unwritable
 from infctl.state.remote.web import Answer, Web
@@ -51,6 +50,7 @@ class Document(NamedTuple):
 
     head: bytes
     workspaces: tuple[str, ...]
+    as_found: bytes = b""
 
 
 class HttpPlace:
@@ -117,7 +117,7 @@ class HttpPlace:
             return None
         if not answer.ok:
             raise unreadable(self.location, answer.said)
-        return _document(answer.body, self.location)
+        return _document(answer.body)
 
     def _post(self, document: Document, ident: str) -> bool:
         """Write the document under the lock `ident`; False where the server says that this is not the lock's."""
@@ -238,20 +238,21 @@ class HttpPlace:
 
 def _text(document: Document) -> bytes:
     """Return the document as servers expect it: a JSON object with a version, a serial that rises and a lineage."""
+    if document.as_found:
+        return document.as_found
     head = decode(document.head, "") if document.head else Head()
     lineage = head.snapshot.lineage if head.snapshot else ""
-    plain = {"version": 4, "serial": head.seq, "lineage": lineage, "infctl": document.head.decode()}
+    plain = {"version": 4, "serial": head.seq, "lineage": lineage, "infctl": document.head.decode(errors="replace")}
     return json.dumps({**plain, "workspaces": document.workspaces}).encode()
 
 
-def _document(body: bytes, location: str) -> Document:
-    """Raises InfctlError (state-damaged)."""
+def _document(body: bytes) -> Document:
+    """Return what the server holds. What infctl did not write, or not whole, is a head that cannot be read."""
     try:
         plain = json.loads(body)
-        return Document(plain["infctl"].encode(), tuple(map(str, plain["workspaces"])))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as failure:
-        problem = f"its {len(body)} bytes are not what infctl wrote there: cut short, or another program's state"
-        raise damaged(location, problem) from failure
+        return Document(plain["infctl"].encode(), tuple(map(str, plain["workspaces"])), body)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Document(body, (), body)
 
 
 def _lock_info(ident: str, operation: str) -> bytes:

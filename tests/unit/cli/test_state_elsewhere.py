@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from infctl.secrets import Secret
+from infctl.spec.backends import HttpState
+from infctl.state.remote.http import open_http
+from infctl.state.remote.web import Web
 from tests.shell import Shell
 from tests.testbed.state_server import USER, StateServer
 from tests.tiny_gguf import write_tiny_gguf
@@ -148,3 +152,21 @@ def test_a_server_that_is_away_is_said_with_the_way_on(shell: Shell, http_server
     found = json.loads(shell("doctor", "-json").out)["findings"]
     (readable,) = [each for each in found if (each["about"], each["what"]) == ("state", "readable")]
     assert not readable["ok"]
+
+
+@pytest.mark.parametrize("junk", [b"<html>maintenance</html>", b'{"version": 4, "resources": []}', b"\xff\xfe"])
+def test_what_others_wrote_in_its_place_is_damage_and_can_be_mended(
+    shell: Shell, http_server: StateServer, junk: bytes
+) -> None:
+    shell.write(MODEL, head(http_server))
+    succeed(shell, "apply", "-auto-approve")
+    succeed(shell, "state", "list")
+    place = open_http(HttpState(address=http_server.address, username=USER), "default", Secret(http_server.password))
+    assert place.enter("vandal", "")
+    web = Web(USER, Secret(http_server.password), 10.0)
+    assert web.ask("POST", http_server.address, junk, query="vandal").ok
+    place.leave()
+    assert "error[state-damaged]" in fail(shell, "plan")
+    shell.env["INFCTL_LEASE"] = "0.3"
+    succeed(shell, "state", "recover", "-auto-approve", "-lock-timeout=30s")
+    assert "No changes" in succeed(shell, "plan")
