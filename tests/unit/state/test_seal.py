@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from pathlib import Path
 
 import pytest
@@ -94,7 +93,7 @@ def test_a_key_is_32_bytes_in_base64_or_hex(text: str) -> None:
     assert key_from(text, "state.encryption.key") == NEW
 
 
-@pytest.mark.parametrize("text", ["", "secret", "x" * 64, base64.b64encode(os.urandom(16)).decode(), "é"])
+@pytest.mark.parametrize("text", ["", "secret", "x" * 64, base64.b64encode(bytes(16)).decode(), "é"])
 def test_what_is_no_key_is_refused(text: str) -> None:
     words = refused(lambda: key_from(text, "state.encryption.key"))
     assert "bad-state-key" in words
