@@ -197,7 +197,7 @@ def _observe(cloud: Cloud, sight: Sight) -> Iterator[Observed]:
 
 
 def _outputs(values: Values, port: int, arn: str) -> dict[str, Any]:
-    return {"url": f"http://{values['host']}:{port}" if port else "", "port": port, "arn": arn}
+    return {"url": f"http://{values['host']}:{port}/v1" if port else "", "port": port, "arn": arn}
 
 
 PART = Part(_make, _take_down, _observe, lambda *_: None)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.acceptance.stack import Stack
 from tests.testbed.aws.cloud import AMI_PARAMETER, REGION, Cloud
+from tests.tiny_gguf import write_tiny_gguf
 
 pytestmark = pytest.mark.xdist_group("aws")
 FILE = """\
@@ -144,3 +145,27 @@ def test_the_rights_that_infctl_needs_are_printed(stack: Stack) -> None:
     assert "autoscaling:CreateAutoScalingGroup" in json.dumps(policy)
     wrong = stack.run("access", "bootstrap", "rack")
     assert (wrong.code, "error[unknown-target]" in wrong.err) == (1, True), wrong.said
+
+
+def test_the_stack_burst_runs_as_its_readme_says(cloud: Cloud, tmp_path: Path) -> None:
+    write_tiny_gguf(tmp_path / "tiny.gguf")
+    cloud.client("s3").create_bucket(Bucket="acme-models")
+    cloud.client("s3").upload_file(str(tmp_path / "tiny.gguf"), "acme-models", "chat/tiny.gguf")
+    stack = Stack(tmp_path, cloud.env)
+    assert stack.run("init", "-stack", "burst").code == 0
+    given = {"subnets": list(cloud.subnets()), "uri": "s3://acme-models/chat/tiny.gguf", "ami": f"ssm:{AMI_PARAMETER}"}
+    image = f"ghcr.io/ggml-org/llama.cpp@sha256:{DIGEST}"
+    (tmp_path / "lab.yaml").write_text(json.dumps({**given, "image": image}))
+    said = ("-var-file", "lab.yaml")
+    looked = stack.run("doctor", "burst", *said)
+    assert (looked.code, "account 123456789012" in looked.out) == (0, True), looked.said
+    done = stack.run("apply", "-auto-approve", *said)
+    assert done.code == 0, done.said
+    assert groups(cloud) == {"burst-chat-r1": 1}
+    assert stack.run("output", "-raw", "chat.url").out.strip().endswith(":8000/v1")
+    [role] = cloud.client("iam").list_roles(PathPrefix="/infctl/burst/")["Roles"]
+    policy = cloud.client("iam").get_role_policy(RoleName=role["RoleName"], PolicyName="infctl")["PolicyDocument"]
+    assert "arn:aws:s3:::acme-models/chat/tiny.gguf" in json.dumps(policy)
+    assert stack.run("plan", "-detailed-exitcode", *said).code == 0
+    gone = stack.run("destroy", "-auto-approve", *said)
+    assert (gone.code, left(cloud)) == (0, []), gone.said
