@@ -69,9 +69,9 @@ class Reading:
         Raises InfctlError at once where another version of infctl is asked for.
         """
         self._check_version(values.get("requires"))
+        self.found.add(check_state(values))
         values = self._inherit(self._fill_in(values))
         file: File = self.found.check(File, _with_names(values), (), {"apiVersion": API_VERSION, "name": "stack"})
-        self.found.add(check_state(values))
         kinds = self._kinds(file)
         configs = dict(self._configs(file, kinds))
         self.found.add(rules.check(file, rules.Context(kinds, frozenset(self._types.names()))))
