@@ -143,6 +143,7 @@ class S3Place:
             BotoCoreError,
             ClientError,
             HTTPClientError,
+            IncompleteReadError,
             NoCredentialsError,
             ResponseStreamingError,
         )
@@ -156,7 +157,7 @@ class S3Place:
             raise self._refused(code, said, failed) from answer
         except NoCredentialsError as failure:
             raise forbidden(self.location, "there are no credentials", _CREDENTIALS) from failure
-        except ResponseStreamingError as failure:
+        except (ResponseStreamingError, IncompleteReadError) as failure:
             raise BrokenOffError(*failed(self.location, "the answer broke off").diagnostics) from failure
         except (HTTPClientError, BotoCoreError) as failure:
             raise failed(self.location, str(failure)) from failure
