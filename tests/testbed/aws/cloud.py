@@ -28,6 +28,7 @@ class Cloud:
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
             port = listening.getsockname()[1]
+        self.beyond: set[str] = set()  # what a test used that moto alone lacks
         self._image = ""
         self._clients: dict[str, Any] = {}
         self.url = f"http://127.0.0.1:{port}"
@@ -62,6 +63,7 @@ class Cloud:
 
     def reset(self) -> None:
         """Empty the account, and put the parameter there that names a machine image."""
+        self.beyond.clear()
         self._post("/moto-api/reset")
         self._post("/testbed/reset")
         if not self._image:
@@ -72,6 +74,7 @@ class Cloud:
         self, call: str, code: str, *, status: int = 400, times: int = 1, after: int = 0, message: str = ""
     ) -> None:
         """Answer calls that match `call` ("ec2:CreateLaunchTemplate", a pattern) so, so many times (-1: always)."""
+        self.beyond.add("faults")
         more = {"message": message} if message else {}
         self._post(
             "/testbed/faults", [{"call": call, "code": code, "status": status, "times": times, "after": after, **more}]
@@ -83,9 +86,11 @@ class Cloud:
 
     def refuse(self, why: str) -> None:
         """Start no instance any more, and have Auto Scaling say why."""
+        self.beyond.add("scaling activities")
         self._post("/testbed/refuse", why)
 
     def limit(self, **quotas: float) -> None:
+        self.beyond.add("quotas")
         self._post("/testbed/quotas", {code.replace("_", "-"): value for code, value in quotas.items()})
 
     def calls(self) -> list[str]:
@@ -107,6 +112,7 @@ class Cloud:
 
     def hold(self) -> None:
         """Have new instances wait at their launch hook."""
+        self.beyond.add("lifecycle hooks")
         self._post("/testbed/hold")
 
     def groups(self) -> list[Any]:
