@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.testbed.bed import Bed
 from tests.testbed.kube.nodes import PLAYED
 
-STAGES = Path(__file__).resolve().parent / "stages.yaml"
+HERE = Path(__file__).resolve().parent
+AUDIT = "audit.log"  # in the cluster's folder
 API, ETCD, PEERS = 6443, 2379, 2380  # ports on the bed's address, which is this cluster's alone
 SERVICES = "10.96.0.0/16"  # their cluster addresses
 
@@ -42,6 +43,8 @@ def of(part: str, here: Path, bed: Bed) -> list[str]:
                 "--service-account-issuer=https://kubernetes.default.svc", f"--service-cluster-ip-range={SERVICES}",
                 f"--token-auth-file={here}/tokens.csv", "--authorization-mode=Node,RBAC", "--allow-privileged",
                 "--enable-admission-plugins=NodeRestriction",
+                f"--audit-policy-file={HERE}/audit.yaml",
+                f"--audit-log-path={here}/{AUDIT}",
                 "--enable-aggregator-routing",  # to an API behind it by its endpoints: nothing routes a ClusterIP here
             ]  # fmt: skip
         case "controllers":
@@ -54,6 +57,6 @@ def of(part: str, here: Path, bed: Bed) -> list[str]:
             return quick
         case _:
             return [
-                admin, f"--config={STAGES}", f"--manage-nodes-with-label-selector={PLAYED}",
+                admin, f"--config={HERE}/stages.yaml", f"--manage-nodes-with-label-selector={PLAYED}",
                 f"--node-ip={at}", f"--cidr=10.79.{bed.number}.0/24", "--node-lease-duration-seconds=40",
             ]  # fmt: skip

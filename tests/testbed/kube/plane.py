@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import ssl
 import time
@@ -145,3 +146,9 @@ class BedCluster(Cluster):
         files = {"client-certificate-data": "cert.pem", "client-key-data": "key.pem"}
         shown = {field: b64encode((folder / file).read_bytes()).decode() for field, file in files.items()}
         return self._write(name, self._config_of(shown))
+
+    def asked(self, user: str) -> tuple[tuple[str, str], ...]:
+        """Return what a user, not the admin, has asked until now, in order: ("list", "/api/v1/pods?limit=500")."""
+        log = self.folder / flags.AUDIT
+        told = (json.loads(line) for line in log.read_text().splitlines()) if log.exists() else ()
+        return tuple((one["verb"], one["requestURI"]) for one in told if one["user"]["username"] == user)

@@ -98,6 +98,12 @@ def test_a_cluster_that_is_given_is_asked_as_any_user(plane: BedCluster, tmp_pat
     assert "team-a" in said["status"]["userInfo"]["groups"]
 
 
+def test_what_a_user_asks_is_written_down(plane: BedCluster) -> None:
+    name = f"eve-{time.monotonic_ns()}"
+    plane.kubectl("get", "pod", "-n", "default", by=plane.user(name), check=False)
+    assert ("list", "/api/v1/namespaces/default/pods?limit=500") in plane.asked(name)
+
+
 def test_a_service_account_is_known_by_its_token(cluster: Cluster, namespace: str) -> None:
     robot = cluster.account(namespace, "robot")
     whoami = cluster.kubectl("auth", "whoami", "-o=jsonpath={.status.userInfo.username}", by=robot)
