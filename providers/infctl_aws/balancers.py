@@ -13,6 +13,8 @@ from infctl_aws.parts import Cloud, Doc, Part, Sight, mine, refuse_strangers, se
 from infctl_aws.session import ignoring, pages
 
 NAME_LIMIT = 32
+# A zone in which one of several models has no instance would be taken out of DNS for all of them.
+ATTRIBUTES = [{"Key": "load_balancing.cross_zone.enabled", "Value": "true"}]
 TOLD_AT_ONCE = 20  # things whose tags one call tells (ELB API, DescribeTags)
 
 
@@ -51,6 +53,7 @@ def _make(cloud: Cloud, change: Change, _emit: Emit) -> Observed:
     else:
         refuse_strangers(change, tags_of(cloud, (found["LoadBalancerArn"],)).get(found["LoadBalancerArn"], {}))
         retag(cloud, found["LoadBalancerArn"], tags)
+    cloud.elb().modify_load_balancer_attributes(LoadBalancerArn=found["LoadBalancerArn"], Attributes=ATTRIBUTES)
     described = read_tags(tags)
     assert described is not None  # noqa: S101  -- written just now
     return seen(described, described.values, _outputs(found))

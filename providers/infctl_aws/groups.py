@@ -83,13 +83,14 @@ def _find_template(cloud: Cloud, name: str) -> Doc | None:
 
 
 def _put_secrets(cloud: Cloud, change: Change, values: Values) -> None:
-    folder = secrets_of(cloud, change)
+    folder, marks = secrets_of(cloud, change), as_list(launch_tags(change, values))
     for name, value in values["env"].items():
         if isinstance(value, Secret):
             cloud.ssm().put_parameter(
                 Name=f"{folder}/{name}", Value=value.reveal(), Type="SecureString", Overwrite=True,
                 Tier="Intelligent-Tiering",
             )  # fmt: skip
+            cloud.ssm().add_tags_to_resource(ResourceType="Parameter", ResourceId=f"{folder}/{name}", Tags=marks)
 
 
 def _create(cloud: Cloud, change: Change, values: Values, template: str, more: Mapping[str, str]) -> None:

@@ -86,7 +86,7 @@ def user_tags(values: Values) -> dict[str, str]:
 
 
 def launch_tags(change: Change, values: Values) -> dict[str, str]:
-    """Return what instances and disks of a group carry: whose they are, and the model's own tags."""
+    """Return what parts of an object carry, as instances and disks of a group: whose they are, and the model's tags."""
     labels = change.labels
     mine = {"Name": change.name, LINEAGE: labels.lineage, STACK: labels.stack, MODEL: labels.model, ID: labels.id}
     return {**user_tags(values), **mine}

@@ -140,7 +140,8 @@ _ADDRESSES = tuple(
     f"elasticloadbalancing:{what}"
     for what in (
         "AddTags", "CreateListener", "CreateLoadBalancer", "CreateTargetGroup", "DeleteListener", "DeleteLoadBalancer",
-        "DeleteTargetGroup", "ModifyListener", "ModifyTargetGroup", "ModifyTargetGroupAttributes", "RemoveTags",
+        "DeleteTargetGroup", "ModifyListener", "ModifyLoadBalancerAttributes", "ModifyTargetGroup",
+        "ModifyTargetGroupAttributes", "RemoveTags",
     )
 )  # fmt: skip
 _ROLES = tuple(
@@ -148,7 +149,7 @@ _ROLES = tuple(
     for what in (
         "AddRoleToInstanceProfile", "CreateInstanceProfile", "CreateRole", "DeleteInstanceProfile", "DeleteRole",
         "DeleteRolePolicy", "GetInstanceProfile", "ListRoleTags", "PutRolePolicy", "RemoveRoleFromInstanceProfile",
-        "TagRole", "UntagRole",
+        "TagInstanceProfile", "TagRole", "UntagRole",
     )
 )  # fmt: skip
 _LOGS = tuple(
@@ -158,7 +159,7 @@ _LOGS = tuple(
         "ListTagsForResource", "PutRetentionPolicy", "TagResource", "UntagResource",
     )
 )  # fmt: skip
-_SECRETS = ("ssm:DeleteParameters", "ssm:GetParametersByPath", "ssm:PutParameter")
+_SECRETS = ("ssm:AddTagsToResource", "ssm:DeleteParameters", "ssm:GetParametersByPath", "ssm:PutParameter")
 
 
 def _pulls(images: Sequence[str], realm: Realm) -> Sequence[Statement]:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from infctl.provider.errors import ProviderError
 from infctl.provider.values import Change, Do, Emit, Observed
 from infctl_aws.kinds import ROLE
-from infctl_aws.labels import as_list, as_tags, read_tags, stale, write_tags
+from infctl_aws.labels import as_list, as_tags, launch_tags, read_tags, stale, write_tags
 from infctl_aws.parts import Cloud, Doc, Part, Sight, mine, refuse_strangers, seen, short_name, wanted
 from infctl_aws.rights import Realm, of_model, trust
 from infctl_aws.session import ignoring, pages
@@ -46,7 +46,10 @@ def _make(cloud: Cloud, change: Change, _emit: Emit) -> Observed:
             client.untag_role(RoleName=name, TagKeys=old)
     document = json.dumps(of_model(change.labels, values, realm_of(cloud)))
     client.put_role_policy(RoleName=name, PolicyName=POLICY, PolicyDocument=document)
-    ignoring(lambda: client.create_instance_profile(InstanceProfileName=name, Path=path), "EntityAlreadyExists")
+    marks = as_list(launch_tags(change, {}))
+    ignoring(
+        lambda: client.create_instance_profile(InstanceProfileName=name, Path=path, Tags=marks), "EntityAlreadyExists"
+    )
     if not client.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Roles"]:
         client.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
     described = read_tags(tags)

@@ -13,11 +13,12 @@ from infctl.provider.errors import ProviderError
 from infctl.provider.values import Change, Do, Emit, Observed, Progress, Values
 from infctl_aws.balancers import NAME_LIMIT, retag, tags_of
 from infctl_aws.kinds import ROUTE
-from infctl_aws.labels import MODEL, as_list, mark_of, read_tags, write_tags
+from infctl_aws.labels import MODEL, as_list, launch_tags, mark_of, read_tags, write_tags
 from infctl_aws.parts import Cloud, Doc, Part, Sight, mine, refuse_strangers, seen, short_name, wanted
 from infctl_aws.session import ignoring, pages, settled, until
 
 INTERVAL = 10  # seconds between two health checks of a target: the least that a network load balancer takes is 5
+CHECKS = 2  # of them in a row decide: the least that AWS takes
 HEALTHY = 600.0  # seconds until a target that answers is known to be healthy; a new load balancer takes minutes
 IN_SERVICE = "InService"
 
@@ -35,7 +36,10 @@ def _make(cloud: Cloud, change: Change, emit: Emit) -> Observed:
 def _target_group(cloud: Cloud, change: Change, values: Values) -> str:
     client, name, tags = cloud.elb(), short_name(change, NAME_LIMIT), write_tags(change, values)
     found = _find(cloud, name)
-    checked = {"HealthCheckPath": values["health"], "HealthCheckIntervalSeconds": INTERVAL}
+    checked = {
+        "HealthCheckPath": values["health"], "HealthCheckIntervalSeconds": INTERVAL,
+        "HealthyThresholdCount": CHECKS, "UnhealthyThresholdCount": CHECKS,
+    }  # fmt: skip
     if found is None:
         made = client.create_target_group(
             Name=name, Protocol="TCP", Port=values["engine_port"], VpcId=values["vpc"], TargetType="instance",
@@ -75,8 +79,9 @@ def _listen(cloud: Cloud, change: Change, values: Values, arn: str) -> int:
     forward = [{"Type": "forward", "TargetGroupArn": arn}]
     if own is None:
         client.create_listener(
-            LoadBalancerArn=values["load_balancer"], Protocol="TCP", Port=port, DefaultActions=forward
-        )
+            LoadBalancerArn=values["load_balancer"], Protocol="TCP", Port=port, DefaultActions=forward,
+            Tags=as_list(launch_tags(change, {})),
+        )  # fmt: skip
     elif own["Port"] != port:
         client.modify_listener(ListenerArn=own["ListenerArn"], Port=port)
     return int(port)

@@ -12,7 +12,7 @@ from infctl_aws.labels import as_list, as_tags, mark_of, read_tags, stale, write
 from infctl_aws.parts import Cloud, Doc, Part, Sight, mine, refuse_strangers, seen, wanted
 from infctl_aws.session import error_code, ignoring, pages, settled
 
-LEAVES = 300.0  # seconds until network interfaces of what was removed are gone
+LEAVES = 600.0  # seconds until network interfaces of what was removed are gone; a load balancer's take minutes
 
 
 def _make(cloud: Cloud, change: Change, _emit: Emit) -> Observed:
@@ -71,7 +71,7 @@ def _take_down(cloud: Cloud, change: Change, _emit: Emit) -> Observed | None:
     ident = found["GroupId"]
     settled(
         lambda: ignoring(lambda: client.delete_security_group(GroupId=ident), "InvalidGroup.NotFound"),
-        "DependencyViolation", within=min(LEAVES, change.timeout or LEAVES),
+        "DependencyViolation", within=LEAVES,
     )  # fmt: skip
     return None
 
