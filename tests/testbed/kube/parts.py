@@ -107,8 +107,11 @@ def build(part: str) -> Path:
 def _go(part: str, *argv: str) -> str:
     quiet = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
     done = subprocess.run(
-        ["nice", "go", *argv], cwd=HERE / part, env=quiet, stdout=subprocess.PIPE, text=True, check=True
+        ["nice", "go", *argv], cwd=HERE / part, env=quiet, capture_output=True, text=True, check=False
     )
+    if done.returncode:
+        print(done.stderr[-5000:], file=sys.stderr)  # before it stand hundreds of modules that were fetched
+    done.check_returncode()
     return done.stdout
 
 
