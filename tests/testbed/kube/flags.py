@@ -9,7 +9,8 @@ from tests.testbed.kube.nodes import PLAYED
 
 HERE = Path(__file__).resolve().parent
 AUDIT = "audit.log"  # in the cluster's folder
-API, ETCD, PEERS = 6443, 2379, 2380  # ports on the bed's address, which is this cluster's alone
+PLAYED_PODS = "pods.yaml"  # the same, what KWOK is told of them beside stages.yaml
+API, ETCD, PEERS, KUBELETS = 6443, 2379, 2380, 10250  # ports on the bed's address, which is this cluster's alone
 SERVICES = "10.96.0.0/16"  # their cluster addresses
 
 
@@ -57,6 +58,9 @@ def of(part: str, here: Path, bed: Bed) -> list[str]:
             return quick
         case _:
             return [
-                admin, f"--config={HERE}/stages.yaml", f"--manage-nodes-with-label-selector={PLAYED}",
-                f"--node-ip={at}", f"--cidr=10.79.{bed.number}.0/24", "--node-lease-duration-seconds=40",
+                admin, f"--config={HERE}/stages.yaml", f"--config={here}/{PLAYED_PODS}",
+                f"--manage-nodes-with-label-selector={PLAYED}", "--node-lease-duration-seconds=40",
+                f"--node-ip={at}", f"--cidr=10.79.{bed.number}.0/24",
+                f"--node-port={KUBELETS}", f"--server-address={at}:{KUBELETS}",
+                f"--tls-cert-file={here}/server/cert.pem", f"--tls-private-key-file={here}/server/key.pem",
             ]  # fmt: skip

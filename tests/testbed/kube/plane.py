@@ -11,10 +11,11 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.testbed.bed import Bed, run
 from tests.testbed.certs import Authority
-from tests.testbed.kube import flags, nodes, parts
-from tests.testbed.kube.answers import Answers
+from tests.testbed.kube import answers, flags, nodes, parts
 from tests.testbed.kube.cluster import START_SECONDS, Cluster, config_of, write_config
 from tests.testbed.leash import Leashed
 
@@ -38,8 +39,10 @@ class BedCluster(Cluster):
         self.authority = Authority(folder / "ca")
         self.front = Authority(folder / "front")  # by which the API server vouches for users to APIs behind it
         self._running: dict[str, Leashed] = {}
+        self._log = folder / "pods.log"
         self._write_identity()
-        self.answers = Answers(bed)
+        self._write_played_pods()
+        self.answers = answers.Answers(bed)
         bed.closing.append(self.stop)
         self.start()
 
@@ -56,6 +59,17 @@ class BedCluster(Cluster):
         authority = b64encode((self.folder / "ca" / "ca.pem").read_bytes()).decode()
         cluster = {"server": f"https://{self.bed.address}:{flags.API}", "certificate-authority-data": authority}
         write_config(self.kubeconfig, config_of(cluster, {"token": self._token}))
+
+    def _write_played_pods(self) -> None:
+        """Write where the log of played pods is, and who answers what is forwarded to their ports."""
+        log = {"logsFile": str(self._log), "previousLogsFile": str(self._log)}
+        engine = f"10.79.{self.bed.number}.254"
+        ports = [{"ports": [port], "target": {"port": port, "address": engine}} for port in answers.PORTS]
+        told = {"ClusterLogs": {"logs": [log]}, "ClusterPortForward": {"forwards": ports}}
+        about = {"apiVersion": "kwok.x-k8s.io/v1alpha1", "metadata": {"name": "all"}}
+        documents = [{**about, "kind": kind, "spec": spec} for kind, spec in told.items()]
+        (self.folder / flags.PLAYED_PODS).write_text(yaml.safe_dump_all(documents))
+        self.log()
 
     # Parts
 
@@ -123,6 +137,7 @@ class BedCluster(Cluster):
     def well(self) -> None:
         """Start what does not run; exactly the standard nodes, as they were, and pods that answer."""
         self.answers.well()
+        self.log()
         self.start()
         standard = {name: nodes.node(name, gpus) for name, gpus in STANDARD.items()}
         there = {one["metadata"]["name"]: one for one in self.get("node", "-l", nodes.PLAYED)["items"]}
@@ -146,6 +161,10 @@ class BedCluster(Cluster):
         files = {"client-certificate-data": "cert.pem", "client-key-data": "key.pem"}
         shown = {field: b64encode((folder / file).read_bytes()).decode() for field, file in files.items()}
         return self._write(name, self._config_of(shown))
+
+    def log(self, *lines: str) -> None:
+        """Let these lines be the log of every played pod, of its last run as well."""
+        self._log.write_text("".join(f"2026-11-01T00:00:00.000000000Z stdout F {line}\n" for line in lines))
 
     def asked(self, user: str) -> tuple[tuple[str, str], ...]:
         """Return what a user, not the admin, has asked until now, in order: ("list", "/api/v1/pods?limit=500")."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,19 @@ def deployment(name: str, namespace: str, *, replicas: int = 1, gpus: int = 0, i
             "template": {"metadata": {"labels": {"app": name}}, "spec": pod},
         },
     }
+
+
+def forwarded(plane: BedCluster, namespace: str, pod: str) -> int:
+    """Return the status with which /health answers through a port that kubectl forwards."""
+    argv = [*plane.command, f"--kubeconfig={plane.kubeconfig}", "port-forward", "-n", namespace, f"pod/{pod}", ":8000"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        port = (
+            running.stdout.readline().partition(" -> ")[0].rpartition(":")[2]
+        )  # "Forwarding from 127.0.0.1:4 -> 8000"
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=20) as answer:
+            running.terminate()
+            return int(answer.status)
 
 
 def until(true: Callable[[], Any], seconds: float = 60) -> Any:
@@ -73,6 +88,10 @@ def test_pods_that_are_played_answer_as_engines(plane: BedCluster, namespace: st
     of_second = through.format(second["metadata"]["name"], "{}")
     with pytest.raises(AssertionError, match="ended with 1"):
         plane.kubectl("get", "--raw", of_second.format("health"))
+    plane.log("INFO: ready", "torch.OutOfMemoryError")
+    said = plane.kubectl("logs", first["metadata"]["name"], "-n", namespace, "--tail=1")
+    assert said == "torch.OutOfMemoryError\n"
+    assert forwarded(plane, namespace, first["metadata"]["name"]) == 200
     assert plane.kubectl("get", "--raw", of_second.format("metrics")) == "vllm:num_requests_waiting 7\n"
 
 
