@@ -99,7 +99,7 @@ def read_wishes(hosts: Sequence[DockerHost]) -> list[Wish]:
             doc = daemon.send_json("GET", f"/containers/{one['Id']}/json")
             network = doc["HostConfig"]["NetworkMode"]
             config = {key: value for key, value in doc["Config"].items() if key not in {"Hostname", "Domainname"}}
-            ends = {"EndpointsConfig": {network: {}}}
+            ends: Any = {"EndpointsConfig": {network: {}}}
             body = {**config, "HostConfig": doc["HostConfig"], "NetworkingConfig": ends}
             wire = daemon.send_json("GET", f"/networks/{network}")["Options"]
             wishes.append(Wish(host, doc["Name"].removeprefix("/"), body, wire))

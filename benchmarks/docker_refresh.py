@@ -30,6 +30,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from docker_apply import processor_seconds
+
 from infctl_docker.errors import HostDown
 from infctl_docker.hosts import Fleet, Host, HostConfig
 from tests.testbed.bed import Bed
@@ -131,6 +133,16 @@ def measure_one(bed: Bed, real: DockerHost, runs: int, rtt: float) -> None:
     )
 
 
+def settle(reals: Sequence[DockerHost]) -> None:
+    """Wait, a minute at most, until daemons that were just started and filled use less than a tenth of a processor."""
+    used = processor_seconds(reals)
+    for _ in range(30):
+        time.sleep(2)
+        before, used = used, processor_seconds(reals)
+        if used - before < 0.2:
+            return
+
+
 def measure_fleet(reals: Sequence[DockerHost], runs: int, rtt: float) -> None:
     """All hosts at once, on warm connections, each with a daemon of its own."""
     hosts = tuple(Host(HostConfig(url=real.url, name=real.name)) for real in reals)
@@ -139,6 +151,7 @@ def measure_fleet(reals: Sequence[DockerHost], runs: int, rtt: float) -> None:
         name: [one["Id"][:12] for one in _found(listed)] for name, listed in fleet.each(lambda h: h.ask(LIST)).items()
     }
     bare = Bare([(real, ids[real.name]) for real in reals])
+    settle(reals)
     for real in reals:
         real.delay(rtt / 2)
 

@@ -26,7 +26,8 @@ def test_the_daemon_finds_well_what_answers_and_ill_what_does_not(rack: Rack) ->
     host, container = rack.hosts[0], rack.container(rack.replica())
     check = json.loads(host.docker("inspect", "-f", "{{json .Config.Healthcheck}}", container))
     asked = check["Test"][1:]
-    assert check.get("StartInterval", check["Interval"]) == check["Interval"]  # 20.10 knows no other
+    if host.make.docker == "current":  # 20.10 knows no other
+        assert check["StartInterval"] == check["Interval"]
     host.docker("exec", container, *asked)
     host.docker("exec", container, "rm", "/www/health")
     with pytest.raises(AssertionError, match="404"):
