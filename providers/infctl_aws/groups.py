@@ -301,8 +301,13 @@ def _mix(group: Doc, values: Values) -> dict[str, Any]:
     overrides = policy.get("LaunchTemplate", {}).get("Overrides", ())
     paid = policy.get("InstancesDistribution", {})
     price = paid.get("SpotMaxPrice")
+    version = policy.get("LaunchTemplate", {}).get("LaunchTemplateSpecification", {}).get("Version", "1")
+    by_hand = (
+        {} if version == "1" else {"ami": f"of version {version} of the launch template, which infctl did not make"}
+    )
     spot = int(paid.get("OnDemandPercentageAboveBaseCapacity", 100)) == 0
     return {
+        **by_hand,
         "instance_types": tuple(each["InstanceType"] for each in overrides),
         "purchase": {
             **values["purchase"],

@@ -6,9 +6,7 @@ An instance says so itself (`ready.sh`): in service means that the model answere
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Iterator
 
 from infctl.provider.telling import telling_lines
 from infctl.provider.values import Health, Observed
@@ -20,6 +18,7 @@ from infctl_aws.parts import Cloud, Doc
 from infctl_aws.session import pages
 
 GOOD = ("InService", "Healthy")
+BACK = (600_000, 86_400_000, 10**15)  # milliseconds that a log is looked back: minutes, a day, for ever
 PAUSE = 2.0  # seconds between two looks at a log that is followed
 
 
@@ -48,27 +47,40 @@ def probe_group(cloud: Cloud, what: Observed) -> Health:
 
 def log_lines(cloud: Cloud, what: Observed, *, tail: int, follow: bool) -> Iterator[str]:
     """Yield the lines of all instances of a group, oldest first."""
-    name, known = str(what.values["log_group"]), set[str]()
-    prefix = f"engine/{what.id}/"
-    events = list(_events(cloud, name, prefix, 0))
-    yield from _said(events[-tail:] if tail else ())
-    known |= {str(event["eventId"]) for event in events}
+    name, prefix = str(what.values["log_group"]), f"engine/{what.id}/"
+    events = _latest(cloud, name, prefix, tail)
+    yield from (_line(event) for event in (events[-tail:] if tail else ()))
+    known = {str(event["eventId"]) for event in events}
+    since = int(events[-1]["timestamp"]) if events else _now()
     while follow:
-        since = max((int(event["timestamp"]) for event in events), default=0)
         new = [event for event in _events(cloud, name, prefix, since) if event["eventId"] not in known]
         known |= {str(event["eventId"]) for event in new}
-        events = new or events
-        yield from _said(new)
+        since = max([since, *(int(event["timestamp"]) for event in new)])
+        yield from map(_line, new)
         time.sleep(PAUSE)
 
 
-def _events(cloud: Cloud, name: str, prefix: str, since: int) -> Iterator[Doc]:
-    asked: dict[str, Any] = {"logGroupName": name, "logStreamNamePrefix": prefix}
-    if since:
-        asked["startTime"] = since
-    yield from islice(pages(cloud.logs(), "filter_log_events", "events", **asked), 100_000)
+def _latest(cloud: Cloud, name: str, prefix: str, tail: int) -> list[Doc]:
+    """Return at least the last `tail` events where there are so many: a long log is not read from its beginning."""
+    found: list[Doc] = []
+    for back in BACK:
+        found = _events(cloud, name, prefix, max(0, _now() - back))
+        if len(found) >= tail:
+            break
+    return found
 
 
-def _said(events: Sequence[Doc]) -> Iterator[str]:
-    for event in sorted(events, key=lambda one: int(one["timestamp"])):
-        yield str(event["message"]).rstrip("\n")
+def _events(cloud: Cloud, name: str, prefix: str, since: int) -> list[Doc]:
+    """Return the events since then (milliseconds), oldest first."""
+    listed = pages(
+        cloud.logs(), "filter_log_events", "events", logGroupName=name, logStreamNamePrefix=prefix, startTime=since
+    )
+    return sorted(listed, key=lambda event: int(event["timestamp"]))
+
+
+def _line(event: Doc) -> str:
+    return str(event["message"]).rstrip("\n")
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
