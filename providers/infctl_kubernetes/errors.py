@@ -18,7 +18,7 @@ _VERB = re.compile(
 )
 
 
-@dataclass(frozen=True)  # without slots: an exception has a dict anyway
+@dataclass(eq=False)  # not frozen: Python writes the traceback into it
 class ApiError(Exception):
     """An answer of the API server that is no success, as its Status says it. `after` is its Retry-After in seconds."""
 

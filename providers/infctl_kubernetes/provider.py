@@ -28,7 +28,7 @@ from infctl.provider.values import (
     Unreadable,
     Values,
 )
-from infctl_kubernetes.kinds import DEPLOYMENT, KINDS, LOWERING, NAMESPACE
+from infctl_kubernetes.kinds import DEPLOYMENT, KINDS, LOWERING, NAMESPACE, SERVICE
 from infctl_kubernetes.lower import Estate, lower
 from infctl_kubernetes.pod import Grounds
 
@@ -102,23 +102,30 @@ class KubernetesProvider:
     def apply(self, change: Change, emit: Emit) -> Observed | None:
         if change.address.kind not in KINDS:
             raise ProviderError(f"{change.address} is of a kind that targets of type kubernetes do not have")
-        from infctl_kubernetes import objects, replicas  # noqa: PLC0415  -- as above
-        from infctl_kubernetes.errors import ApiError, in_words  # noqa: PLC0415
+        from infctl_kubernetes.errors import ApiError, in_words  # noqa: PLC0415  -- as above
 
         try:
-            is_replica = change.address.kind == DEPLOYMENT
-            if change.do is Do.DRAIN:
-                return replicas.drain(self._cluster, change, emit) if is_replica else None
-            if change.do is Do.STOP:
-                return replicas.stop(self._cluster, change) if is_replica else None
-            if change.do is Do.DELETE:
-                if change.address.kind == NAMESPACE:
-                    objects.refuse_full_namespace(self._cluster, change)
-                objects.remove(self._cluster, change, emit)
-                return None
-            return objects.make(self._cluster, change)
+            return self._carry_out(change, emit)
         except ApiError as failure:
             raise in_words(failure, f"{change.do} of {change.address}", str(change.address)) from failure
+
+    def _carry_out(self, change: Change, emit: Emit) -> Observed | None:
+        from infctl_kubernetes import objects, replicas  # noqa: PLC0415  -- as above
+
+        cluster, kind = self._cluster, change.address.kind
+        if change.do is Do.DRAIN:
+            return replicas.drain(cluster, change, emit) if kind == DEPLOYMENT else None
+        if change.do is Do.STOP:
+            return replicas.stop(cluster, change) if kind == DEPLOYMENT else None
+        if change.do is Do.DELETE:
+            if kind == NAMESPACE:
+                objects.refuse_full_namespace(cluster, change)
+            objects.remove(cluster, change, emit)
+            return None
+        made = objects.make(cluster, change)
+        if kind == SERVICE and made.values["backends"]:
+            replicas.await_endpoints(cluster, made)
+        return made
 
     def probe(self, what: Observed) -> Health:
         from infctl_kubernetes.errors import ApiError, in_words  # noqa: PLC0415  -- as above

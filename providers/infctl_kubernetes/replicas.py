@@ -18,6 +18,7 @@ from infctl_kubernetes.objects import PAUSE, Cluster, find, seen_as
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
 PODS = "/api/v1/namespaces/{}/pods"
 SETTLE = 2.0  # seconds until the proxies of all nodes know of a change: kube-proxy's minSyncPeriod is 1 s
+LAG = 5.0  # seconds that the controllers of a busy cluster may take from a Service's change to its endpoints
 METRICS_TIME = 5.0  # seconds for one engine to tell its figures
 # What engines call the requests that they are at, waiting ones included: docs.vllm.ai (metrics), docs.sglang.ai
 # (production metrics), github.com/ggml-org/llama.cpp tools/server, huggingface.co/docs/text-generation-inference.
@@ -73,6 +74,21 @@ def drain(cluster: Cluster, change: Change, emit: Emit) -> Observed | None:
             break
         time.sleep(PAUSE)
     return seen_as(cluster, DEPLOYMENT, live, described)
+
+
+def await_endpoints(cluster: Cluster, service: Observed) -> None:
+    """Wait a little until the Service's new replicas are where its proxies look: an address that is told should answer.
+
+    Not longer than LAG seconds: a replica that is stopped never comes.
+    """
+    deadline, space = time.monotonic() + LAG, str(service.outputs["namespace"])
+    selector = f"kubernetes.io/service-name={service.outputs['name']}"
+    pods = {pod["metadata"]["name"] for pod in pods_of(cluster.api, space, str(service.values["backends"][0]))}
+    while pods and time.monotonic() < deadline:
+        slices = cluster.api.pages(SLICES.format(space), labelSelector=selector)
+        if any(name in pods for each in slices for name in _ready(each)):
+            return
+        time.sleep(PAUSE)
 
 
 def pods_of(api: Api, namespace: str, ident: str) -> list[Json]:

@@ -12,9 +12,12 @@ from uuid import uuid4
 
 import pytest
 
+from tests.testbed.kube.node import Node
 from tests.testbed.kube.plane import BedCluster
+from tests.testbed.registry import Registry
 
 pytestmark = pytest.mark.xdist_group("kube")
+HELLO = Path(__file__).resolve().parents[2] / "stacks" / "hello" / "models" / "hello.gguf"
 INFCTL = str(Path(sys.executable).with_name("infctl"))
 DIGEST = "@sha256:" + "0" * 64
 IMAGE = f"registry.example/serve{DIGEST}"
@@ -26,11 +29,14 @@ class Shop:
 
     def __init__(self, folder: Path, plane: BedCluster) -> None:
         self.folder, self.plane, self.namespace = folder, plane, f"shop-{uuid4().hex[:6]}"
+        self.target: dict[str, Any] = {"node_selector": {"bed/played": "yes"}}
 
     def write(self, **model: Any) -> None:
-        target = {"type": "kubernetes", "kubeconfig": str(self.plane.kubeconfig), "namespace": self.namespace}
+        reached = {"kubeconfig": str(self.plane.kubeconfig), "namespace": self.namespace}
+        target = {"type": "kubernetes", **reached, **self.target}
         usual = {"engine": "custom", "task": "custom", "image": IMAGE, "command": ["serve"], "health": "/health"}
         chat = {**usual, "timeouts": {"ready": "60s", "drain": "10s"}, **model}
+        chat = {name: value for name, value in chat.items() if value is not None}
         doc = {"apiVersion": "infctl/v1", "name": "shop", "targets": {"prod": target}, "models": {"chat": chat}}
         (self.folder / "inference.yaml").write_text(json.dumps(doc))
 
@@ -122,3 +128,33 @@ def test_a_lost_state_is_rebuilt_from_the_cluster(shop: Shop) -> None:
         file.unlink()
     shop.run("state", "recover", "-auto-approve")
     assert "No changes" in shop.run("plan")
+
+
+def test_a_real_engine_on_a_real_node_streams_through_its_address(shop: Shop, node: Node, registry: Registry) -> None:
+    image = registry.push("llama:1", "ai/llama:7")
+    node.host.sh("mkdir", "-p", "/srv/models")
+    node.host.sh("tee", "/srv/models/hello.gguf", given=HELLO.read_bytes())
+    shop.target = {"model_folders": {str(HELLO.parent): "/srv/models"}, "node_selector": {"bed/real": "yes"}}
+    chat: dict[str, Any] = {"engine": "llama.cpp", "task": "generate", "uri": f"file:{HELLO}", "command": None}
+    shop.write(**chat, image=image, health=None)
+    shop.run("apply", "-auto-approve")
+    (service,) = shop.get("service")
+    url = f"http://{service['spec']['clusterIP']}:8000/v1/completions"
+    body = json.dumps({"model": "chat", "prompt": "Once", "max_tokens": 4, "stream": True})
+    # A node's proxy looks once a second; what it does not know yet it refuses.
+    ask = ("curl", "-sSN", "--retry", "20", "--retry-connrefused", "--retry-delay", "1", "-d", body, url)
+    said = node.host.sh(*ask, "-H", "content-type: application/json")
+    assert said.count("data: ") >= 4
+    assert "[DONE]" in said
+
+    shop.write(**chat, image=f"{image[:-4]}0000", health=None)
+    said = shop.run("apply", "-auto-approve", code=1)
+    assert "its image cannot be pulled" in said
+    assert "data: " in node.host.sh(*ask, "-H", "content-type: application/json")
+
+    shop.write(**chat, image=image, health=None, max_model_len=128)
+    shop.run("apply", "-auto-approve")
+    assert [each["metadata"]["name"] for each in shop.get("deployment")] == ["shop-chat-r3"]
+    shop.run("rollback", "chat", "-auto-approve")
+    assert "main: server is listening" in shop.run("logs", "chat") or "listening" in shop.run("logs", "chat")
+    shop.run("destroy", "-auto-approve")

@@ -15,7 +15,7 @@ IMAGE = "registry.example/serve@sha256:" + "0" * 64
 CRASHING = "registry.example/crashing@sha256:" + "0" * 64  # KWOK plays what its name says
 PORT = 8000  # one of those at which the bed answers
 CONFIG: Values = {
-    "context": "", "kubeconfig": "", "namespace": "default", "node_selector": {}, "tolerations": (),
+    "context": "", "kubeconfig": "", "namespace": "default", "node_selector": {"bed/played": "yes"}, "tolerations": (),
     "gpu_resource": "nvidia.com/gpu", "image_pull_secrets": (), "model_folders": {}, "cpus": 0.0, "run_as_user": None,
     "elastic_nodes": False, "price_per_gpu_hour": None,
 }  # fmt: skip

@@ -135,7 +135,7 @@ def test_the_documented_role_is_enough_for_everything(plane: BedCluster, namespa
     old = seen_as(bench, Role.REPLICA)
     bench.do(bench.change(Do.CREATE, want, before=old))
     for do in (Do.DRAIN, Do.STOP, Do.DELETE):
-        bench.do(replace(made[want.address], do=do, after=None))
+        bench.do(replace(made[want.address], do=do, after=None, timeout=60.0))
     findings = {each.what: each for each in bench.provider.check()}  # type: ignore[attr-defined]  # has the ability
     assert [each.what for each in findings.values() if not each.ok] == []
     assert "may not be listed" in findings["GPUs"].detail
@@ -207,7 +207,7 @@ def test_twenty_edits_of_our_fields_are_found_each(place: Place) -> None:
             (spec, "replicas", number + 2),
             (engine, "image", f"other:{number}"),
             (engine, "command", ["other", str(number)]),
-            (pod, "terminationGracePeriodSeconds", number),
+            (pod, "terminationGracePeriodSeconds", number + 10),
             (engine["env"][0], "value", str(-number)),
         )[number % 5]
         before = holder[field]
