@@ -51,18 +51,11 @@ def build(
     return tuple(wish for wish in found if wish is not None)
 
 
-def spares(
-    stack: Stack, decisions: Decisions, pins: Mapping[Key, Pin], wanted: tuple[Wanted, ...]
-) -> tuple[Wanted, ...]:
-    """Return a wish without a slot for each target that a model may live on and, going by `wanted`, does not."""
+def spares(stack: Stack, decisions: Decisions, pins: Mapping[Key, Pin]) -> tuple[Wanted, ...]:
+    """Return a wish without a slot for each target that a model of several may live on, best first."""
     making = _Making(decisions, pins)
-    taken = {(wish.deployment.model, wish.target) for wish in wanted}
-    found = (
-        making.wish(model, Placed(target, ()))
-        for name, model in stack.models.items()
-        for target in order_of(stack, model)
-        if (name, target) not in taken
-    )
+    orders = ((model, order_of(stack, model)) for model in stack.models.values())
+    found = (making.wish(model, Placed(target, ())) for model, order in orders if len(order) > 1 for target in order)
     return tuple(wish for wish in found if wish is not None)
 
 

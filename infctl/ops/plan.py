@@ -154,7 +154,7 @@ def settle_wishes(
     now = where_now(state)
     wanted = build(pins.stack, pins.decisions, pins.every, now, pins.shares)
     warnings = (*stack.warnings, *pins.warnings, *engine_warnings(wanted))
-    return Wishes(wanted, settled.changes, warnings, pins.stack, pins.sized, choices_of(pins, wanted, now))
+    return Wishes(wanted, settled.changes, warnings, pins.stack, pins.sized, choices_of(pins, now))
 
 
 def _renamed(session: Session, state: State) -> tuple[State, tuple[tuple[str, str], ...]]:

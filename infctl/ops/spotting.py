@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class Choices(NamedTuple):
-    """Where models may live besides: `spares` are what they would run there, `build` gives all wishes for replicas on
-    other targets than was asked first.
+    """Where models may live: `spares` are what they would run on each target of their order, `build` gives all wishes
+    for replicas on other targets than was asked first.
     """
 
     spares: Callable[[], Spares]
     build: Callable[[Where], tuple[Wanted, ...]]
 
 
-def choices_of(pins: Pins, wanted: tuple[Wanted, ...], now: Where) -> Choices | None:
+def choices_of(pins: Pins, now: Where) -> Choices | None:
     """Return where models may live besides; None where each has but one target. `now` is where they run."""
     from infctl.desired.build import build, spares
 
@@ -36,7 +36,7 @@ def choices_of(pins: Pins, wanted: tuple[Wanted, ...], now: Where) -> Choices | 
     if not any(model.placement.order[1:] for model in stack.models.values()):
         return None
     return Choices(
-        lambda: tuple((each.target, each.deployment) for each in spares(stack, *decided, wanted)),
+        lambda: tuple((each.target, each.deployment) for each in spares(stack, *decided)),
         lambda where: build(stack, *decided, {**now, **where}, pins.shares),
     )
 

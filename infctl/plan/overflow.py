@@ -21,7 +21,7 @@ from infctl.plan.request import Question, TargetView
 from infctl.provider.values import Deployment, Place
 
 MOST_TOLD = 5  # models
-Spares = Iterable[tuple[str, Deployment]]  # targets, and what a model would run there if it had to
+Spares = Iterable[tuple[str, Deployment]]  # targets of each model's order, and what it would run there
 
 
 class Spread(NamedTuple):
@@ -90,7 +90,7 @@ def _others(question: Question, spares: Spares) -> Mapping[str, Mapping[str, Ask
     """Return what each model asks on each target that it may live on, best first."""
     placed = zip(question.placed_on, question.deployments, strict=True)
     found: dict[str, dict[str, Asked]] = {}
-    for target, wish in (*placed, *spares):
+    for target, wish in (*spares, *placed):  # of what is placed the revision may say it
         found.setdefault(wish.model, {})[target] = asked_on(question.views[target], wish)
     return found
 

@@ -18,7 +18,7 @@ from infctl.plan.spots import Lower, Manner, give_spots, lower_all
 
 
 class Elsewhere(NamedTuple):
-    """`spares` are what models would run on the further targets of their order, `assign` gives all wishes, with their
+    """`spares` are what models would run on each target of their order, `assign` gives all wishes, with their
     revisions, where some models live on other targets than was asked first.
     """
 

@@ -60,11 +60,9 @@ class Racks(Fleet):
 
     def elsewhere(self, wishes: Wishes, request: Request) -> Elsewhere:
         def spares() -> Iterator[tuple[str, Deployment]]:
-            taken = {(wish.model, target) for target, wish in self.first_placed(wishes)}
             for name, wish in wishes.items():
                 for target in self.order_of(name):
-                    if (name, target) not in taken:
-                        yield target, replace(wish.deployment(name), slots=())
+                    yield target, replace(wish.deployment(name), slots=())
 
         def assigned(where: Where) -> Assigned:
             return assign(self.wishes_at(wishes, {**self.now(), **where}), self.state, request)

@@ -87,6 +87,13 @@ def test_room_on_the_first_target_later_moves_nothing(shell: Shell) -> None:
     assert where(shell) == {"chat": {"rack": 2, "lab": 1}}
 
 
+def test_the_next_in_the_order_comes_before_the_last_though_some_are_there_already(shell: Shell) -> None:
+    applied(shell, chat(3, "rack, prod"))
+    assert where(shell) == {"chat": {"rack": 2, "prod": 1}}
+    applied(shell, chat(5, "rack, lab, prod"))
+    assert where(shell) == {"chat": {"rack": 2, "lab": 2, "prod": 1}}
+
+
 def test_of_two_models_the_one_that_may_goes_elsewhere(shell: Shell) -> None:
     other = chat(2, "rack").replace("chat:", "other:")
     applied(shell, chat(1) + other)

@@ -213,7 +213,7 @@ def test_many_models_of_one_file_cost_little(tmp_path: Path) -> None:
     assert time.perf_counter() - began < 1.0  # 0.02 s on a quiet machine
 
 
-def test_what_a_model_would_run_on_further_targets_has_no_slot_there(tmp_path: Path) -> None:
+def test_what_a_model_would_run_on_each_of_its_targets_is_told_best_first(tmp_path: Path) -> None:
     targets = "targets: {one: {type: local}, two: {type: local}, three: {type: local}}\n"
     models = """
     wide: {uri: 'file:m.gguf', placement: {order: [two, one]}}
@@ -223,6 +223,8 @@ def test_what_a_model_would_run_on_further_targets_has_no_slot_there(tmp_path: P
     decisions = decided(stack)
     wanted = build(stack, decisions, decisions.pins, {})
     assert [(each.deployment.model, each.target) for each in wanted] == [("wide", "two"), ("alone", "one")]
-    (spare,) = spares(stack, decisions, decisions.pins, wanted)
-    assert (spare.target, spare.deployment.model, spare.deployment.slots) == ("one", "wide", ())
-    assert spare.deployment.template == wanted[0].deployment.template
+    found = spares(stack, decisions, decisions.pins)
+    assert [(each.target, each.deployment.model, each.deployment.slots) for each in found] == [
+        ("two", "wide", ()), ("one", "wide", ()),
+    ]  # fmt: skip
+    assert {each.deployment.spec_hash for each in found} == {wanted[0].deployment.spec_hash}
