@@ -211,9 +211,19 @@ def _choose(models: Sequence[ModelVerdicts], room: Room) -> tuple[dict[str, Cour
 def _load(model: ModelVerdicts, room: Room) -> Load:
     return Load(
         tuple((held_by(v, room), needed_by(v, model, room)) for v in model.doing(*_REPLACES)),
-        tuple(needed_by(v, model, room) for v in model.doing(Action.CREATE)),
+        (*(needed_by(v, model, room) for v in model.doing(Action.CREATE)), *_grown(model)),
         tuple(held_by(v, room) for v in first_to_leave(model)),
     )
+
+
+def _grown(model: ModelVerdicts) -> Iterator[Held]:
+    """Yield the devices that come where one object is to stand for more replicas than it does."""
+    for verdict in model.doing(Action.UPDATE):
+        if verdict.kind.count and verdict.have is not None:
+            more = replicas_of(verdict.kind, verdict.values) - replicas_of(verdict.kind, verdict.have.values)
+            devices = verdict.values.get(verdict.kind.devices) or 0
+            if more > 0 and devices:
+                yield of_all(verdict.target, more, 0, devices)
 
 
 class _Figures(NamedTuple):

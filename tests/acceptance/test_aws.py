@@ -169,3 +169,18 @@ def test_the_stack_burst_runs_as_its_readme_says(cloud: Cloud, tmp_path: Path) -
     assert stack.run("plan", "-detailed-exitcode", *said).code == 0
     gone = stack.run("destroy", "-auto-approve", *said)
     assert (gone.code, left(cloud)) == (0, []), gone.said
+
+
+def test_a_revision_waits_for_the_old_one_to_go_where_both_are_not_allowed(stack: Stack, cloud: Cloud) -> None:
+    stack.change("max_instances: 6", "max_instances: 2")
+    assert stack.run("apply", "-auto-approve").code == 0
+    stack.change(DIGEST, "b" * 64)
+    planned = stack.run("plan")
+    assert planned.code == 0, planned.said
+    assert "each old replica goes before its successor comes" in " ".join(planned.out.split()), planned.said
+    done = stack.run("apply", "-auto-approve")
+    assert (done.code, groups(cloud)) == (0, {"acme-chat-r2": 2}), done.said
+    assert stack.run("plan", "-detailed-exitcode").code == 0
+    stack.change("replicas: 2", "replicas: 3")
+    refused = stack.run("plan")
+    assert (refused.code, "max_instances is 2, 2 run" in " ".join(refused.err.split())) == (1, True), refused.said
