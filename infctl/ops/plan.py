@@ -111,6 +111,10 @@ def plan_stack(
     warnings = (*plan.warnings, *(said for name in needed_secrets(plan) for said in secrets.unreadable.get(name, ())))
     plan = replace(_with_memory(plan, wanted), outputs_before=before, warnings=warnings)
     plan = replace(plan, notes=(*plan.notes, *placed.notes, *_failed_before(plan, state, placed.assigned)))
+    if look and plan.steps:
+        from infctl.ops.rehearse import rehearse
+
+        plan = replace(plan, warnings=(*plan.warnings, *rehearse(plan, session.providers, views)))
     return Planned(plan, state, wishes.pinned, views)
 
 

@@ -119,6 +119,19 @@ class SupportsBootstrap(Protocol):
 
 
 @runtime_checkable
+class SupportsRehearsal(Protocol):
+    """The ability to ask a place whether it would take a change, without making it."""
+
+    def rehearse(self, change: Change) -> None:
+        """Raise ProviderError where the place would refuse `change`. Changes nothing.
+
+        In `change.after` what only apply can tell is UNKNOWN, and a secret is its reference; what cannot be asked
+        because something it stands in is not there yet is no refusal. The object may be written by several steps.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsTidying(Protocol):
     """The ability of a target that makes things for a while to remove those that a killed run left."""
 

@@ -75,9 +75,9 @@ class Api:
             if not going:
                 return
 
-    def put(self, path: str, manifest: Json, manager: str, *, patience: float = PATIENCE, force: bool = True) -> Json:
-        """Return what stands at `path` once `manifest` is applied there (server-side apply)."""
-        query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
+    def put(self, path: str, manifest: Json, manager: str, *, patience: float = PATIENCE, dry: bool = False) -> Json:
+        """Return what stands at `path` once `manifest` is applied there (server-side apply), or would with `dry`."""
+        query = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict", "dryRun": "All" if dry else ""}
         return self._call("PATCH", path, query, manifest, kind="application/apply-patch+yaml", patience=patience)
 
     def merge(self, path: str, patch: Json, manager: str) -> Json:

@@ -15,7 +15,7 @@ from infctl.address import parse_address
 from infctl.provider.errors import ProviderError
 from infctl.provider.faults import point
 from infctl.provider.values import Change, Emit, Known, Observed, Progress, Scope, Values
-from infctl.secrets import Secret
+from infctl.secrets import Secret, Unknown
 from infctl_kubernetes.client import Api, Json
 from infctl_kubernetes.errors import CONFLICT, FORBIDDEN, NOT_FOUND, ApiError
 from infctl_kubernetes.kinds import NAMESPACE
@@ -37,6 +37,7 @@ AT_ONCE = 8  # lists asked side by side
 PAUSE = 0.25  # seconds between two looks at what is being deleted
 LEAST_TIME = 30.0  # seconds that a write has in any case
 SECRET_PATH = "/api/v1/namespaces/{}/secrets"  # noqa: S105  # a path
+UNTOLD = "not-known-yet"  # stands for what only apply can tell
 FOREGROUND = "foregroundDeletion"
 # What a namespace may hold that somebody would miss; every namespace has the last by itself.
 HELD = (
@@ -145,23 +146,12 @@ def space_of(cluster: Cluster, change: Change) -> str:
 
 def make(cluster: Cluster, change: Change) -> Observed:
     """Return the object once it is as `change` says: created, or changed in place. Raises ApiError, ProviderError."""
-    values, labels, resource = change.after or {}, change.labels, RESOURCES[change.address.kind]
+    values, resource = change.after or {}, RESOURCES[change.address.kind]
     name, space = name_of(values, change.name), space_of(cluster, change)
     path = resource.at(space, name)
     before = _standing(cluster, change, path, name)
-    body = resource.body(values, labels, name)
-    meta = body.get("metadata") or {}
-    manifest = {
-        **body,
-        "apiVersion": resource.api,
-        "kind": resource.kind,
-        "metadata": {
-            "name": name,
-            "labels": {**write_labels(labels, change.target), **meta.get("labels", {})},
-            "annotations": write_annotations(change),
-        },
-    }
-    if before and (patch := resource.clear(body, before)):
+    manifest = _manifest(change, values, name)
+    if before and (patch := resource.clear(manifest, before)):
         cluster.api.merge(path, patch, MANAGER)
     point("kubernetes: put")
     live = cluster.api.put(path, manifest, MANAGER, patience=max(LEAST_TIME, change.timeout))
@@ -172,6 +162,50 @@ def make(cluster: Cluster, change: Change) -> Observed:
     if described is None:
         raise ProviderError(f"{change.address} does not carry what infctl wrote on it", "an admission rule took it off")
     return seen_as(cluster, change.address.kind, live, described)
+
+
+def rehearse(cluster: Cluster, change: Change) -> None:
+    """Have the API server judge what `make` would write, without writing it. Raises ApiError, ProviderError.
+
+    What stands in a namespace that is itself to be made cannot be judged yet.
+    """
+    values: Values = _told(change.after or {})
+    if change.address.kind != NAMESPACE and values.get("namespace") == UNTOLD:
+        return
+    name = name_of(values, change.name)
+    path = RESOURCES[change.address.kind].at(str(values.get("namespace", "")), name)
+    _standing(cluster, change, path, name)
+    try:
+        cluster.api.put(path, _manifest(change, values, name), MANAGER, dry=True)
+    except ApiError as failure:
+        if failure.status != NOT_FOUND:
+            raise
+
+
+def _told(value: Any) -> Any:
+    """Return `value` with a word for each thing that only apply can tell."""
+    if isinstance(value, Unknown):
+        return UNTOLD
+    if isinstance(value, Mapping):
+        return {key: _told(item) for key, item in value.items()}
+    return tuple(map(_told, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _manifest(change: Change, values: Values, name: str) -> Json:
+    """Return all that is written of an object."""
+    resource, labels = RESOURCES[change.address.kind], change.labels
+    body = resource.body(values, labels, name)
+    meta = body.get("metadata") or {}
+    return {
+        **body,
+        "apiVersion": resource.api,
+        "kind": resource.kind,
+        "metadata": {
+            "name": name,
+            "labels": {**write_labels(labels, change.target), **meta.get("labels", {})},
+            "annotations": write_annotations(change),
+        },
+    }
 
 
 def _standing(cluster: Cluster, change: Change, path: str, name: str) -> Json | None:

@@ -44,7 +44,7 @@ SERVED = (
 
 
 class KubernetesProvider:
-    """The six methods for a cluster, with logs, images and check."""
+    """The six methods for a cluster, with logs, images, rehearsal and check."""
 
     config: ClassVar[type[BaseModel]] = form("infctl_kubernetes.config", "ClusterTarget")
     kinds: ClassVar[Mapping[str, KindSpec]] = KINDS
@@ -145,6 +145,15 @@ class KubernetesProvider:
         from infctl_kubernetes.probing import deployment_lines  # noqa: PLC0415  -- as above
 
         return deployment_lines(self._cluster.api, what, tail, follow=follow)
+
+    def rehearse(self, change: Change) -> None:
+        from infctl_kubernetes.errors import ApiError, in_words  # noqa: PLC0415  -- as above
+        from infctl_kubernetes.objects import rehearse  # noqa: PLC0415
+
+        try:
+            rehearse(self._cluster, change)
+        except ApiError as failure:
+            raise in_words(failure, f"{change.do} of {change.address}", str(change.address)) from failure
 
     def resolve_image(self, image: str) -> str:
         from infctl.provider.images import resolve_image  # noqa: PLC0415  -- as above

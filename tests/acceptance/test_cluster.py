@@ -40,10 +40,16 @@ class Shop:
         doc = {"apiVersion": "infctl/v1", "name": "shop", "targets": {"prod": target}, "models": {"chat": chat}}
         (self.folder / "inference.yaml").write_text(json.dumps(doc))
 
-    def run(self, *argv: str, code: int = 0) -> str:
-        env = {name: value for name, value in os.environ.items() if name not in {"CI", "PYTHONPATH", "INFCTL_INPUT"}}
+    def run(self, *argv: str, code: int = 0, **env: str) -> str:
+        kept = {name: value for name, value in os.environ.items() if name not in {"CI", "PYTHONPATH", "INFCTL_INPUT"}}
         done = subprocess.run(
-            [INFCTL, *argv], cwd=self.folder, env=env, capture_output=True, text=True, check=False, timeout=100
+            [INFCTL, *argv],
+            cwd=self.folder,
+            env={**kept, **env},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -106,6 +112,16 @@ def test_a_revision_that_never_answers_leaves_everything_as_it_was(shop: Shop) -
     assert "No changes" in shop.run("plan")
 
 
+def test_what_the_cluster_would_refuse_is_said_in_the_plan(shop: Shop) -> None:
+    shop.run("apply", "-auto-approve")
+    name = "shop-kubernetes-service-account-chat-prod"
+    shop.plane.kubectl("delete", "serviceaccount", name, "-n", shop.namespace)
+    shop.plane.kubectl("create", "serviceaccount", name, "-n", shop.namespace)
+    said = shop.run("plan")
+    assert 'Apply would be refused at kubernetes_service_account.chat["prod"]' in said
+    assert "infctl did not make it" in said
+
+
 def test_what_somebody_changes_of_ours_is_drift_and_what_others_add_is_none(shop: Shop) -> None:
     shop.run("apply", "-auto-approve")
     where = ("-n", shop.namespace)
@@ -120,6 +136,14 @@ def test_what_somebody_changes_of_ours_is_drift_and_what_others_add_is_none(shop
     shop.run("apply", "-auto-approve")
     assert "No changes" in shop.run("plan")
     assert [each["spec"]["replicas"] for each in shop.get("deployment")] == [1]
+
+
+@pytest.mark.parametrize("point", [9, 14, 19, 24])
+def test_a_run_that_is_killed_is_gone_on_with_and_makes_nothing_twice(point: int, shop: Shop) -> None:
+    shop.run("apply", "-auto-approve", code=-9, INFCTL_FAULT=f"kill:{point}", INFCTL_LEASE="2")
+    shop.run("apply", "-auto-approve", INFCTL_LEASE="2")
+    assert "No changes" in shop.run("plan")
+    assert [len(shop.get(kind)) for kind in ("deployment", "service", "serviceaccount", "pdb")] == [1, 1, 1, 1]
 
 
 def test_a_lost_state_is_rebuilt_from_the_cluster(shop: Shop) -> None:

@@ -162,6 +162,13 @@ def test_an_admission_rule_that_denies_is_told_in_its_own_words(place: Place, po
     assert "refused by an admission rule" in summary
     assert "one replica is plenty" in detail
     assert "change what the rule names" in hint
+    want = one_of(place.bench, place.bench.lower(serving(replicas=4)), Role.REPLICA)
+    with pytest.raises(ProviderError, match="refused by an admission rule"):
+        place.bench.provider.rehearse(place.bench.change(Do.CREATE, want))  # type: ignore[attr-defined]  # it is able to
+    fine = one_of(place.bench, place.bench.lower(serving(replicas=1)), Role.REPLICA)
+    place.bench.provider.rehearse(place.bench.change(Do.CREATE, fine))  # type: ignore[attr-defined]
+    seen = place.bench.observe().value
+    assert [each for each in seen if each.address.kind == DEPLOYMENT] == []
 
 
 def _refused(place: Place) -> tuple[str, str, str] | None:
