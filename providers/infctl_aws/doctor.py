@@ -48,7 +48,7 @@ def _types(cloud: Cloud) -> Iterator[Finding]:
         yield Finding("instance types", ok=False, detail=said.detail or said.summary, hint=said.hint)
         return
     for name, known in have.facts["types"].items():
-        place = next((one for one in have.places if one.name == name), None)
+        place = next((one for one in have.places if one.instance == name), None)
         if place is None:
             hint = "add a subnet of a zone that has it, or take it from instance_types"
             yield Finding(name, ok=False, detail="none of the subnets' zones offers it", hint=hint)

@@ -152,24 +152,24 @@ def _shape(values: Values, template: str) -> dict[str, Any]:
         "OnDemandBaseCapacity": purchase["on_demand_base"],
         "OnDemandPercentageAboveBaseCapacity": 0 if spot else 100,
         "SpotAllocationStrategy": "price-capacity-optimized",
+        "SpotMaxPrice": f"{purchase['max_price']:g}" if purchase["max_price"] else "",  # "" takes an earlier one away
     }
-    if purchase["max_price"]:
-        distribution["SpotMaxPrice"] = f"{purchase['max_price']:g}"
     specification = {"LaunchTemplateId": template, "Version": "1"}
     overrides = [{"InstanceType": each} for each in values["instance_types"]]
-    shape: dict[str, Any] = {
+    reserved: dict[str, Any] = {"CapacityReservationPreference": "default"}
+    if purchase["reservation"]:
+        reserved = {
+            "CapacityReservationPreference": "capacity-reservations-first",
+            "CapacityReservationTarget": {"CapacityReservationIds": [purchase["reservation"]]},
+        }
+    return {
         "VPCZoneIdentifier": ",".join(values["subnets"]),
         "MixedInstancesPolicy": {
             "LaunchTemplate": {"LaunchTemplateSpecification": specification, "Overrides": overrides},
             "InstancesDistribution": distribution,
         },
+        "CapacityReservationSpecification": reserved,
     }
-    if purchase["reservation"]:
-        shape["CapacityReservationSpecification"] = {
-            "CapacityReservationPreference": "capacity-reservations-first",
-            "CapacityReservationTarget": {"CapacityReservationIds": [purchase["reservation"]]},
-        }
-    return shape
 
 
 def _group_tags(name: str, own: Mapping[str, str], launched: Mapping[str, str]) -> list[dict[str, Any]]:

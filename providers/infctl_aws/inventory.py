@@ -27,6 +27,9 @@ QUOTAS: Mapping[tuple[str, bool], str] = {
 }
 
 
+Way = tuple[str, bool]  # an instance type, and whether it is a spot instance
+
+
 @dataclass(frozen=True, slots=True)
 class Quota:
     """How many vCPUs of a family may run; `used` are those of this stack."""
@@ -51,12 +54,15 @@ def read_inventory(cloud: Cloud) -> Inventory:
     subnets = list(pages(cloud.ec2(), "describe_subnets", "Subnets", Filters=named))
     offered = _offered(cloud, {str(one["AvailabilityZone"]) for one in subnets})
     running = tuple(_running(cloud))
-    quotas = read_quotas(cloud, types, running)
+    ways = (False, True) if config.purchase.on_demand_base else (True,)
+    ways = ways if config.purchase.spot_policy != "none" else (False,)
+    quotas = read_quotas(cloud, types, running, ways)
     prices = _spot_prices(cloud)
     places = tuple(
-        _place(cloud, types[name], quotas.get(name), prices.get(name))
+        _place(cloud, types[name], quotas.get((name, spot)), prices.get(name), spot=spot)
         for name in config.instance_types
         if name in types and name in offered
+        for spot in ways
     )
     most = None if config.max_instances is None else max(0, config.max_instances - len(running))
     facts = {
@@ -67,13 +73,15 @@ def read_inventory(cloud: Cloud) -> Inventory:
     return Inventory(places, facts, most, config.purchase.on_demand_base, _limit(cloud, quotas, types, running))
 
 
-def _limit(cloud: Cloud, quotas: Mapping[str, Quota], types: Mapping[str, Doc], running: Sequence[str]) -> str:
+def _limit(cloud: Cloud, quotas: Mapping[Way, Quota], types: Mapping[str, Doc], running: Sequence[str]) -> str:
     """Return what allows no more instances, in words."""
     most = cloud.config.max_instances
     said = [f"max_instances is {most}, {len(running)} run"] if most is not None else []
     for quota in dict.fromkeys(quotas.values()):
         of = sorted(
-            f"{types[name]['VCpuInfo']['DefaultVCpus']} for {name}" for name, each in quotas.items() if each == quota
+            f"{types[name]['VCpuInfo']['DefaultVCpus']} for {name}"
+            for (name, _), each in quotas.items()
+            if each == quota
         )
         allows = f"the quota {quota.name!r} allows {quota.allowed:g} vCPU, {quota.used} are used, {', '.join(of)}"
         said.append(f"{allows}: request an increase under Service Quotas")
@@ -121,10 +129,11 @@ def _running(cloud: Cloud) -> Iterator[str]:
 # ---------------------------------------------------------------- what is allowed, and what it costs
 
 
-def read_quotas(cloud: Cloud, types: Mapping[str, Doc], running: Sequence[str]) -> Mapping[str, Quota]:
-    """Return the quota of each type; none where infctl may not read them, for then AWS itself refuses."""
-    spot = cloud.config.purchase.spot_policy != "none"
-    codes = {name: code for name in types if (code := QUOTAS.get((_family(name), spot)))}
+def read_quotas(
+    cloud: Cloud, types: Mapping[str, Doc], running: Sequence[str], ways: Sequence[bool]
+) -> Mapping[Way, Quota]:
+    """Return the quota of each type, on demand and spot, none where infctl may not read them: AWS refuses then."""
+    codes = {(name, spot): code for name in types for spot in ways if (code := QUOTAS.get((_family(name), spot)))}
     if not codes:
         return {}
     client = cloud.session.client("service-quotas")
@@ -132,10 +141,10 @@ def read_quotas(cloud: Cloud, types: Mapping[str, Doc], running: Sequence[str]) 
     told = {str(one["QuotaCode"]): one for one in listed or ()}
     sizes = {name: int(one["VCpuInfo"]["DefaultVCpus"]) for name, one in types.items()}
     found = {}
-    for name, code in codes.items():
+    for way, code in codes.items():
         if code in told:
-            used = sum(sizes.get(each, 0) for each in running if codes.get(each) == code)
-            found[name] = Quota(str(told[code]["QuotaName"]), float(told[code]["Value"]), used)
+            used = sum(sizes.get(each, 0) for each in running if codes.get((each, way[1])) == code)
+            found[way] = Quota(str(told[code]["QuotaName"]), float(told[code]["Value"]), used)
     return found
 
 
@@ -175,13 +184,14 @@ def facts_of(found: Doc) -> Mapping[str, Any]:
     }
 
 
-def _place(cloud: Cloud, found: Doc, quota: Quota | None, spot_price: float | None) -> Place:
-    facts, name, purchase = facts_of(found), str(found["InstanceType"]), cloud.config.purchase
+def _place(cloud: Cloud, found: Doc, quota: Quota | None, spot_price: float | None, *, spot: bool) -> Place:
+    facts, kind = facts_of(found), str(found["InstanceType"])
+    name = f"{kind} spot" if spot else kind
     devices = tuple(
         Device(index, f"{name}/{index}", product, memory, memory)
         for index, (product, memory) in enumerate(_cards(found))
     )
-    priced = spot_price / len(devices) if spot_price and devices else None
+    priced = spot_price / len(devices) if spot and spot_price and devices else None
     return Place(
         name,
         facts["vcpus"],
@@ -189,9 +199,9 @@ def _place(cloud: Cloud, found: Doc, quota: Quota | None, spot_price: float | No
         facts["memory"],
         devices,
         price=priced,
-        purchase="spot" if purchase.spot_policy != "none" else "reserved" if purchase.reservation else "on_demand",
-        priced=f"AWS's spot price history of {name} in {cloud.session.region}" if priced else "",
-        instance=name,
+        purchase="spot" if spot else "reserved" if cloud.config.purchase.reservation else "on_demand",
+        priced=f"AWS's spot price history of {kind} in {cloud.session.region}" if priced else "",
+        instance=kind,
         region=cloud.session.region,
         most=quota.left // facts["vcpus"] if quota else None,
     )

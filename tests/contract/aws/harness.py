@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from infctl.provider.protocol import Context, Provider
 from infctl.provider.values import Deployment, Probe, Template
@@ -26,10 +27,15 @@ class AwsHarness:
         self._cloud = cloud
         self.context = Context(target, "kit", "default", "lineage-of-the-kit", root, root)
         self._made: list[AwsProvider] = []
+        self.more: dict[str, Any] = {}  # what else its target's file says
 
-    def provider(self) -> Provider:
+    def provider(self, **more: Any) -> Provider:
+        more = {"instance_types": ("g5.xlarge",), **self.more, **more}
         config = AwsTarget(
-            region=REGION, subnets=self._cloud.subnets(), instance_types=("g5.xlarge",), ami=f"ssm:{AMI_PARAMETER}"
+            region=REGION,
+            subnets=self._cloud.subnets(),
+            ami=f"ssm:{AMI_PARAMETER}",
+            **more,
         )
         self._made.append(AwsProvider(config, self.context))
         return self._made[-1]

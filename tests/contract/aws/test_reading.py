@@ -11,8 +11,9 @@ import pytest
 
 from infctl.provider.errors import ProviderError
 from infctl.provider.kinds import Role
-from infctl.provider.testbench import Bench, bench_of, found_again, seen_as
-from infctl_aws.config import AwsTarget
+from infctl.provider.testbench import Bench, bench_of, found_again, one_of, seen_as
+from infctl.provider.values import Do
+from infctl_aws.config import AwsTarget, Purchase
 from infctl_aws.provider import AwsProvider
 from tests.contract.aws.harness import AwsHarness
 from tests.testbed.aws.cloud import REGION, Cloud
@@ -66,6 +67,39 @@ def test_a_rule_that_somebody_added_to_a_security_group_is_seen(cloud: Cloud, be
     rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
     cloud.client("ec2").authorize_security_group_ingress(GroupId=door.outputs["group"], IpPermissions=[rule])
     assert {"ports": (22, 22), "from": "0.0.0.0/0"} in found_again(bench, door.id).values["ingress"]
+
+
+def test_spot_instances_stand_beside_those_that_are_never_spot(cloud: Cloud, harness: AwsHarness) -> None:
+    cloud.limit(L_DB2E81BA=8, L_3819A6DF=16)
+    paid = Purchase(spot_policy="auto", on_demand_base=1)
+    have = harness.provider(purchase=paid).inventory().value
+    steady, spot = have.places
+    assert (steady.name, steady.purchase, steady.price, steady.most) == ("g5.xlarge", "on_demand", None, 2)
+    assert (spot.name, spot.purchase, spot.instance, spot.most) == ("g5.xlarge spot", "spot", "g5.xlarge", 4)
+    assert spot.price
+    assert have.steady == 1
+    [only] = harness.provider(purchase=Purchase(spot_policy="auto")).inventory().value.places
+    assert only.purchase == "spot"
+
+
+def test_how_instances_are_paid_is_read_back_and_changed_in_place(cloud: Cloud, harness: AwsHarness) -> None:
+    reserved = "cr-0123456789abcdef0"
+    paid = Purchase(spot_policy="auto", on_demand_base=1, max_price=1.5, reservation=reserved)
+    harness.more = {"purchase": paid, "instance_types": ("g5.xlarge", "g5.2xlarge")}
+    bench = bench_of(harness)
+    bench.make(harness.wish(1, 2, {}))
+    group = seen_as(bench, Role.REPLICA)
+    assert found_again(bench, group.id).values["purchase"] == paid.model_dump(mode="json")
+    [policy] = [one["MixedInstancesPolicy"]["InstancesDistribution"] for one in cloud.groups()]
+    assert (policy["OnDemandBaseCapacity"], policy["OnDemandPercentageAboveBaseCapacity"]) == (1, 0)
+
+    harness.more = {**harness.more, "purchase": Purchase(reservation=reserved)}
+    bench.provider = harness.provider()
+    want = one_of(bench, bench.lower(harness.wish(1, 2, {})), Role.REPLICA)
+    bench.do(bench.change(Do.UPDATE, want, before=group))
+    found = found_again(bench, group.id)
+    assert (found.values["purchase"]["spot_policy"], found.values["purchase"]["max_price"]) == ("none", None)
+    assert [len(one["Instances"]) for one in cloud.groups()] == [2], "what runs goes on running"
 
 
 def target(cloud: Cloud, **more: str) -> AwsTarget:

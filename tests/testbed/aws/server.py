@@ -41,7 +41,11 @@ Start = Callable[..., Any]
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([\w-]+)/")
 LAUNCHING = "autoscaling:EC2_INSTANCE_LAUNCHING"
 WAITS = "Pending:Wait"
-GPU_QUOTAS = {"L-DB2E81BA": "Running On-Demand G and VT instances", "L-417A185B": "Running On-Demand P instances"}
+GPU_QUOTAS = {
+    "L-DB2E81BA": "Running On-Demand G and VT instances",
+    "L-417A185B": "Running On-Demand P instances",
+    "L-3819A6DF": "All G and VT Spot Instance Requests",
+}
 
 
 class Asked:
