@@ -29,7 +29,7 @@ from infctl_docker.reserve import reserved, sweep
 
 PRICED = "price_per_gpu_hour of the file"
 READS = ("/info", "/version", "/containers/json?all=1")
-AT_ONCE = 4, 8  # containers that are started at a time on a host: the fewest and the most
+AT_ONCE = 6  # containers made and started at a time on a host: fewer than `sessions.SESSIONS`, so that gates ask too
 HOOKS = ("nvidia-container-runtime-hook", "nvidia-container-runtime")
 TOLD = ("gpus", "oldgpus", "apps", "list", "rocm", "amdlist")  # sections in which a tool may complain
 
@@ -102,15 +102,13 @@ class Sights:
         return reserved(host, shares, labels, image=image, room=self.of(host).room) if shares else nullcontext()
 
     def turn(self, host: Host) -> AbstractContextManager[object]:
-        """Return what lets as many containers be made and started at a time as suit the host best.
+        """Return what lets as many containers be made and started at a time as suit a host.
 
-        A start waits for the disk and the kernel for a third of its time, so two of them to a processor are quicker
-        than one. Four to a processor are no quicker, and cost it a little more (benchmarks/docker_apply.py).
+        A daemon of two processors is quickest with some four at a time, and what it was asked is a while on its way
+        (benchmarks/docker_apply.py).
         """
-        processors = self.of(host).daemon.cpus
         with self._locks[host.name]:
-            most = min(max(2 * processors, AT_ONCE[0]), AT_ONCE[1])
-            return self._turns.setdefault(host.name, threading.Semaphore(most))
+            return self._turns.setdefault(host.name, threading.Semaphore(AT_ONCE))
 
     def tidy(self, host: Host, fence: int) -> None:
         """Remove what an earlier run of ours left on a host and did not live to remove; asked once in a run."""
