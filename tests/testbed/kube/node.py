@@ -62,8 +62,10 @@ class Node:
         self.up()
 
     def up(self) -> None:
-        """Start what does not run of its daemons, and wait until the node is ready with its images."""
-        if not self.host.on:
+        """Undo its host's faults, start what does not run of its daemons, and wait until the node is ready."""
+        if self.host.on:
+            self.host.heal()
+        else:
             self.host.up()
         self._make_groups()
         self.host.sh("sh", "-c", "iptables -P FORWARD ACCEPT && echo 1 >/proc/sys/net/ipv4/ip_forward")  # dockerd drops

@@ -47,7 +47,7 @@ def forwarded(plane: BedCluster, namespace: str, pod: str) -> int:
             return int(answer.status)
 
 
-def until(true: Callable[[], Any], seconds: float = 60) -> Any:
+def until(true: Callable[[], Any], seconds: float = 100) -> Any:
     """Return the first answer that is true."""
     end = time.monotonic() + seconds
     while not (found := true()):

@@ -112,7 +112,7 @@ def test_gpus_of_the_node_are_given_to_as_many_pods_as_there_are(plane: BedClust
     until(lambda: plane.get("deploy/chat", "-n", namespace)["status"].get("readyReplicas") == 2)
 
 
-def test_a_power_cut_is_survived(plane: BedCluster, node: Node, namespace: str) -> None:
+def test_a_power_cut_and_a_cut_cable_are_survived(plane: BedCluster, node: Node, namespace: str) -> None:
     node.host.crash()
     node.up()
     wanted = on_node("after", namespace, image="busybox:1")
@@ -120,3 +120,6 @@ def test_a_power_cut_is_survived(plane: BedCluster, node: Node, namespace: str) 
     node.load("busybox:1")
     plane.apply(wanted)
     until(lambda: status_of(plane, namespace, "after").get("ready"))
+    node.host.partition()
+    node.up()
+    until(lambda: plane.kubectl("exec", "deploy/after", "-n", namespace, "--", "pwd", check=False) == "/\n")
