@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from infctl.catalog.gpus import gpus
@@ -189,13 +190,30 @@ def _answer(row: Mapping[str, str], own: str, fitted: Callable[[Asked], Factors 
     try:
         asked = asked_of(row)
         factors = fitted(asked)
-        found = predict(case_of(asked, own, described=factors is not None), factors)
+        splits = _splits(asked) if not plain_row(row).get("tp") else (asked,)
+        found = _best([predict(case_of(each, own, described=factors is not None), factors) for each in splits])
     except InfctlError as failure:
         told = failure.diagnostics[0]
         return answer | {"verdict": Verdict.UNKNOWN.value, "reason": told.summary}
     except ValueError as failure:
         return answer | {"verdict": Verdict.UNKNOWN.value, "reason": str(failure)}
     return answer | _written(found)
+
+
+def _splits(asked: Asked) -> tuple[Asked, ...]:
+    """Return the ways to share GPUs that a row may mean which does not say how: who measures how much a host serves
+    runs as many copies of the model as serve most, who measures how fast it answers shares each layer among all GPUs.
+    """
+    if asked.load not in {Load.OFFLINE_MAX, Load.RATE_POISSON} or asked.pipeline > 1:
+        return (asked,)
+    halved = [asked.gpus >> power for power in range(asked.gpus.bit_length()) if asked.gpus % (1 << power) == 0]
+    return tuple(replace(asked, gpus=each, tensor=each, replicas=asked.gpus // each) for each in halved)
+
+
+def _best(found: Sequence[Prediction]) -> Prediction:
+    """Return of several ways the one that serves most, the one of most GPUs a copy among equals."""
+    served = [each for each in found if each.verdict is Verdict.OK and "out_tok_s" in each.metrics]
+    return max(served, key=lambda each: each.metrics["out_tok_s"].value, default=found[0])
 
 
 def _written(found: Prediction) -> dict[str, str]:

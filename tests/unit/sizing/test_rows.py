@@ -130,6 +130,20 @@ def test_an_odd_row_has_a_verdict(changes: Mapping[str, str], verdict: str) -> N
     assert all(math.isfinite(float(each)) and float(each) > 0 for each in figures)
 
 
+def test_gpus_that_nobody_says_how_to_share_serve_as_much_as_they_can() -> None:
+    """Llama 2 70B on eight H200 at 101 requests a second (MLPerf 4.1, Server) is not served by one copy."""
+    row = {"model": "meta-llama/Llama-2-70b-hf", "gpu": "H200-SXM-141GB", "gpu_count": "8", "precision": "fp8",
+           "engine": "trtllm", "isl": "294", "osl": "294"}  # fmt: skip
+    rate = {"load_type": "rate_poisson", "request_rate_rps": "101"}
+    assert answer(**row, **rate, tp="8")["verdict"] == "infeasible"
+    free = answer(**row, **rate)
+    assert (free["verdict"], free["reason"]) == ("ok", "8 copies side by side")
+    most, one = (float(answer(**row, load_type="offline_max", tp=tp)["out_tok_s"]) for tp in ("", "8"))
+    assert most > one
+    shared, told = (answer(**row, load_type="concurrency", tp=tp)["tpot_mean_ms"] for tp in ("", "8"))
+    assert shared == told
+
+
 def test_faster_gpus_are_faster() -> None:
     """One stream reads weights, a long prompt multiplies: in the order of bandwidth, and of FLOPS."""
     reading = ("L4", "T4", "A10G", "L40S", "A100-SXM-80GB", "H100-SXM-80GB", "H200-SXM-141GB", "B200")
