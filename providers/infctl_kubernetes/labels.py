@@ -17,7 +17,7 @@ MANAGER = "infctl"  # also the field manager of everything that is written
 ID, LINEAGE, STACK, WORKSPACE = (PREFIX + word for word in ("id", "lineage", "stack", "workspace"))
 TARGET, MODEL, REVISION = (PREFIX + word for word in ("target", "model", "revision"))
 ADDRESS, SPEC, FENCE = (PREFIX + word for word in ("address", "spec-hash", "fence"))
-NAME, VALUES, STOPPED = (PREFIX + word for word in ("name", "values", "stopped"))
+NAME, VALUES, STOPPED, TAG = (PREFIX + word for word in ("name", "values", "stopped", "tag."))
 
 
 class Described(NamedTuple):
@@ -53,6 +53,7 @@ def write_annotations(change: Change) -> dict[str, str]:
         NAME: change.name,
         VALUES: json.dumps(values, separators=(",", ":"), ensure_ascii=False, sort_keys=True),
         STOPPED: "false",
+        **{f"{TAG}{name}": str(value) for name, value in ((change.after or {}).get("tags") or {}).items()},
     }
 
 
