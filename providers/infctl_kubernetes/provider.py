@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
@@ -54,6 +55,7 @@ class KubernetesProvider:
     def __init__(self, config: BaseModel | Values, context: Context) -> None:
         self._config: Values = config if isinstance(config, Mapping) else config.model_dump(mode="json")
         self._context = context
+        import_module("yaml")  # its halves import each other: begun by two threads at once, they deadlock
 
     @cached_property
     def _cluster(self) -> Cluster:
