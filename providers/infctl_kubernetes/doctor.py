@@ -1,41 +1,20 @@
 """Owns what `infctl doctor` says of a cluster: whether it answers, its version, what infctl may do there, its GPUs.
 
-Judges what was read. `NEEDS` is all that infctl asks to be allowed.
+Judges what was read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from infctl.provider.protocol import Finding
 from infctl.provider.values import Inventory
 from infctl_kubernetes.client import Api
+from infctl_kubernetes.rights import NEEDS, Need
 
 OLDEST = (1, 30)  # the first whose pods may sleep before they end (kubernetes.io, "Container lifecycle hooks")
 RULES = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
-WRITE = ("get", "list", "create", "patch", "delete")
-
-
-class Need(NamedTuple):
-    """Verbs on a resource of an API group ("" is the core's)."""
-
-    group: str
-    resource: str
-    verbs: tuple[str, ...]
-
-
-NEEDS = (
-    Need("apps", "deployments", WRITE),
-    Need("", "services", WRITE),
-    Need("", "serviceaccounts", WRITE),
-    Need("policy", "poddisruptionbudgets", WRITE),
-    Need("", "secrets", ("create", "patch")),
-    Need("", "pods", ("get", "list")),
-    Need("", "pods/log", ("get",)),
-    Need("", "pods/proxy", ("get", "create")),
-    Need("discovery.k8s.io", "endpointslices", ("list",)),
-)
 
 
 def check_cluster(api: Api, namespace: str, have: Inventory, resource: str) -> tuple[Finding, ...]:

@@ -45,7 +45,7 @@ SERVED = (
 
 
 class KubernetesProvider:
-    """The six methods for a cluster, with logs, images, rehearsal and check."""
+    """The six methods for a cluster, with logs, images, rehearsal, rights and check."""
 
     config: ClassVar[type[BaseModel]] = form("infctl_kubernetes.config", "ClusterTarget")
     kinds: ClassVar[Mapping[str, KindSpec]] = KINDS
@@ -161,6 +161,12 @@ class KubernetesProvider:
         from infctl.provider.images import resolve_image  # noqa: PLC0415  -- as above
 
         return resolve_image(image)
+
+    def bootstrap(self) -> str:
+        from infctl_kubernetes.rights import manifests  # noqa: PLC0415  -- as above
+
+        there = self.inventory().value.facts.get("namespace", {}).get("is_there", False)
+        return manifests(self._config["namespace"], makes_namespace=not there)
 
     def check(self) -> tuple[Finding, ...]:
         from infctl_kubernetes.doctor import check_cluster  # noqa: PLC0415  -- as above

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from infctl.provider.errors import ProviderError
 from infctl.provider.kinds import Role
@@ -18,29 +19,12 @@ from infctl_kubernetes.client import Api
 from infctl_kubernetes.kinds import ACCOUNT, DEPLOYMENT, NAMESPACE, SERVICE
 from infctl_kubernetes.kubeconfig import read_access
 from infctl_kubernetes.manifests import RESOURCES
-from tests.contract.kubernetes.played import CRASHING, provider_of, serving
+from infctl_kubernetes.rights import NEEDS
+from tests.contract.kubernetes.played import CRASHING, context_in, provider_of, serving
 from tests.contract.kubernetes.test_conformance import ClusterHarness
 from tests.testbed.kube.plane import BedCluster
 
 pytestmark = pytest.mark.xdist_group("kube")
-ROLE_RULES = [
-    {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "create", "patch", "delete"]},
-    {
-        "apiGroups": [""],
-        "resources": ["services", "serviceaccounts"],
-        "verbs": ["get", "list", "create", "patch", "delete"],
-    },
-    {
-        "apiGroups": ["policy"],
-        "resources": ["poddisruptionbudgets"],
-        "verbs": ["get", "list", "create", "patch", "delete"],
-    },
-    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch"]},
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
-    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
-    {"apiGroups": [""], "resources": ["pods/proxy"], "verbs": ["get", "create"]},
-    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"]},
-]
 
 
 class Place(ClusterHarness):
@@ -119,9 +103,10 @@ def test_who_may_not_is_told_which_right_is_missing(plane: BedCluster, namespace
 
 def test_the_documented_role_is_enough_for_everything(plane: BedCluster, namespace: str, tmp_path: Path) -> None:
     meta = {"name": "infctl", "namespace": namespace}
+    role, _ = yaml.safe_load_all(provider_of(plane, context_in(tmp_path), namespace=namespace).bootstrap())
     group = "rbac.authorization.k8s.io"
     plane.apply(
-        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": meta, "rules": ROLE_RULES},
+        role,
         {"apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": meta,
          "roleRef": {"apiGroup": group, "kind": "Role", "name": "infctl"},
          "subjects": [{"apiGroup": group, "kind": "User", "name": "deployer"}]},
@@ -143,9 +128,9 @@ def test_the_documented_role_is_enough_for_everything(plane: BedCluster, namespa
 
 def test_the_guide_has_that_role() -> None:
     guide = (Path(__file__).parents[3] / "docs" / "guides" / "kubernetes.md").read_text("utf-8")
-    for rule in ROLE_RULES:
-        words = ", ".join(rule["resources"]), ", ".join(rule["verbs"])
-        assert f"resources: [{words[0]}], verbs: [{words[1]}]" in guide
+    for need in NEEDS:
+        assert need.resource in guide
+        assert f"verbs: [{', '.join(need.verbs)}]" in guide
 
 
 def test_an_ended_certificate_is_said(plane: BedCluster, namespace: str, tmp_path: Path) -> None:
