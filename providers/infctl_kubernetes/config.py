@@ -16,10 +16,12 @@ class Toleration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: str = ""
-    operator: Literal["Exists", "Equal"] = "Exists"
-    value: str = ""
-    effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
+    key: str = Field("", description="the taint's key; with Exists none is any")
+    operator: Literal["Exists", "Equal"] = Field("Exists", description="whether the key is enough, or its value counts")
+    value: str = Field("", description="the taint's value, with Equal")
+    effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = Field(
+        "", description="what the taint does to pods; none is all of it"
+    )
 
 
 class ClusterTarget(BaseModel):
@@ -46,6 +48,12 @@ class ClusterTarget(BaseModel):
         default=False, description="whether the cluster adds nodes by itself, so that nothing is ever too much"
     )
     price_per_gpu_hour: float | None = Field(None, gt=0, description="dollars that an hour of one GPU costs, amortised")
-    autoscaler: Literal["keda", "hpa", "none"] = Field("none", json_schema_extra=NOT_SERVED)
-    gateway: dict[str, Any] | None = Field(None, json_schema_extra=NOT_SERVED)
-    metrics: dict[str, Any] | None = Field(None, json_schema_extra=NOT_SERVED)
+    autoscaler: Literal["keda", "hpa", "none"] = Field(
+        "none", description="who changes how many replicas run", json_schema_extra=NOT_SERVED
+    )
+    gateway: dict[str, Any] | None = Field(
+        None, description="the Gateway that brings requests to models", json_schema_extra=NOT_SERVED
+    )
+    metrics: dict[str, Any] | None = Field(
+        None, description="where an autoscaler reads the engines' metrics", json_schema_extra=NOT_SERVED
+    )
