@@ -56,13 +56,14 @@ class Node:
         self.cluster, self.host, self.name = cluster, host, host.name
         self.subnet = f"10.78.{host.bed.number}.{64 * number}/26"  # of its pods
         self._group = f"infctl-bed-{host.bed.number}-{host.name}-kube"
+        self._had: tuple[tuple[str, ...], ...] = ((), ())  # labels and resources of GPUs that are not there
         host.bed.closing.append(host.remove)
         host.up()
         self._install()
         self.up()
 
     def up(self) -> None:
-        """Undo its host's faults, start what does not run of its daemons, and wait until the node is ready."""
+        """Undo its host's faults, start what does not run, wait until it is ready, let pods in; its GPUs go."""
         if self.host.on:
             self.host.heal()
         else:
@@ -81,6 +82,9 @@ class Node:
             assert self._runs("kubelet"), self.host.sh("tail", "-n", "20", "/var/log/kubelet.log")
             assert time.monotonic() < until, self.host.sh("tail", "-n", "20", "/var/log/kubelet.log")
             time.sleep(0.1)
+        self.cluster.kubectl("uncordon", self.name)
+        if any(self._had):
+            self.set_gpus("")
 
     def _start_daemons(self) -> str:
         """Return since when the node is to be ready: what it was before its kubelet came back does not count."""
@@ -108,11 +112,16 @@ class Node:
             self.host.sh(*ctr, "import", "-", given=images.archive(name).read_bytes())
 
     def set_gpus(self, gpus: str, *, shared: int = 1) -> None:
-        """Let it have GPUs that are not there, as nodes.node takes them; there is no device plugin behind them."""
-        labels, resources = nodes.gpus_of(gpus, shared)
-        self.cluster.kubectl("label", "--overwrite", "node", self.name, *(f"{k}={v}" for k, v in labels.items()))
-        status = {"status": {"capacity": resources, "allocatable": resources}}
-        self.cluster.kubectl("patch", "node", self.name, "--subresource=status", "-p", json.dumps(status))
+        """Let it have GPUs that are not there, as nodes.node takes them, until the next `up`; no device plugin is."""
+        labels, resources = nodes.gpus_of(gpus, shared) if gpus else ({}, {})
+        gone_labels, gone = (dict.fromkeys(had) for had in self._had)
+        self._patch({"metadata": {"labels": {**gone_labels, **labels}}})
+        has = {**gone, **resources}
+        self._patch({"status": {"capacity": has, "allocatable": has}}, "--subresource=status")
+        self._had = (tuple(labels), tuple(resources))
+
+    def _patch(self, change: dict[str, Any], *options: str) -> None:
+        self.cluster.kubectl("patch", "node", self.name, "--type=merge", *options, "-p", json.dumps(change))
 
     def _runs(self, daemon: str) -> bool:
         return bool(self.host.sh("pgrep", "-f", f"^{DAEMONS[daemon]}", check=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import ssl
+import threading
 import time
 import urllib.request
 from base64 import b64encode
@@ -39,6 +40,7 @@ class BedCluster(Cluster):
         self.authority = Authority(folder / "ca")
         self.front = Authority(folder / "front")  # by which the API server vouches for users to APIs behind it
         self._running: dict[str, Leashed] = {}
+        self._starting = threading.Lock()
         self._log = folder / "pods.log"
         self._write_identity()
         self._write_played_pods()
@@ -75,12 +77,13 @@ class BedCluster(Cluster):
 
     def start(self, *names: str) -> None:
         """Start parts that do not run, all if none is named, and wait until the API server is ready."""
-        wanted = [name for name in names or PARTS if not self.runs(name)]
-        for name in wanted:
-            if name not in ("etcd", "apiserver"):
-                self.wait_ready()
-            self.run(name, str(self.binary), name, *flags.of(name, self.folder, self.bed))
-        self.wait_ready()
+        with self._starting:  # a test may start them in a thread, and end before it
+            wanted = [name for name in names or PARTS if not self.runs(name)]
+            for name in wanted:
+                if name not in ("etcd", "apiserver"):
+                    self.wait_ready()
+                self.run(name, str(self.binary), name, *flags.of(name, self.folder, self.bed))
+            self.wait_ready()
         if "kwok" in wanted:
             self._wait_useful()
 
@@ -140,7 +143,13 @@ class BedCluster(Cluster):
         self.log()
         self.start()
         standard = {name: nodes.node(name, gpus) for name, gpus in STANDARD.items()}
-        there = {one["metadata"]["name"]: one for one in self.get("node", "-l", nodes.PLAYED)["items"]}
+        every = {one["metadata"]["name"]: one for one in self.get("node")["items"]}
+        there = {name: one for name, one in every.items() if nodes.PLAYED in one["metadata"]["labels"]}
+        for name in every.keys() - there.keys():
+            if not every[name]["spec"].get("unschedulable"):
+                self.kubectl(
+                    "cordon", name
+                )  # pods that are to be played do not go to a real node, unless a test has it
         if strange := [f"node/{name}" for name in there if name not in standard]:
             self.kubectl("delete", "--wait=false", *strange)
         if not all(name in there and nodes.is_as(there[name], wanted) for name, wanted in standard.items()):

@@ -110,6 +110,11 @@ def test_gpus_of_the_node_are_given_to_as_many_pods_as_there_are(plane: BedClust
     }
     plane.apply(wanted)
     until(lambda: plane.get("deploy/chat", "-n", namespace)["status"].get("readyReplicas") == 2)
+    plane.well()
+    node.up()
+    found = plane.get("node/node-1")
+    assert "nvidia.com/gpu" not in found["status"]["capacity"]
+    assert "nvidia.com/gpu.product" not in found["metadata"]["labels"]
 
 
 def test_a_power_cut_and_a_cut_cable_are_survived(plane: BedCluster, node: Node, namespace: str) -> None:
