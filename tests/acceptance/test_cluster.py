@@ -117,7 +117,7 @@ def test_what_the_cluster_would_refuse_is_said_in_the_plan(shop: Shop) -> None:
     name = "shop-kubernetes-service-account-chat-prod"
     shop.plane.kubectl("delete", "serviceaccount", name, "-n", shop.namespace)
     shop.plane.kubectl("create", "serviceaccount", name, "-n", shop.namespace)
-    said = shop.run("plan")
+    said = " ".join(shop.run("plan").split())
     assert 'Apply would be refused at kubernetes_service_account.chat["prod"]' in said
     assert "infctl did not make it" in said
 

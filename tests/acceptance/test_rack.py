@@ -29,7 +29,7 @@ def infctl(folder: Path, *argv: str, code: int = 0) -> str:
 
 def complete(host: DockerHost, url: str) -> str:
     """Return what a model answers to somebody on the host itself."""
-    body = json.dumps({"model": "chat", "prompt": "infctl is", "max_tokens": 8})
+    body = json.dumps({"model": "chat", "prompt": "infctl is", "max_tokens": 8, "temperature": 0})
     asked = ("curl", "-sS", "-H", "content-type: application/json", "-d", body, f"{url}/completions")
     said = subprocess.run(host.beside(*asked), capture_output=True, text=True, check=True, timeout=60).stdout
     return str(json.loads(said)["choices"][0]["text"])

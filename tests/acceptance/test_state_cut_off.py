@@ -19,6 +19,8 @@ from tests.acceptance.test_two_applies import ENGINE, begin, end
 from tests.testbed.state_server import USER, StateServer, state_server
 
 LEASE = 2  # seconds
+PROCESSES = 3  # the replica's supervisor, the relay's, and the relay
+MOST = 150  # times to look
 STACK = f"""\
 apiVersion: infctl/v1
 name: acme
@@ -48,10 +50,20 @@ def shared(tmp_path: Path, server: StateServer) -> Iterator[Stack]:
         yield stack
 
 
+def standing(stack: Stack) -> set[int]:
+    """Return the pids of all that a model needs here, once all of it has come: a process that starts another goes."""
+    found: list[set[int]] = [set()]
+    while len(found[-1]) != PROCESSES or found[-1] != found[-2]:
+        time.sleep(0.2)
+        found.append({process.pid for process in stack.processes()})
+        assert len(found) < MOST, found[-1]
+    return found[-1]
+
+
 def finish(stack: Stack, before: set[int]) -> None:
     said = stack.infctl("apply", "-auto-approve", "-lock-timeout=60s")
     assert "slow r1 serves" in said
-    assert {process.pid for process in stack.processes()} == before, "what was made before is taken up, and not twice"
+    assert standing(stack) == before, "what was made before is taken up, and not twice"
     assert "No changes." in stack.infctl("plan", "-detailed-exitcode")
     pending = [thing["pending"] for thing in stack.state()["resources"]]
     assert set(pending) == {""}
@@ -59,7 +71,7 @@ def finish(stack: Stack, before: set[int]) -> None:
 
 def test_a_state_that_does_not_answer_stops_the_run_and_the_next_goes_on(shared: Stack, server: StateServer) -> None:
     running = begin(shared)
-    before = {process.pid for process in shared.processes()}
+    before = standing(shared)
     os.kill(server.pid, signal.SIGSTOP)
     try:
         time.sleep(LEASE)  # more than half of it: no heartbeat was confirmed
@@ -76,7 +88,7 @@ def test_a_state_that_does_not_answer_stops_the_run_and_the_next_goes_on(shared:
 
 def test_a_lock_that_is_taken_away_in_the_middle_stops_the_run(shared: Stack) -> None:
     running = begin(shared)
-    before = {process.pid for process in shared.processes()}
+    before = standing(shared)
     refused = shared.infctl("apply", "-auto-approve", code=1)
     ident = re.search(r"force-unlock ([0-9a-f]+)", " ".join(refused.split()))
     assert ident, refused
