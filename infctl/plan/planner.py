@@ -5,7 +5,7 @@ Knows providers only as TargetViews; reads nothing, prints nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
@@ -32,7 +32,7 @@ from infctl.plan.statements import (
     outputs,
     resource_change,
 )
-from infctl.plan.turns import come_first, take_turns, turns, with_turns
+from infctl.plan.turns import Turn, come_first, take_turns, turns, with_turns
 from infctl.plan.weigh import weigh
 from infctl.provider.kinds import Role
 from infctl.provider.values import Do, refs
@@ -56,8 +56,6 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
         return refresh_only(question)
     question, reinstated, world, verdicts, parts = weigh(question)
     room = room_of(question.views, question.state.resources.values())
-    book = Book()
-    book.ids.update({v.address: v.id for v in verdicts if v.want is not None})
     noop = Action.NOOP
     busy = [verdict for verdict in verdicts if verdict.action is not noop]  # thousands that are not cost little
     names = {verdict.model for verdict in busy}
@@ -70,15 +68,7 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
             problems += _protect(part, courses[part.name], question)
     if problems:
         raise InfctlError(*problems)
-    _write_support(busy, book)
-    told = take_turns(taken, book)
-    for part in moving:
-        write_steps(part, courses[part.name], book)
-    come_first(told, book)
-    write_waits(moving, courses, book)
-    write_removals(moving, book)
-    if book.needs:
-        _link(verdicts, book, frozenset(told.values()))
+    book = _booked(verdicts, busy, moving, courses, taken)
     changed = tuple(resource_change(_as_done(verdict, courses), question) for verdict in busy)
     gone = tuple(v.have.id for v in busy if v.have and not v.live and not v.unknown)
     states, forgotten = model_states(question, models or {}, verdicts)
@@ -113,6 +103,28 @@ def make_plan(question: Question, models: Mapping[str, ModelState] | None = None
     )
 
 
+def _booked(
+    verdicts: Sequence[Verdict],
+    busy: Sequence[Verdict],
+    moving: Sequence[ModelVerdicts],
+    courses: Mapping[str, Course],
+    taken: Sequence[Turn],
+) -> Book:
+    """Return every step of the plan, with what each needs to be done before."""
+    book = Book()
+    book.ids.update({v.address: v.id for v in verdicts if v.want is not None})
+    _write_support(busy, book)
+    told = take_turns(taken, book)
+    for part in moving:
+        write_steps(part, courses[part.name], book)
+    come_first(told, book)
+    write_waits(moving, courses, book)
+    write_removals(moving, book)
+    if book.needs:
+        _link(verdicts, book, frozenset(told.values()))
+    return book
+
+
 def _as_done(verdict: Verdict, courses: Mapping[str, Course]) -> Verdict:
     """Return the verdict as its model's course carries it out: without room the old object leaves first."""
     course = courses.get(verdict.model)
@@ -141,7 +153,7 @@ def _protect(part: ModelVerdicts, course: Course, question: Question) -> list[An
 # ---------------------------------------------------------------- steps of what belongs to no model, and edges
 
 
-def _write_support(verdicts: list[Verdict], book: Book) -> None:
+def _write_support(verdicts: Sequence[Verdict], book: Book) -> None:
     for verdict in verdicts:
         if (verdict.model and verdict.kind.role is not Role.SUPPORT) or verdict.action is Action.FORGET:
             continue
@@ -157,7 +169,7 @@ def _write_support(verdicts: list[Verdict], book: Book) -> None:
                 book.create(verdict, {gone}, timeout=60.0, ids=book.ids)
 
 
-def _link(verdicts: list[Verdict], book: Book, told: AbstractSet[Key]) -> None:
+def _link(verdicts: Sequence[Verdict], book: Book, told: AbstractSet[Key]) -> None:
     """Add the edges that refs make: what is referred to is made first, and removed last.
 
     Those `told` refer to what stands when their turn comes.
@@ -184,7 +196,7 @@ def _link(verdicts: list[Verdict], book: Book, told: AbstractSet[Key]) -> None:
                 book.needs[leaving[verdict.have.id][0]].update(_gone_before(verdict, verdicts, leaving))
 
 
-def _gone_before(support: Verdict, verdicts: list[Verdict], leaving: Mapping[str, list[Key]]) -> Iterable[Key]:
+def _gone_before(support: Verdict, verdicts: Sequence[Verdict], leaving: Mapping[str, list[Key]]) -> Iterable[Key]:
     for verdict in verdicts:
         if verdict.model and verdict.target == support.target and verdict.have is not None:
             yield from leaving.get(verdict.have.id, ())
