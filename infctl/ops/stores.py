@@ -52,7 +52,9 @@ def open_store(
     before = last_config(root)
     if asked != before:
         _refuse_left_behind(root, env, before, store)
-        remember(root, asked)
+        with suppress(InfctlError):  # whoever reads or locks it says why; nothing is kept where nobody ever came
+            store.lock_info()
+            remember(root, asked)
     if not workspace:
         require(store)
     return store

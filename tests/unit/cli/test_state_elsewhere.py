@@ -60,6 +60,14 @@ def test_state_is_found_where_the_file_is_broken_or_gone(shell: Shell, http_serv
     succeed(shell, "destroy", "-auto-approve")
 
 
+def test_a_place_that_nobody_reached_is_no_place_where_state_was_kept(shell: Shell, http_server: StateServer) -> None:
+    wrong = head(http_server).replace(http_server.address, "http://127.0.0.1:9/state")
+    shell.write(MODEL, wrong)
+    assert "127.0.0.1:9" in fail(shell, "plan")
+    shell.write(MODEL, head(http_server))
+    assert "to add" in succeed(shell, "plan")
+
+
 def test_a_broken_file_in_a_fresh_checkout_is_no_empty_state(shell: Shell, http_server: StateServer) -> None:
     shell.write(MODEL, head(http_server).replace("backend: http", "backend: htp"))
     assert 'did you mean "http"' in fail(shell, "state", "list")
