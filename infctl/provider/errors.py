@@ -22,3 +22,11 @@ class ProviderError(InfctlError):
     ) -> None:
         super().__init__(error(PROVIDER_FAILED, summary, detail, hint=hint, address=address))
         self.retryable = retryable
+
+
+def reason_of(failure: Exception) -> str:
+    """Return why a request of urllib3 failed, without the pools and connections that its words begin with."""
+    while isinstance(inner := getattr(failure, "reason", None), Exception):
+        failure = inner
+    said = str(failure)
+    return said.partition("): ")[2] or said

@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
-from infctl.provider.errors import ProviderError
+from infctl.provider.errors import ProviderError, reason_of
 
 HUB, HUB_SERVER, OFFICIAL = "docker.io", "registry-1.docker.io", "library/"
 HUB_NAMES = frozenset({HUB, "index.docker.io", HUB_SERVER})
@@ -35,13 +35,14 @@ def resolve_image(image: str) -> str:
     if not colon:
         repository, tag = rest, "latest"
     name = image.removesuffix(f":{tag}") if colon else image
-    hint = "name the image with its digest: NAME@sha256:…"
+    hint = "mend the way to the registry, or name the image with its digest: NAME@sha256:…"
     try:
         with urllib3.PoolManager(timeout=urllib3.Timeout(TIMEOUT), retries=2) as pool:
             status, digest = _ask(pool, registry, repository, tag)
     except urllib3.exceptions.HTTPError as failure:
-        raise ProviderError(f"The registry of {image} does not answer", str(failure), hint=hint) from failure
+        raise ProviderError(f"The registry of {image} does not answer", reason_of(failure), hint=hint) from failure
     if status != _OK or not digest:
+        hint = "check the name and the tag; an image that wants a login is named with its digest: NAME@sha256:…"
         raise ProviderError(f"The image {image} cannot be found", f"{registry} says {status}", hint=hint)
     return f"{name}@{digest}"
 

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 
-from infctl.provider.errors import ProviderError
+from infctl.provider.errors import ProviderError, reason_of
 from infctl_kubernetes.credentials import Credentials, Login
 from infctl_kubernetes.errors import SERVER_ERROR, TOO_MANY, UNAUTHORIZED, ApiError, read_refusal
 from infctl_kubernetes.kubeconfig import Access
@@ -167,7 +167,7 @@ class Api:
         return answer, login
 
     def _unreached(self, failure: Exception) -> UnreachedError:
-        reason = str(failure)
+        reason = reason_of(failure)
         trust = "CERTIFICATE_VERIFY_FAILED" in reason or "certificate" in reason.lower()
         hint = (
             "the kubeconfig's certificate-authority is not the one of this server: get the kubeconfig anew"
@@ -175,7 +175,7 @@ class Api:
             else "is the cluster up, and can it be reached from here? `kubectl version` asks the same"
         )
         host = urlsplit(self.access.server).netloc
-        return UnreachedError(f"{host} does not answer", _short(reason), hint=hint, retryable=not trust)
+        return UnreachedError(f"{host} does not answer", reason, hint=hint, retryable=not trust)
 
     def _pool(self, login: Login) -> urllib3.PoolManager:
         certificate = login.certificate or self.access.certificate
@@ -203,11 +203,6 @@ def _is_final(failure: ApiError) -> bool:
 def _url(path: str, query: Mapping[str, Any]) -> str:
     said = {name: value for name, value in query.items() if value not in {"", None}}
     return f"{path}?{urlencode(said, quote_via=quote)}" if said else path
-
-
-def _short(reason: str) -> str:
-    """Return an error of urllib3 without the pool that it names first."""
-    return reason.rpartition("): ")[2].strip("()'\" ") or reason
 
 
 def _open(access: Access, certificate: str, key: str) -> urllib3.PoolManager:
